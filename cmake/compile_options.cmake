@@ -1,0 +1,24 @@
+# Flags that every target of ours is built with.
+add_library(foliofs_options INTERFACE)
+target_compile_options(
+  foliofs_options
+  INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+            $<$<BOOL:${FOLIOFS_WARNINGS_AS_ERRORS}>:-Werror>
+            $<$<CONFIG:RelWithDebInfo>:-O2>)
+target_compile_definitions(
+  foliofs_options
+  INTERFACE FUSE_USE_VERSION=314 BOOST_ASIO_NO_DEPRECATED _FILE_OFFSET_BITS=64
+            FOLIOFS_VERSION="${PROJECT_VERSION}")
+target_compile_options(foliofs_options INTERFACE -fcoroutines)
+# The headers that cost most to parse, compiled once and shared by every target (layers.cmake).
+target_link_libraries(foliofs_options INTERFACE Threads::Threads Boost::headers spdlog::spdlog)
+
+if(FOLIOFS_SANITIZE)
+  target_compile_options(foliofs_options INTERFACE -fsanitize=${FOLIOFS_SANITIZE}
+                                                   -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(foliofs_options INTERFACE -fsanitize=${FOLIOFS_SANITIZE})
+endif()
+
+add_library(foliofs_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
+target_link_libraries(foliofs_pch PUBLIC foliofs_options)
+target_precompile_headers(foliofs_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)

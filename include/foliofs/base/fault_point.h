@@ -1,0 +1,28 @@
+// Named places in the core where a test may make the code wait, so that a race's window can be
+// entered on purpose. In production nobody listens and a fault point costs one comparison.
+#pragma once
+
+#include <string_view>
+
+#include "foliofs/base/task.h"
+
+namespace foliofs {
+
+enum class FaultPoint {
+  kAfterSnapshot,     // writeback: dirty ranges are copied out, nothing sent yet
+  kAfterAcknowledge,  // writeback: the server has answered, the folio does not know yet
+  kBeforeErase,       // invalidation: about to decide on dropping folios
+  kAfterUnmap,        // invalidation: the kernel's pages are gone
+  kAfterFill,         // fill: the server has answered, nothing is published yet
+  kBeforeTruncate,    // truncate: writeback is quiet, the server is not told yet
+  kBetweenRounds,     // hybrid: one round of flush and discard is over
+};
+
+class FaultPoints {
+ public:
+  virtual ~FaultPoints() = default;
+  // Suspends for as long as the test wants.
+  virtual Task<void> reach(FaultPoint point) = 0;
+};
+
+}  // namespace foliofs

@@ -1,0 +1,31 @@
+// Every bound that both ends of the wire rely on. A length is compared with one of these before it
+// is believed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace foliofs {
+
+inline constexpr std::uint16_t kDefaultPort = 7440;
+
+// Largest FlatBuffers part of a frame, bytes. A READDIR reply is the largest there is.
+inline constexpr std::uint32_t kMaxMetaBytes = 1u << 20;
+// Largest raw payload of a frame, bytes; what one READ or WRITE may carry.
+inline constexpr std::uint32_t kMaxPayloadBytes = 1u << 20;
+
+// Longest name of one component, bytes (NAME_MAX).
+inline constexpr std::size_t kMaxNameBytes = 255;
+// Longest symlink target, bytes (PATH_MAX less its NUL).
+inline constexpr std::size_t kMaxSymlinkBytes = 4095;
+// Longest file handle, bytes: the kernel's MAX_HANDLE_SZ, and our header and MAC.
+inline constexpr std::size_t kMaxHandleBytes = 192;
+// Supplementary groups that a call may carry (NGROUPS_MAX is 65536; the kernel's NFS server takes
+// 16 of them, we take what fits in a small frame).
+inline constexpr std::size_t kMaxGroups = 1024;
+
+// Requests that one session may have in flight.
+inline constexpr std::uint32_t kMaxSlots = 256;
+inline constexpr std::uint32_t kDefaultSlots = 128;
+
+}  // namespace foliofs

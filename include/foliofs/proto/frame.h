@@ -1,0 +1,72 @@
+// The frame around every message: a fixed little-endian header, FlatBuffers metadata, raw payload.
+//
+// Says only how bytes are laid out and bounded. What messages mean is in messages.h; who may send
+// what, and in which order, is the business of the session on either side.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "foliofs/base/result.h"
+
+namespace foliofs::proto {
+
+inline constexpr std::uint32_t kMagic = 0x4f494c46;  // "FLIO"
+inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::size_t kHeaderBytes = 32;
+
+enum class MessageType : std::uint16_t {
+  kHello = 1,
+  kBye = 2,
+  kPing = 3,
+  kLookup = 10,
+  kCreate = 11,
+  kMknod = 12,
+  kMkdir = 13,
+  kSymlink = 14,
+  kLink = 15,
+  kUnlink = 16,
+  kRename = 17,
+  kReadlink = 18,
+  kReadDir = 19,
+  kGetAttr = 30,
+  kSetAttr = 31,
+  kStatFs = 32,
+  kOpen = 40,
+  kClose = 41,
+  kRead = 42,
+  kWrite = 43,
+  kCommit = 44,
+};
+
+enum FrameFlag : std::uint16_t {
+  kFlagReply = 1u << 0,  // answers the request with the same request id
+  kFlagError = 1u << 1,  // with kFlagReply: the metadata is an ErrorReply
+};
+
+struct FrameHeader {
+  MessageType type{};
+  std::uint16_t flags = 0;
+  std::uint32_t meta_bytes = 0;
+  std::uint32_t payload_bytes = 0;
+  std::uint32_t slot = 0;        // which slot of the session; 0 in Hello
+  std::uint32_t sequence = 0;    // of the slot: one more for each new request, the same for a retry
+  std::uint64_t request_id = 0;  // unique in the session; the reply repeats it
+
+  bool is_reply() const { return (flags & kFlagReply) != 0; }
+  bool is_error() const { return (flags & kFlagError) != 0; }
+};
+
+using HeaderBytes = std::array<std::byte, kHeaderBytes>;
+
+HeaderBytes encode_header(const FrameHeader& header);
+
+// EPROTO when the magic, the type, the flags or a length is not one that this version can have.
+Result<FrameHeader> decode_header(std::span<const std::byte, kHeaderBytes> bytes);
+
+// "write" for kWrite: the word that logs, stats and docs use. "unknown" for anything else.
+const char* message_name(MessageType type);
+
+}  // namespace foliofs::proto

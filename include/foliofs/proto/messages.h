@@ -1,0 +1,108 @@
+// Which table goes with which message type, and how tables become frame metadata and back.
+//
+// Handles, names and counts that arrive are bounded here, once, for both ends.
+#pragma once
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "foliofs/base/result.h"
+#include "foliofs/proto/foliofs_generated.h"
+#include "foliofs/proto/frame.h"
+
+namespace foliofs::proto {
+
+// SetAttrRequest::valid
+enum SetAttrField : std::uint32_t {
+  kSetMode = 1u << 0,
+  kSetUid = 1u << 1,
+  kSetGid = 1u << 2,
+  kSetSize = 1u << 3,
+  kSetAtime = 1u << 4,
+  kSetMtime = 1u << 5,
+  kSetAtimeNow = 1u << 6,  // the server's clock
+  kSetMtimeNow = 1u << 7,
+};
+
+// WriteRequest::flags
+enum WriteFlag : std::uint32_t {
+  kWriteInvalidation = 1u << 0,  // the flush belongs to an invalidation (the RFC's wbc flag)
+  kWriteSetMtime = 1u << 1,      // set mtime to WriteRequest::mtime_ns after writing
+};
+
+// Ties a request table to its message type and its reply table. Specialized below for each.
+template <class Request>
+struct Message;
+
+#define FOLIOFS_MESSAGE(REQUEST, REPLY, TYPE)               \
+  template <>                                               \
+  struct Message<wire::REQUEST> {                           \
+    static constexpr MessageType kType = MessageType::TYPE; \
+    using Reply = wire::REPLY;                              \
+  }
+FOLIOFS_MESSAGE(HelloRequest, HelloReply, kHello);
+FOLIOFS_MESSAGE(ByeRequest, Empty, kBye);
+FOLIOFS_MESSAGE(PingRequest, Empty, kPing);
+FOLIOFS_MESSAGE(LookupRequest, EntryReply, kLookup);
+FOLIOFS_MESSAGE(CreateRequest, CreateReply, kCreate);
+FOLIOFS_MESSAGE(MknodRequest, EntryReply, kMknod);
+FOLIOFS_MESSAGE(MkdirRequest, EntryReply, kMkdir);
+FOLIOFS_MESSAGE(SymlinkRequest, EntryReply, kSymlink);
+FOLIOFS_MESSAGE(LinkRequest, EntryReply, kLink);
+FOLIOFS_MESSAGE(UnlinkRequest, Empty, kUnlink);
+FOLIOFS_MESSAGE(RenameRequest, Empty, kRename);
+FOLIOFS_MESSAGE(ReadlinkRequest, ReadlinkReply, kReadlink);
+FOLIOFS_MESSAGE(ReadDirRequest, ReadDirReply, kReadDir);
+FOLIOFS_MESSAGE(GetAttrRequest, AttrReply, kGetAttr);
+FOLIOFS_MESSAGE(SetAttrRequest, AttrReply, kSetAttr);
+FOLIOFS_MESSAGE(StatFsRequest, StatFsReply, kStatFs);
+FOLIOFS_MESSAGE(OpenRequest, OpenReply, kOpen);
+FOLIOFS_MESSAGE(CloseRequest, Empty, kClose);
+FOLIOFS_MESSAGE(ReadRequest, ReadReply, kRead);
+FOLIOFS_MESSAGE(WriteRequest, WriteReply, kWrite);
+FOLIOFS_MESSAGE(CommitRequest, AttrReply, kCommit);
+#undef FOLIOFS_MESSAGE
+
+// Serialized metadata; owns its bytes.
+using MetaBuffer = flatbuffers::DetachedBuffer;
+
+// Tables travel as the object API's native structs (wire::LookupRequestT for wire::LookupRequest).
+template <class Native>
+MetaBuffer encode(const Native& native) {
+  using Table = typename Native::TableType;
+  flatbuffers::FlatBufferBuilder builder(256);
+  builder.Finish(Table::Pack(builder, &native));
+  return builder.Release();
+}
+
+// The table in `meta`, verified, or nullptr when the bytes are not such a table. Points into
+// `meta`.
+template <class Table>
+const Table* view(std::span<const std::byte> meta) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(meta.data());
+  flatbuffers::Verifier verifier(bytes, meta.size(), /*max_depth=*/8, /*max_tables=*/65536);
+  if (!verifier.VerifyBuffer<Table>(nullptr)) return nullptr;
+  return flatbuffers::GetRoot<Table>(bytes);
+}
+
+// Verified and unpacked; EPROTO when the bytes are not such a table.
+template <class Table>
+Result<typename Table::NativeTableType> decode(std::span<const std::byte> meta) {
+  const Table* table = view<Table>(meta);
+  if (table == nullptr) return Errno(EPROTO);
+  typename Table::NativeTableType native;
+  table->UnPackTo(&native);
+  return native;
+}
+
+// A name as one component: 1 to kMaxNameBytes bytes, no '/' and no NUL, neither "." nor "..".
+// EINVAL, or ENAMETOOLONG when it is too long.
+Status check_name(std::string_view name);
+
+}  // namespace foliofs::proto

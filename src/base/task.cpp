@@ -1,0 +1,27 @@
+#include "foliofs/base/task.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <cstdlib>
+#include <exception>
+#include <string>
+
+namespace foliofs {
+
+void spawn(const Executor& executor, std::string_view name, Task<void> task) {
+  boost::asio::co_spawn(executor, std::move(task), [name](const std::exception_ptr& escaped) {
+    if (!escaped) return;
+    try {
+      std::rethrow_exception(escaped);
+    } catch (const std::exception& error) {
+      spdlog::critical("{}: exception escaped: {}", name, error.what());
+    } catch (...) {
+      spdlog::critical("{}: unknown exception escaped", name);
+    }
+    spdlog::shutdown();
+    std::abort();
+  });
+}
+
+}  // namespace foliofs
