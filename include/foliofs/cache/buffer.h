@@ -1,0 +1,52 @@
+// Buffer: the memory of a folio, counted against the cache's budget for as long as anybody holds
+// it.
+//
+// Buffers are shared by reference: writeback and replies hold the one that the folio had when they
+// began, and a folio whose buffer is held elsewhere copies it before it is stored to (copy on
+// write). So memory that somebody else sees never changes.
+#pragma once
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace foliofs::cache {
+
+// The bytes that all buffers of one cache occupy. Single-threaded, as the cache is.
+struct MemoryUse {
+  std::uint64_t bytes = 0;
+  std::uint64_t peak_bytes = 0;
+};
+
+class Buffer;
+using BufferRef = boost::intrusive_ptr<Buffer>;
+
+class Buffer {
+ public:
+  // Contents are undefined. `use` must outlive the buffer. nullptr when memory is exhausted.
+  static BufferRef allocate(std::shared_ptr<MemoryUse> use, std::size_t capacity_bytes);
+
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer();
+
+  std::byte* data() { return data_; }
+  const std::byte* data() const { return data_; }
+  std::size_t capacity() const { return capacity_; }
+  bool shared() const { return references_ > 1; }
+
+ private:
+  Buffer(std::shared_ptr<MemoryUse> use, std::byte* data, std::size_t capacity);
+  friend void intrusive_ptr_add_ref(Buffer* buffer) { ++buffer->references_; }
+  friend void intrusive_ptr_release(Buffer* buffer) {
+    if (--buffer->references_ == 0) delete buffer;
+  }
+
+  std::shared_ptr<MemoryUse> use_;
+  std::byte* data_;
+  std::size_t capacity_;
+  std::uint32_t references_ = 0;
+};
+
+}  // namespace foliofs::cache

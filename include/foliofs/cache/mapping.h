@@ -1,0 +1,106 @@
+// Mapping: the cached bytes of one file (the kernel's address_space), in folios.
+//
+// What it promises is in invalidation.md §5, I1 to I11. It knows a file's size and bytes and
+// nothing of names, permissions, times or FUSE.
+//
+// Single-threaded on the cache's loop. A Task that a member returns needs the mapping alive until
+// it ends: hold the shared_ptr across it.
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "foliofs/base/byte_range.h"
+#include "foliofs/base/result.h"
+#include "foliofs/base/task.h"
+#include "foliofs/cache/buffer.h"
+#include "foliofs/cache/err_seq.h"
+#include "foliofs/cache/invalidate.h"
+#include "foliofs/cache/readahead.h"
+
+namespace foliofs::cache {
+
+// Bytes of the cache as they were when they were read; valid for as long as the object lives.
+struct ReadResult {
+  boost::container::small_vector<iovec, 4> parts;  // in file order, without gaps
+  boost::container::small_vector<BufferRef, 4> holds;
+  std::uint64_t bytes = 0;  // the sum of the parts; fewer than asked only at the end of the file
+};
+
+// Who stores. A page that the kernel writes back while it unmaps must never wait for a gate or a
+// folio lock, because whoever holds those may be waiting for the kernel (invalidation.md §3).
+enum class WriteSource { kSystemCall, kPageWriteback };
+
+class Mapping {
+ public:
+  virtual ~Mapping() = default;
+
+  // --- Size -----------------------------------------------------------------------------------
+
+  // The end of the file as a reader here sees it: the server's, or beyond it what was stored here
+  // and is not written back yet.
+  virtual std::uint64_t size() const = 0;
+
+  // The server says that the file has `size` bytes. Dirty bytes beyond it keep the file longer
+  // here; clean bytes beyond it go. Ignored while a truncate() is under way: that one knows better.
+  virtual void set_server_size(std::uint64_t size) = 0;
+
+  // --- Bytes ----------------------------------------------------------------------------------
+
+  // Reads `range`, clamped to size(). Fetches what is missing, and ahead of it if `readahead` is
+  // given. Errors: what the store said. Waits only for the store, for memory, and for the fault
+  // gate of a bulk invalidation.
+  virtual Task<Result<ReadResult>> read(ByteRange range, Readahead* readahead) = 0;
+
+  // The same without waiting: false when that is not possible just now.
+  virtual bool try_read(ByteRange range, Readahead* readahead, ReadResult& result) = 0;
+
+  // Stores `data` at `offset` and returns when the bytes are dirty in the cache. Waits for the
+  // writers' gate, locked folios, memory, and the dirty limit. `abandoned`, if given, is asked
+  // after each wait: once it says true nothing is stored and the result is EINTR.
+  // EFBIG past the largest offset; ENOMEM; when the dirty limit cannot be reached because this
+  // file's bytes cannot be written: the error of that write, and nothing is stored.
+  virtual Task<Status> write(std::uint64_t offset, std::span<const std::byte> data,
+                             WriteSource source, std::function<bool()> abandoned = {}) = 0;
+
+  // The same without waiting: false when that is not possible just now, and nothing was stored.
+  virtual bool try_write(std::uint64_t offset, std::span<const std::byte> data,
+                         WriteSource source) = 0;
+
+  // O_DIRECT: as write(), and the bytes are on the server and no longer cached when it returns.
+  virtual Task<Status> write_direct(std::uint64_t offset, std::span<const std::byte> data,
+                                    std::function<bool()> abandoned = {}) = 0;
+  // O_DIRECT: dirty bytes of `range` are written first, then the server is asked, not the cache.
+  virtual Task<Result<ReadResult>> read_direct(ByteRange range) = 0;
+
+  // --- Writeback and invalidation --------------------------------------------------------------
+
+  // Writes back everything that was dirty when it was called, by the path of `request` and without
+  // dropping anything clean. For FLUSH, fsync and RELEASE: it never waits for the kernel's pages.
+  // Failures are in the report and in errors().
+  virtual Task<InvalidateReport> flush(InvalidateRequest request) = 0;
+
+  // Invalidates the whole file by the path of `request`. When it returns without an error, a read
+  // that begins later sees only what was fetched after this call began, or bytes stored here.
+  virtual Task<InvalidateReport> invalidate(InvalidateRequest request) = 0;
+
+  // Changes the size. Waits until no write to the server is in flight, lets `on_server` tell the
+  // server, and if that succeeds drops everything beyond `size`. Stores wait meanwhile, but for
+  // those of page writeback. If `on_server` fails nothing has changed here.
+  virtual Task<Status> truncate(std::uint64_t size, std::function<Task<Status>()> on_server) = 0;
+
+  // --- State ----------------------------------------------------------------------------------
+
+  virtual ErrSeq& errors() = 0;
+  virtual std::uint64_t dirty_bytes() const = 0;  // those in flight to the server included
+  virtual std::uint64_t cached_bytes() const = 0;
+
+  // Forgets everything, dirty bytes too: the file is gone for good. Bytes lost are returned.
+  virtual std::uint64_t abandon() = 0;
+};
+
+}  // namespace foliofs::cache

@@ -1,0 +1,77 @@
+// Mount: one remote share as this client sees it. Everything hangs off it; there are no globals.
+//
+// This header is what control/ and cli/ see: statistics, live options, invalidation, draining. The
+// filesystem operations are in operations.h.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "foliofs/base/clock.h"
+#include "foliofs/cache/cache.h"
+#include "foliofs/rpc/session.h"
+#include "foliofs/vfs/mount_options.h"
+
+namespace foliofs::vfs {
+
+class Inode;
+class Operations;
+
+struct Caller {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::vector<std::uint32_t> groups;
+};
+
+struct MountStats {
+  cache::CacheStats cache;
+  rpc::RpcStats rpc;
+  rpc::ConnectionState connection{};
+  std::uint64_t inodes = 0;
+  std::uint64_t open_files = 0;
+};
+
+// The kernel above the mount, as far as vfs must reach it. Implemented by fuse/, faked in tests.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  // As cache::KernelPages::invalidate, for the inode with this FUSE node id.
+  virtual Task<void> invalidate_pages(std::uint64_t node_id, ByteRange range) = 0;
+};
+
+class Mount {
+ public:
+  // `session` has been started. All references must outlive the mount.
+  Mount(Executor executor, Clock& clock, rpc::Session& session, Kernel& kernel,
+        MountOptions options, FaultPoints* faults = nullptr);
+  ~Mount();
+
+  Operations& operations();
+  const MountOptions& options() const;
+  MountStats stats() const;
+
+  // Changes one option of the live mount; "invalidate" takes effect between invalidations.
+  OptionResult set_live_option(std::string_view key, std::string_view value);
+
+  // `path` is relative to the root of the mount ("" is the root). Resolved as `caller`, without
+  // following symlinks. ENOENT, EACCES …; EISDIR when it is no regular file. `mode`: the mount's
+  // own if none is given. A write error is in the report, not in the result.
+  Task<Result<cache::InvalidateReport>> invalidate(Caller caller, std::string path,
+                                                   std::optional<cache::InvalidateMode> mode,
+                                                   bool flush);
+
+  // Writes back everything dirty; `progress` hears how many bytes are left. The first error.
+  Task<Status> drain(std::function<void(std::uint64_t dirty_bytes)> progress);
+
+  // After the kernel has unmounted: drains, closes what is open, ends the background tasks.
+  Task<Status> shut_down();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace foliofs::vfs

@@ -1,0 +1,237 @@
+// Reading: from folios if they have the bytes, otherwise through fills, one or more fetches from
+// the store.
+//
+// A fill reads into memory of its own and publishes it when it is back: only if the mapping is
+// still in the generation and the truncation epoch in which the fill was sent, and only for bytes
+// that the folio does not have meanwhile (I4).
+#include <cassert>
+#include <cstring>
+
+#include "folio_mapping.h"
+
+namespace foliofs::cache {
+
+namespace {
+
+// Fetches begin and end on multiples of this, the kernel's page.
+constexpr std::uint64_t kBlock = 4096;
+
+ByteRange align(ByteRange range) {
+  return {range.begin / kBlock * kBlock, (range.end + kBlock - 1) / kBlock * kBlock};
+}
+
+}  // namespace
+
+Task<Result<ReadResult>> FolioMapping::read(ByteRange range, Readahead* readahead) {
+  ReadResult result;
+  if (try_read(range, readahead, result)) co_return result;
+  ++core_->stats.read_misses;
+  for (;;) {
+    while (fault_gate_ > 0) co_await gate_opened_.wait();
+    const ByteRange wanted = range.intersect({0, size_});
+    if (collect(wanted, result)) co_return result;
+    start_readahead(wanted, readahead);
+    readahead = nullptr;
+    auto status = co_await fetch(wanted);
+    if (!status) co_return status.error();
+  }
+}
+
+bool FolioMapping::try_read(ByteRange range, Readahead* readahead, ReadResult& result) {
+  range = range.intersect({0, size_});
+  if (fault_gate_ > 0 || !collect(range, result)) return false;
+  ++core_->stats.read_hits;
+  start_readahead(range, readahead);
+  return true;
+}
+
+// Gathers the bytes of `range` if the folios have all of them.
+bool FolioMapping::collect(ByteRange range, ReadResult& result) {
+  result = ReadResult{};
+  for (std::uint64_t cursor = range.begin; cursor < range.end;) {
+    Folio* folio = find(cursor);
+    if (folio == nullptr) return false;
+    folio->enter_generation(gen_);
+    const ByteRange part = range.intersect(folio->range).intersect({cursor, range.end});
+    if (!folio->valid.contains(part)) return false;
+    result.parts.push_back({folio->at(part.begin), part.size()});
+    result.holds.push_back(folio->buffer);
+    result.bytes += part.size();
+    cursor = part.end;
+    core_->folio_touched(*folio);
+    if (folio->ahead) {
+      folio->ahead = false;
+      ++core_->stats.readahead_hits;
+    }
+  }
+  return true;
+}
+
+void FolioMapping::start_readahead(ByteRange read, Readahead* readahead) {
+  if (readahead == nullptr) return;
+  const ByteRange ahead = align(readahead->advance(read, size_, core_->config.readahead));
+  for (std::uint64_t cursor = ahead.begin; cursor < ahead.end;) {
+    const std::uint64_t end = std::min(ahead.end, cursor + core_->config.max_io);
+    RangeSet have;
+    for (const auto& fill : fills_) have.add(fill->range);
+    for (std::uint64_t at = cursor; at < end; at = folio_range(at).end) {
+      Folio* folio = find(at);
+      if (folio == nullptr || folio->fill_gen != gen_) continue;
+      have.add(folio->valid);
+    }
+    for (ByteRange gap : have.missing({cursor, end})) {
+      if (!core_->try_reserve(gap.size() + core_->config.folio_size)) return;
+      core_->stats.readahead_bytes += gap.size();
+      auto fill = begin_fill(gap, /*ahead=*/true);
+      spawn(core_->executor, "readahead", run_fill(shared_from_this(), std::move(fill)));
+    }
+    cursor = end;
+  }
+}
+
+std::shared_ptr<Fill> FolioMapping::begin_fill(ByteRange range, bool ahead) {
+  auto fill = std::make_shared<Fill>();
+  fill->range = range;
+  fill->ahead = ahead;
+  fill->gen = gen_;
+  fill->trunc_epoch = trunc_epoch_;
+  fills_.push_back(fill);
+  return fill;
+}
+
+// Makes the bytes of `range` appear in the folios, by new fills and by those under way; some may
+// be gone again when it returns, so the caller looks and repeats.
+Task<Status> FolioMapping::fetch(ByteRange range) {
+  RangeSet have;
+  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
+    Folio* folio = find(at);
+    if (folio == nullptr) continue;
+    folio->enter_generation(gen_);
+    have.add(folio->valid);
+  }
+  std::vector<std::shared_ptr<Fill>> waiting;
+  for (const auto& fill : fills_) {
+    const bool usable = fill->gen == gen_ && fill->trunc_epoch == trunc_epoch_ && !fill->stale;
+    if (!usable || !fill->range.overlaps(range)) continue;
+    have.add(fill->range);
+    waiting.push_back(fill);
+  }
+  auto self = shared_from_this();
+  const RangeSet::Ranges gaps = have.missing(range);
+  for (const ByteRange& unaligned : gaps) {
+    const ByteRange gap = align(unaligned);
+    for (std::uint64_t cursor = gap.begin; cursor < gap.end; cursor += core_->config.max_io) {
+      const ByteRange piece{cursor, std::min(gap.end, cursor + core_->config.max_io)};
+      waiting.push_back(begin_fill(piece, /*ahead=*/false));
+      // The last fill runs on the caller's own coroutine, the others beside it.
+      const bool last = piece.end == gap.end && gap.end >= range.end;
+      if (last) {
+        co_await run_fill(self, waiting.back());
+      } else {
+        spawn(core_->executor, "fill", run_fill(self, waiting.back()));
+      }
+    }
+  }
+  for (const auto& fill : waiting) {
+    while (!fill->done) co_await fill_done_.wait();
+    // An error of read-ahead belongs to nobody: the reader tries for himself and sees.
+    if (fill->error && !fill->ahead) co_return *fill->error;
+  }
+  co_return success();
+}
+
+Task<void> FolioMapping::run_fill(std::shared_ptr<FolioMapping> mapping,
+                                  std::shared_ptr<Fill> fill) {
+  std::vector<BufferRef> buffers;
+  auto bytes_read = co_await mapping->read_into(fill->range, buffers);
+  co_await mapping->reach(FaultPoint::kAfterFill);
+  fill->done = true;
+  mapping->fills_.remove(fill);
+  if (!bytes_read) {
+    fill->error = bytes_read.error();
+  } else if (fill->gen == mapping->gen_ && fill->trunc_epoch == mapping->trunc_epoch_ &&
+             !fill->stale) {
+    mapping->publish(*fill, buffers);
+  }
+  mapping->fill_done_.wake_all();
+}
+
+// Reads `range` from the store into new buffers, one a folio, each laid out as the folio's own.
+Task<Result<std::uint64_t>> FolioMapping::read_into(ByteRange range,
+                                                    std::vector<BufferRef>& buffers) {
+  std::uint64_t needed = 0;
+  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
+    const ByteRange folio = folio_range(at);
+    needed += std::min(folio.end, range.end) - folio.begin;
+  }
+  auto reserved = co_await core_->reserve(needed);
+  if (!reserved) co_return reserved.error();
+
+  std::vector<iovec> into;
+  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
+    const ByteRange folio = folio_range(at);
+    const ByteRange part = folio.intersect(range);
+    BufferRef buffer = Buffer::allocate(core_->memory, part.end - folio.begin);
+    if (!buffer) co_return Errno(ENOMEM);
+    into.push_back({buffer->data() + (part.begin - folio.begin), part.size()});
+    buffers.push_back(std::move(buffer));
+  }
+  auto bytes_read = co_await store_->read(range.begin, into);
+  if (!bytes_read) co_return bytes_read.error();
+  // What the server does not have is a hole or beyond its end: zeros, if anybody asks.
+  std::uint64_t have = bytes_read.value();
+  for (const iovec& part : into) {
+    const std::uint64_t filled = std::min<std::uint64_t>(have, part.iov_len);
+    std::memset(static_cast<std::byte*>(part.iov_base) + filled, 0, part.iov_len - filled);
+    have -= filled;
+  }
+  co_return bytes_read.value();
+}
+
+void FolioMapping::publish(const Fill& fill, const std::vector<BufferRef>& buffers) {
+  const ByteRange range = fill.range.intersect({0, size_});
+  auto buffer = buffers.begin();
+  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end, ++buffer) {
+    const ByteRange part = folio_range(at).intersect(range);
+    FolioRef folio = find_or_create(at);
+    folio->enter_generation(gen_);
+    if (folio->valid.empty()) {
+      folio->buffer = *buffer;
+      folio->valid.add(part);
+    } else {
+      if (!ensure_private_buffer(*folio, part.end - folio->range.begin)) continue;
+      for (ByteRange gap : folio->valid.missing(part)) {
+        std::memcpy(folio->at(gap.begin), (*buffer)->data() + (gap.begin - folio->range.begin),
+                    gap.size());
+      }
+      folio->valid.add(part);
+    }
+    folio->ahead = folio->ahead || fill.ahead;
+    core_->folio_touched(*folio);
+  }
+}
+
+Task<Result<ReadResult>> FolioMapping::read_direct(ByteRange range) {
+  WritebackPass pass;
+  co_await writepages(range, pass);
+  if (pass.error) co_return *pass.error;
+  range = range.intersect({0, size_});
+  ReadResult result;
+  std::vector<BufferRef> buffers;
+  if (range.empty()) co_return result;
+  auto bytes_read = co_await read_into(range, buffers);
+  if (!bytes_read) co_return bytes_read.error();
+  std::uint64_t left = std::min<std::uint64_t>(bytes_read.value(), range.size());
+  auto buffer = buffers.begin();
+  for (std::uint64_t at = range.begin; left > 0; at = folio_range(at).end, ++buffer) {
+    const ByteRange part = folio_range(at).intersect(range);
+    const std::uint64_t bytes = std::min(left, part.size());
+    result.parts.push_back({(*buffer)->data() + (part.begin - folio_range(at).begin), bytes});
+    result.holds.push_back(*buffer);
+    result.bytes += bytes;
+    left -= bytes;
+  }
+  co_return result;
+}
+
+}  // namespace foliofs::cache

@@ -1,0 +1,91 @@
+// Folio: one aligned piece of a file in memory, and what is known about each of its bytes.
+//
+// All ranges are in bytes of the file, not of the folio. Owned by its mapping; writeback and
+// waiters hold references, which keep the memory but not the membership.
+//
+//   valid    bytes that may be read; a superset of dirty and writing
+//   dirty    stored here and not sent since
+//   writing  sent to the server, not acknowledged yet
+//
+//   clean  --store-->  dirty  --snapshot-->  writing  --acknowledged-->  clean
+//                        ^                     |
+//                        +------ failed -------+
+//
+// A store while writing makes the bytes dirty as well; the buffer that was sent is left to the
+// writer and the folio goes on with a copy.
+#pragma once
+
+#include <boost/intrusive/list_hook.hpp>
+#include <boost/intrusive/set_hook.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <cstdint>
+#include <optional>
+
+#include "foliofs/base/byte_range.h"
+#include "foliofs/base/result.h"
+#include "foliofs/cache/buffer.h"
+
+namespace foliofs::cache {
+
+class FolioMapping;
+
+struct Folio : boost::intrusive::set_base_hook<>, boost::intrusive::list_base_hook<> {
+  explicit Folio(ByteRange folio_range) : range(folio_range) {}
+  Folio(const Folio&) = delete;
+  Folio& operator=(const Folio&) = delete;
+
+  const ByteRange range;            // aligned; the file may end inside it
+  FolioMapping* mapping = nullptr;  // nullptr once it has left the mapping
+  BufferRef buffer;                 // its byte 0 is range.begin; may be shorter than the folio
+
+  RangeSet valid;
+  RangeSet dirty;
+  RangeSet writing;
+  std::uint64_t dseq = 0;       // the latest store
+  std::uint64_t wseq = 0;       // the latest store that the server has acknowledged
+  std::uint64_t sent_dseq = 0;  // dseq when `writing` was taken
+  std::uint64_t sent_gen = 0;   // the mapping's generation when `writing` was taken
+  std::uint64_t fill_gen = 0;   // clean bytes were fetched in this generation of the mapping
+
+  std::uint32_t writes_in_flight = 0;  // parts of `writing` that are still unanswered
+  std::optional<Errno> write_error;    // of the writes in flight; then of the last writeback
+  bool locked = false;                 // by launder: system calls may not store to it
+  bool active = false;                 // on the active list of reclaim
+  bool referenced = false;             // read or stored to since reclaim looked at it
+  bool ahead = false;                  // fetched by read-ahead, not read yet
+
+  bool under_writeback() const { return writes_in_flight != 0; }
+  bool clean() const { return dirty.empty() && writing.empty(); }
+
+  std::byte* at(std::uint64_t offset) { return buffer->data() + (offset - range.begin); }
+
+  // Only what was stored here stays readable.
+  void forget_clean_bytes() {
+    valid = dirty;
+    valid.add(writing);
+  }
+
+  // Brings the folio into the mapping's generation: clean bytes from an older one are void (I3).
+  void enter_generation(std::uint64_t gen) {
+    if (fill_gen == gen) return;
+    forget_clean_bytes();
+    fill_gen = gen;
+  }
+
+ private:
+  std::uint32_t references_ = 0;
+  friend void intrusive_ptr_add_ref(Folio* folio) { ++folio->references_; }
+  friend void intrusive_ptr_release(Folio* folio) {
+    if (--folio->references_ == 0) delete folio;
+  }
+};
+
+using FolioRef = boost::intrusive_ptr<Folio>;
+
+// The key by which a mapping orders its folios.
+struct FolioBegin {
+  using type = std::uint64_t;
+  std::uint64_t operator()(const Folio& folio) const { return folio.range.begin; }
+};
+
+}  // namespace foliofs::cache

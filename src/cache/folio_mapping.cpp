@@ -1,0 +1,159 @@
+// Folios in a mapping: finding, making, dropping and trimming them; the size of the file.
+#include "folio_mapping.h"
+
+#include <cassert>
+
+namespace foliofs::cache {
+
+FolioMapping::FolioMapping(std::shared_ptr<CacheCore> core, std::shared_ptr<FolioStore> store,
+                           std::shared_ptr<KernelPages> kernel_pages, std::uint64_t size)
+    : core_(std::move(core)),
+      store_(std::move(store)),
+      kernel_pages_(std::move(kernel_pages)),
+      size_(size) {
+  ++core_->mapping_count;
+}
+
+FolioMapping::~FolioMapping() {
+  assert(writes_pending_ == 0);
+  while (!folios_.empty()) erase(*folios_.begin());
+  --core_->mapping_count;
+}
+
+Task<void> FolioMapping::reach(FaultPoint point) {
+  if (core_->faults != nullptr) co_await core_->faults->reach(point);
+}
+
+ByteRange FolioMapping::folio_range(std::uint64_t offset) const {
+  const std::uint64_t folio_size = core_->config.folio_size;
+  const std::uint64_t begin = offset / folio_size * folio_size;
+  return {begin, begin + folio_size};
+}
+
+Folio* FolioMapping::find(std::uint64_t offset) {
+  auto found = folios_.find(folio_range(offset).begin);
+  return found == folios_.end() ? nullptr : &*found;
+}
+
+FolioRef FolioMapping::find_or_create(std::uint64_t offset) {
+  if (Folio* folio = find(offset)) return folio;
+  FolioRef folio(new Folio(folio_range(offset)));
+  folio->mapping = this;
+  folio->fill_gen = gen_;
+  folios_.insert(*folio);
+  intrusive_ptr_add_ref(folio.get());  // the mapping's own reference
+  core_->folio_added(*folio);
+  return folio;
+}
+
+FolioRef FolioMapping::folio_from(std::uint64_t offset) {
+  auto found = folios_.lower_bound(folio_range(offset).begin);
+  return found == folios_.end() ? nullptr : FolioRef(&*found);
+}
+
+void FolioMapping::erase(Folio& folio) {
+  account_dirty(folio.dirty.size() + folio.writing.size(), 0);
+  core_->folio_removed(folio);
+  folios_.erase(folios_.iterator_to(folio));
+  folio.mapping = nullptr;
+  intrusive_ptr_release(&folio);
+}
+
+void FolioMapping::account_dirty(std::uint64_t before, std::uint64_t after) {
+  const auto change = static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before);
+  if (change == 0) return;
+  dirty_bytes_ += static_cast<std::uint64_t>(change);
+  core_->add_dirty(*this, change);
+}
+
+bool FolioMapping::try_drop(Folio& folio) {
+  if (folio.mapping != this) return true;
+  if (!folio.clean() || folio.under_writeback()) {
+    folio.enter_generation(gen_);
+    folio.forget_clean_bytes();
+    return false;
+  }
+  assert(folio.dseq == folio.wseq);  // I2
+  erase(folio);
+  return true;
+}
+
+void FolioMapping::reclaim(Folio& folio) {
+  assert(folio.clean() && !folio.locked);
+  erase(folio);
+}
+
+std::uint64_t FolioMapping::cached_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const Folio& folio : folios_) bytes += folio.buffer ? folio.buffer->capacity() : 0;
+  return bytes;
+}
+
+std::uint64_t FolioMapping::dirty_end() const {
+  for (auto it = folios_.rbegin(); it != folios_.rend(); ++it) {
+    std::uint64_t end = 0;
+    if (!it->dirty.empty()) end = it->dirty.back().end;
+    if (!it->writing.empty()) end = std::max(end, it->writing.back().end);
+    if (end != 0) return end;
+  }
+  return 0;
+}
+
+void FolioMapping::set_server_size(std::uint64_t size) {
+  if (truncating_) return;
+  if (size < size_) {
+    if (dirty_bytes_ != 0) size = std::max(size, dirty_end());
+    trim(size, /*dirty_too=*/false);
+    ++trunc_epoch_;
+  }
+  size_ = size;
+}
+
+// Forgets what lies beyond `size`.
+void FolioMapping::trim(std::uint64_t size, bool dirty_too) {
+  const ByteRange beyond{size, ByteRange::kNoEnd};
+  FolioRef next;
+  for (FolioRef folio = folio_from(size); folio; folio = next) {
+    next = folio_from(folio->range.end);
+    if (dirty_too) {
+      const std::uint64_t before = folio->dirty.size();
+      folio->dirty.subtract(beyond);
+      account_dirty(before, folio->dirty.size());
+      if (folio->clean()) folio->wseq = folio->dseq;
+    }
+    folio->valid.subtract(beyond);
+    folio->valid.add(folio->dirty);
+    folio->valid.add(folio->writing);
+    if (folio->valid.empty() && !folio->under_writeback() && !folio->locked) erase(*folio);
+  }
+}
+
+std::uint64_t FolioMapping::abandon() {
+  const std::uint64_t lost = dirty_bytes_;
+  while (!folios_.empty()) erase(*folios_.begin());
+  ++trunc_epoch_;
+  core_->mapping_recovered(*this);
+  return lost;
+}
+
+void FolioMapping::open_writers_gate() {
+  assert(writers_gate_ > 0);
+  if (--writers_gate_ == 0) gate_opened_.wake_all();
+}
+
+void FolioMapping::open_fault_gate() {
+  assert(fault_gate_ > 0);
+  if (--fault_gate_ == 0) gate_opened_.wake_all();
+}
+
+Task<void> FolioMapping::lock_folio(Folio& folio) {
+  while (folio.locked) co_await folio_unlocked_.wait();
+  folio.locked = true;
+}
+
+void FolioMapping::unlock_folio(Folio& folio) {
+  folio.locked = false;
+  folio_unlocked_.wake_all();
+}
+
+}  // namespace foliofs::cache

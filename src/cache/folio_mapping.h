@@ -1,0 +1,224 @@
+// FolioMapping: the mapping's state, and the steps from which reading, storing, writeback and the
+// three invalidation paths are made.
+//
+// Implemented by theme: folio_mapping.cpp (folios, size), fill.cpp (reads), store.cpp (writes),
+// writeback.cpp, truncate.cpp, invalidate.cpp and invalidate_{launder,bulk,hybrid}.cpp.
+//
+// Who may wait for whom (W -> X: W waits for X):
+//   read      -> store, memory, fault gate
+//   write     -> writers' gate, folio lock, memory, dirty limit, store
+//   truncate  -> writes in flight, store
+//   flush     -> writes in flight, store
+//   invalidate-> an earlier invalidation, the kernel's pages, then all that flush waits for
+// A gate is shut and a folio is locked only by somebody who waits for nothing but the store until
+// he opens it again; above all not for the kernel's pages, which may wait for a gated request. So
+// there is no cycle.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+
+#include "cache_core.h"
+#include "folio.h"
+#include "foliofs/base/wait_queue.h"
+#include "foliofs/cache/mapping.h"
+
+namespace foliofs::cache {
+
+// What one writeback does and has done.
+struct WritebackPass {
+  bool for_invalidation = false;
+  // Results:
+  std::uint64_t write_calls = 0;
+  std::uint64_t bytes_written = 0;
+  std::optional<Errno> error;  // the last one
+};
+
+// A fetch from the store that is under way.
+struct Fill {
+  ByteRange range;
+  bool ahead = false;  // read-ahead: nobody waits for it yet
+  std::uint64_t gen = 0;
+  std::uint64_t trunc_epoch = 0;
+  bool stale = false;  // a direct write has gone past it
+  bool done = false;
+  std::optional<Errno> error;
+};
+
+class FolioMapping final : public Mapping, public std::enable_shared_from_this<FolioMapping> {
+ public:
+  FolioMapping(std::shared_ptr<CacheCore> core, std::shared_ptr<FolioStore> store,
+               std::shared_ptr<KernelPages> kernel_pages, std::uint64_t size);
+  ~FolioMapping() override;
+
+  // Mapping
+  std::uint64_t size() const override { return size_; }
+  void set_server_size(std::uint64_t size) override;
+  Task<Result<ReadResult>> read(ByteRange range, Readahead* readahead) override;
+  bool try_read(ByteRange range, Readahead* readahead, ReadResult& result) override;
+  Task<Status> write(std::uint64_t offset, std::span<const std::byte> data, WriteSource source,
+                     std::function<bool()> abandoned) override;
+  bool try_write(std::uint64_t offset, std::span<const std::byte> data,
+                 WriteSource source) override;
+  Task<Status> write_direct(std::uint64_t offset, std::span<const std::byte> data,
+                            std::function<bool()> abandoned) override;
+  Task<Result<ReadResult>> read_direct(ByteRange range) override;
+  Task<InvalidateReport> flush(InvalidateRequest request) override;
+  Task<InvalidateReport> invalidate(InvalidateRequest request) override;
+  Task<Status> truncate(std::uint64_t size, std::function<Task<Status>()> on_server) override;
+  ErrSeq& errors() override { return errors_; }
+  std::uint64_t dirty_bytes() const override { return dirty_bytes_; }
+  std::uint64_t cached_bytes() const override;
+  std::uint64_t abandon() override;
+
+  // --- Steps of the invalidation paths ----------------------------------------------------------
+
+  CacheCore& core() { return *core_; }
+  Task<void> reach(FaultPoint point);
+
+  // From here on no read uses clean bytes that were fetched earlier (I3).
+  void begin_generation() { ++gen_; }
+  Task<void> unmap(ByteRange range) { return kernel_pages_->invalidate(range); }
+
+  // The first folio that ends after `offset`; nullptr when there is none.
+  FolioRef folio_from(std::uint64_t offset);
+  std::uint64_t folio_count() const { return folios_.size(); }
+
+  // Stops system calls that store. Counted; the opener wakes whoever waits.
+  void shut_writers_gate() { ++writers_gate_; }
+  void open_writers_gate();
+  // Stops reads, and with them page faults.
+  void shut_fault_gate() { ++fault_gate_; }
+  void open_fault_gate();
+
+  Task<void> lock_folio(Folio& folio);
+  void unlock_folio(Folio& folio);
+  Task<void> wait_for_writeback(Folio& folio);
+
+  // Writes back all of `range` that was dirty or in flight when it was called: neighbours in one
+  // WRITE, several in flight, nobody held up.
+  Task<void> writepages(ByteRange range, WritebackPass& pass);
+  // Writes back one folio, one WRITE after the other.
+  Task<void> write_folio_alone(FolioRef folio, WritebackPass& pass);
+
+  // Drops the folio if nothing would be lost by it (I2); otherwise drops its clean bytes and
+  // returns false.
+  bool try_drop(Folio& folio);
+
+  // For flusher and reclaim.
+  TimePoint dirty_since{};
+  TimePoint retry_after{};
+  bool failed = false;  // the last writeback did not get everything written
+  bool queued_dirty = false;
+  void reclaim(Folio& folio);
+
+  // Measures for how long system calls stand at a gate or a locked folio while it exists.
+  class StallMeter : public boost::intrusive::list_base_hook<> {
+   public:
+    explicit StallMeter(FolioMapping& mapping);
+    ~StallMeter();
+    StallMeter(const StallMeter&) = delete;
+    StallMeter& operator=(const StallMeter&) = delete;
+    // The longest so far, those that have not ended included.
+    Duration longest() const;
+
+   private:
+    friend class FolioMapping;
+    FolioMapping& mapping_;
+    const TimePoint since_;
+    Duration longest_ended_{0};
+  };
+
+ private:
+  struct WriteRun;
+  struct PassInFlight;
+
+  using Folios = boost::intrusive::set<Folio, boost::intrusive::key_of_value<FolioBegin>>;
+
+  // folio_mapping.cpp
+  ByteRange folio_range(std::uint64_t offset) const;
+  Folio* find(std::uint64_t offset);
+  FolioRef find_or_create(std::uint64_t offset);
+  void erase(Folio& folio);
+  void trim(std::uint64_t size, bool dirty_too);
+  std::uint64_t dirty_end() const;
+  void account_dirty(std::uint64_t before, std::uint64_t after);
+
+  // fill.cpp
+  bool collect(ByteRange range, ReadResult& result);
+  void start_readahead(ByteRange read, Readahead* readahead);
+  std::shared_ptr<Fill> begin_fill(ByteRange range, bool ahead);
+  Task<Status> fetch(ByteRange range);
+  static Task<void> run_fill(std::shared_ptr<FolioMapping> mapping, std::shared_ptr<Fill> fill);
+  Task<Result<std::uint64_t>> read_into(ByteRange range, std::vector<BufferRef>& buffers);
+  void publish(const Fill& fill, const std::vector<BufferRef>& buffers);
+
+  // store.cpp
+  std::uint64_t memory_needed(ByteRange range);
+  bool store_blocked(ByteRange range, WriteSource source);
+  bool touches_locked_folio(ByteRange range);
+  Task<Status> wait_to_store(ByteRange range, WriteSource source);
+  bool ensure_private_buffer(Folio& folio, std::uint64_t capacity);
+  bool store(std::uint64_t offset, std::span<const std::byte> data);
+  Task<void> stall_until_woken(WaitQueue& queue);
+
+  // writeback.cpp
+  void take_dirty(Folio& folio);
+  Task<void> write_run(WriteRun run, WritebackPass& pass);
+  static Task<void> write_run_detached(std::shared_ptr<FolioMapping> mapping, WriteRun run,
+                                       PassInFlight& in_flight);
+  void writeback_ended(Folio& folio);
+
+  // invalidate.cpp
+  Task<InvalidateReport> run_path(InvalidateRequest request, bool discard);
+  std::optional<InvalidateReport> answered_meanwhile(InvalidateRequest request,
+                                                     std::uint64_t ticket) const;
+
+  const std::shared_ptr<CacheCore> core_;
+  const std::shared_ptr<FolioStore> store_;
+  const std::shared_ptr<KernelPages> kernel_pages_;
+
+  Folios folios_;
+  std::uint64_t size_;
+  std::uint64_t dirty_bytes_ = 0;
+  std::uint64_t store_seq_ = 0;  // of the latest store; folios' dseq come from it
+  std::uint64_t gen_ = 1;
+  std::uint64_t trunc_epoch_ = 0;
+  ErrSeq errors_;
+
+  std::list<std::shared_ptr<Fill>> fills_;
+  WaitQueue fill_done_;
+
+  // Folios that are `writing`, and direct writes: what truncate waits for. It covers what has been
+  // snapshotted and not been sent yet.
+  std::uint32_t writes_pending_ = 0;
+  std::uint32_t writeback_hold_ = 0;  // truncate: no new WRITE may begin
+  WaitQueue writeback_changed_;
+
+  std::uint32_t writers_gate_ = 0;
+  std::uint32_t fault_gate_ = 0;
+  bool truncating_ = false;
+  WaitQueue gate_opened_;
+  WaitQueue folio_unlocked_;
+  WaitQueue truncate_ended_;
+  std::list<TimePoint> stalls_;  // when each of those who stand began to
+  boost::intrusive::list<StallMeter> stall_meters_;
+
+  // One invalidation at a time. Tickets count the requests; a pass answers all that were asked for
+  // before it began (I11).
+  struct LastPass {
+    std::uint64_t began_at_ticket = 0;
+    InvalidateRequest request;
+    InvalidateReport report;
+  };
+  bool invalidating_ = false;
+  std::uint64_t tickets_ = 0;
+  std::optional<LastPass> last_pass_;
+  WaitQueue invalidation_ended_;
+};
+
+}  // namespace foliofs::cache

@@ -1,0 +1,32 @@
+#include "foliofs/cache/readahead.h"
+
+namespace foliofs::cache {
+
+namespace {
+constexpr std::uint64_t kFirstWindow = 256 << 10;
+}
+
+ByteRange Readahead::advance(ByteRange read, std::uint64_t size, std::uint64_t window_max) {
+  // The kernel issues the reads of one reader in parallel, so "sequential" allows for a little
+  // disorder: anything that lands in what is already being fetched, or just behind it, counts.
+  const bool from_start = read.begin == 0 && next_ == 0;
+  const std::uint64_t slack = std::max<std::uint64_t>(window_, 128 << 10);
+  const bool sequential =
+      from_start || (next_ != 0 && read.begin <= next_ + slack && read.end + slack >= next_);
+  if (!sequential || window_max == 0) {
+    *this = Readahead{};
+    next_ = read.end;
+    return {};
+  }
+  next_ = std::max(next_, read.end);
+  fetched_ = std::max(fetched_, read.end);
+  // Fetch again once half of the window is consumed, in one piece, rather than a little each time.
+  if (fetched_ - next_ > window_ / 2 && window_ != 0) return {};
+  window_ = window_ == 0 ? std::min(kFirstWindow, window_max) : std::min(window_ * 2, window_max);
+  const ByteRange ahead{fetched_, std::min(size, next_ + window_)};
+  if (ahead.empty()) return {};
+  fetched_ = ahead.end;
+  return ahead;
+}
+
+}  // namespace foliofs::cache

@@ -1,0 +1,191 @@
+// Storing: bytes from the kernel become dirty bytes in folios, after whatever wait is due.
+#include <cassert>
+#include <cstring>
+
+#include "folio_mapping.h"
+
+namespace foliofs::cache {
+
+Task<Status> FolioMapping::write(std::uint64_t offset, std::span<const std::byte> data,
+                                 WriteSource source, std::function<bool()> abandoned) {
+  const ByteRange range = ByteRange::of(offset, data.size());
+  if (range.size() != data.size()) co_return Errno(EFBIG);
+  for (;;) {
+    if (abandoned && abandoned()) co_return Errno(EINTR);
+    if (try_write(offset, data, source)) co_return success();
+    auto ready = co_await wait_to_store(range, source);
+    if (!ready) co_return ready.error();
+  }
+}
+
+bool FolioMapping::try_write(std::uint64_t offset, std::span<const std::byte> data,
+                             WriteSource source) {
+  const ByteRange range = ByteRange::of(offset, data.size());
+  if (range.size() != data.size() || store_blocked(range, source)) return false;
+  const bool throttled = failed || core_->over_dirty_limit(data.size());
+  if (source == WriteSource::kSystemCall && throttled) return false;
+  return core_->try_reserve(memory_needed(range)) && store(offset, data);
+}
+
+bool FolioMapping::store_blocked(ByteRange range, WriteSource source) {
+  return source == WriteSource::kSystemCall && (writers_gate_ > 0 || touches_locked_folio(range));
+}
+
+bool FolioMapping::touches_locked_folio(ByteRange range) {
+  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
+    Folio* folio = find(at);
+    if (folio != nullptr && folio->locked) return true;
+  }
+  return false;
+}
+
+// Waits for the first of the things that keep a store of `range` from happening. The caller looks
+// again afterwards.
+Task<Status> FolioMapping::wait_to_store(ByteRange range, WriteSource source) {
+  if (source == WriteSource::kSystemCall) {
+    if (writers_gate_ > 0) {
+      co_await stall_until_woken(gate_opened_);
+      co_return success();
+    }
+    if (touches_locked_folio(range)) {
+      co_await stall_until_woken(folio_unlocked_);
+      co_return success();
+    }
+    if (failed) {
+      // After a failure this file's writers learn at once whether its bytes can be written again,
+      // instead of piling up more (as NFS does after a write error).
+      WritebackPass pass;
+      co_await writepages(ByteRange::all(), pass);
+      if (pass.error) co_return *pass.error;
+    }
+    if (auto error = core_->clogged()) co_return *error;
+    if (core_->over_dirty_limit(range.size())) {
+      ++core_->stats.throttled_writes;
+      co_await core_->wait_for_writeback();
+      co_return success();
+    }
+  }
+  co_return co_await core_->reserve(memory_needed(range));
+}
+
+Task<void> FolioMapping::stall_until_woken(WaitQueue& queue) {
+  auto stall = stalls_.insert(stalls_.end(), core_->clock.now());
+  co_await queue.wait();
+  for (StallMeter& meter : stall_meters_) {
+    const Duration stood = core_->clock.now() - std::max(*stall, meter.since_);
+    meter.longest_ended_ = std::max(meter.longest_ended_, stood);
+  }
+  stalls_.erase(stall);
+}
+
+FolioMapping::StallMeter::StallMeter(FolioMapping& mapping)
+    : mapping_(mapping), since_(mapping.core_->clock.now()) {
+  mapping_.stall_meters_.push_back(*this);
+}
+
+FolioMapping::StallMeter::~StallMeter() {
+  mapping_.stall_meters_.erase(mapping_.stall_meters_.iterator_to(*this));
+}
+
+Duration FolioMapping::StallMeter::longest() const {
+  Duration longest = longest_ended_;
+  for (const TimePoint& began : mapping_.stalls_) {
+    longest = std::max(longest, mapping_.core_->clock.now() - std::max(began, since_));
+  }
+  return longest;
+}
+
+// The memory that a store to `range` would allocate, at most.
+std::uint64_t FolioMapping::memory_needed(ByteRange range) {
+  std::uint64_t bytes = 0;
+  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
+    Folio* folio = find(at);
+    const ByteRange whole = folio_range(at);
+    const std::uint64_t capacity = std::min(whole.end, range.end) - whole.begin;
+    const bool in_place = folio != nullptr && folio->buffer && !folio->buffer->shared() &&
+                          folio->buffer->capacity() >= capacity;
+    // A buffer that grows doubles, up to the whole folio.
+    if (!in_place) bytes += std::min<std::uint64_t>(whole.size(), 2 * capacity + 4096);
+  }
+  return bytes;
+}
+
+// Gives the folio a buffer of at least `capacity` bytes that nobody else holds. False when memory
+// is exhausted; nothing has changed then.
+bool FolioMapping::ensure_private_buffer(Folio& folio, std::uint64_t capacity) {
+  const std::uint64_t have = folio.buffer ? folio.buffer->capacity() : 0;
+  if (have >= capacity && !folio.buffer->shared()) return true;
+  std::uint64_t wanted = capacity;
+  if (have != 0 && have < capacity) wanted = std::max(capacity, 2 * have);
+  wanted = std::min(std::max(wanted, have), folio.range.size());
+  BufferRef buffer = Buffer::allocate(core_->memory, wanted);
+  if (!buffer) return false;
+  for (const ByteRange& part : folio.valid) {
+    std::memcpy(buffer->data() + (part.begin - folio.range.begin), folio.at(part.begin),
+                part.size());
+  }
+  if (have != 0 && folio.under_writeback()) ++core_->stats.cow_copies;
+  folio.buffer = std::move(buffer);
+  return true;
+}
+
+// Makes `data` dirty. All the waiting is over; false only when memory is exhausted, and then
+// nothing was stored.
+bool FolioMapping::store(std::uint64_t offset, std::span<const std::byte> data) {
+  const ByteRange range = ByteRange::of(offset, data.size());
+  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
+    FolioRef folio = find_or_create(at);
+    folio->enter_generation(gen_);
+    const std::uint64_t end = std::min(folio->range.end, range.end);
+    if (!ensure_private_buffer(*folio, end - folio->range.begin)) return false;
+  }
+  ++store_seq_;
+  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
+    FolioRef folio = find(at);
+    const ByteRange part = folio->range.intersect(range);
+    std::memcpy(folio->at(part.begin), data.data() + (part.begin - offset), part.size());
+    const std::uint64_t before = folio->dirty.size();
+    folio->valid.add(part);
+    folio->dirty.add(part);
+    folio->dseq = store_seq_;
+    core_->folio_touched(*folio);
+    account_dirty(before, folio->dirty.size());
+  }
+  size_ = std::max(size_, range.end);
+  return true;
+}
+
+Task<Status> FolioMapping::write_direct(std::uint64_t offset, std::span<const std::byte> data,
+                                        std::function<bool()> abandoned) {
+  const ByteRange range = ByteRange::of(offset, data.size());
+  if (range.size() != data.size()) co_return Errno(EFBIG);
+  for (;;) {
+    while (writers_gate_ > 0) co_await stall_until_woken(gate_opened_);
+    if (abandoned && abandoned()) co_return Errno(EINTR);
+    WritebackPass pass;
+    co_await writepages(range, pass);
+    if (pass.error) co_return *pass.error;
+    if (writers_gate_ == 0) break;
+  }
+  ++writes_pending_;  // truncate waits for it as for any other WRITE
+  const iovec part{const_cast<std::byte*>(data.data()), data.size()};
+  StoreWrite request;
+  request.offset = offset;
+  request.from = std::span(&part, 1);
+  auto status = co_await store_->write(request);
+  --writes_pending_;
+  writeback_changed_.wake_all();
+  if (!status) co_return status.error();
+  // What was cached of the range is older than what has just been written.
+  for (const auto& fill : fills_) fill->stale = fill->stale || fill->range.overlaps(range);
+  for (FolioRef folio = folio_from(range.begin); folio && folio->range.begin < range.end;
+       folio = folio_from(folio->range.end)) {
+    folio->valid.subtract(range);
+    folio->valid.add(folio->dirty);
+    folio->valid.add(folio->writing);
+  }
+  size_ = std::max(size_, range.end);
+  co_return success();
+}
+
+}  // namespace foliofs::cache
