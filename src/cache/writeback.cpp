@@ -75,12 +75,17 @@ Task<void> FolioMapping::writepages(ByteRange range, WritebackPass& pass) {
     }
     if (folio->mapping != this || folio->dirty.empty()) continue;
     take_dirty(*folio);
-    for (ByteRange rest : folio->writing) {
+    // A run may be answered while its folio's other ranges are still being gathered: the folio
+    // counts as in flight until all of them are.
+    ++folio->writes_in_flight;
+    const RangeSet writing = folio->writing;
+    for (ByteRange rest : writing) {
       while (!rest.empty()) {
         if (!run.takes(rest, core_->config.max_io)) issue();
         rest.begin = run.append(folio, rest, core_->config.max_io);
       }
     }
+    if (--folio->writes_in_flight == 0) writeback_ended(*folio);
   }
   issue();
   while (in_flight.count > 0) co_await in_flight.changed.wait();

@@ -1,0 +1,101 @@
+// A file on a server that a test owns: it fails, delays and reorders on demand, and remembers what
+// it was asked. And a kernel above the cache that does what the test tells it while it unmaps.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "foliofs/base/wait_queue.h"
+#include "foliofs/cache/folio_store.h"
+
+namespace foliofs::test {
+
+class FakeStore final : public cache::FolioStore {
+ public:
+  struct Write {
+    ByteRange range;
+    bool for_invalidation;
+  };
+
+  std::vector<std::byte> file;
+  std::vector<Write> writes;  // in the order of arrival
+  std::vector<ByteRange> reads;
+  std::optional<Errno> write_error;  // while set, every write fails
+  std::optional<Errno> read_error;
+  bool hold_writes = false;  // while set, writes arrive and are not answered
+  bool hold_reads = false;
+  std::uint32_t writes_waiting = 0;
+  std::uint32_t reads_waiting = 0;
+
+  void release() {
+    hold_writes = hold_reads = false;
+    released_.wake_all();
+  }
+
+  void set_contents(std::string_view text) {
+    auto bytes = std::as_bytes(std::span(text));
+    file.assign(bytes.begin(), bytes.end());
+  }
+  std::string contents() const { return {reinterpret_cast<const char*>(file.data()), file.size()}; }
+
+  Task<Result<std::uint64_t>> read(std::uint64_t offset, std::span<const iovec> into) override {
+    std::uint64_t asked = 0;
+    for (const iovec& part : into) asked += part.iov_len;
+    reads.push_back(ByteRange::of(offset, asked));
+    // What the server read when the request arrived; a delayed reply carries old bytes.
+    std::vector<std::byte> snapshot(
+        file.begin() + std::min<std::size_t>(offset, file.size()),
+        file.begin() + std::min<std::size_t>(offset + asked, file.size()));
+    ++reads_waiting;
+    while (hold_reads) co_await released_.wait();
+    --reads_waiting;
+    if (read_error) co_return *read_error;
+    std::uint64_t done = 0;
+    for (const iovec& part : into) {
+      const std::uint64_t bytes = std::min<std::uint64_t>(part.iov_len, snapshot.size() - done);
+      std::memcpy(part.iov_base, snapshot.data() + done, bytes);
+      done += bytes;
+    }
+    co_return done;
+  }
+
+  Task<Status> write(cache::StoreWrite write) override {
+    std::uint64_t bytes = 0;
+    for (const iovec& part : write.from) bytes += part.iov_len;
+    writes.push_back({ByteRange::of(write.offset, bytes), write.for_invalidation});
+    ++writes_waiting;
+    while (hold_writes) co_await released_.wait();
+    --writes_waiting;
+    if (write_error) co_return *write_error;
+    if (file.size() < write.offset + bytes) file.resize(write.offset + bytes);
+    std::uint64_t at = write.offset;
+    for (const iovec& part : write.from) {
+      std::memcpy(file.data() + at, part.iov_base, part.iov_len);
+      at += part.iov_len;
+    }
+    co_return success();
+  }
+
+ private:
+  WaitQueue released_;
+};
+
+class FakeKernel final : public cache::KernelPages {
+ public:
+  std::vector<ByteRange> unmapped;
+  // Runs while the kernel unmaps; dirty mapped pages come to the cache from here.
+  std::function<Task<void>(ByteRange)> on_unmap;
+
+  Task<void> invalidate(ByteRange range) override {
+    unmapped.push_back(range);
+    if (on_unmap) co_await on_unmap(range);
+  }
+};
+
+}  // namespace foliofs::test

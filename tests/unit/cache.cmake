@@ -1,0 +1,3 @@
+foliofs_test(cache_test LABEL unit
+  SOURCES cache_test.cpp cache_invalidate_test.cpp cache_races_test.cpp
+  DEPENDS foliofs_cache)

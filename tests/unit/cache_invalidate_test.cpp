@@ -1,0 +1,180 @@
+// Each path alone: what it drops and keeps, how many WRITEs it takes, whom it makes wait, and what
+// it says.
+#include "cache_fixture.h"
+
+namespace foliofs::cache {
+namespace {
+
+TEST_P(EveryMode, FlushesDropsAndReadsAgain) {
+  open(std::string(4 * kFolio, 'a'));
+  read(0, 4 * kFolio);
+  ASSERT_TRUE(write(kFolio, "dirty"));
+  auto report = invalidate(GetParam());
+  EXPECT_FALSE(report.error);
+  EXPECT_EQ(report.folios_dropped, 4u);
+  EXPECT_EQ(report.folios_kept, 0u);
+  EXPECT_EQ(report.bytes_written, 5u);
+  EXPECT_EQ(store->contents().substr(kFolio, 6), "dirtya");
+  EXPECT_TRUE(store->writes.at(0).for_invalidation);
+  EXPECT_EQ(mapping->cached_bytes(), 0u);
+
+  store->set_contents(std::string(4 * kFolio, 'b'));
+  EXPECT_EQ(read(kFolio, 2), "bb");
+}
+
+TEST_P(EveryMode, UnmapsTheWholeFile) {
+  open(std::string(4 * kFolio, 'a'));
+  read(kFolio, 10);
+  invalidate(GetParam());
+  RangeSet unmapped;
+  for (ByteRange range : kernel->unmapped) unmapped.add(range);
+  EXPECT_TRUE(unmapped.contains(ByteRange::all()));
+}
+
+TEST_P(EveryMode, WithoutFlushDirtyBytesStayAndThatIsSaid) {
+  open(std::string(2 * kFolio, 'a'));
+  read(0, 2 * kFolio);
+  ASSERT_TRUE(write(3, "mine"));
+  auto report = invalidate(GetParam(), /*flush=*/false);
+  EXPECT_EQ(report.error, Errno(EBUSY));
+  EXPECT_EQ(report.folios_kept, 1u);
+  EXPECT_EQ(report.folios_dropped, 1u);
+  EXPECT_EQ(report.write_calls, 0u);
+  store->set_contents(std::string(2 * kFolio, 'b'));
+  EXPECT_EQ(read(0, 10), "bbbminebbb") << "fresh bytes around the dirty ones";
+}
+
+TEST_P(EveryMode, AWriteErrorDropsNothingAndCanBeRetried) {
+  open();
+  ErrCursor cursor = mapping->errors().sample();
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(write(i * kFolio, "x"));
+  store->write_error = Errno(EDQUOT);
+  auto report = invalidate(GetParam());
+  EXPECT_EQ(report.error, Errno(EDQUOT));
+  EXPECT_EQ(report.folios_dropped, 0u);
+  EXPECT_EQ(mapping->dirty_bytes(), 4u);
+  EXPECT_EQ(mapping->errors().check(cursor).error(), Errno(EDQUOT)) << "not consumed by it";
+  store->write_error.reset();
+  EXPECT_FALSE(invalidate(GetParam()).error);
+  EXPECT_EQ(store->file.size(), 3 * kFolio + 1);
+}
+
+TEST_P(EveryMode, CloseWritesBackAndKeepsCleanBytes) {
+  open(std::string(2 * kFolio, 'a'));
+  read(0, 2 * kFolio);
+  ASSERT_TRUE(write(0, "x"));
+  auto report = flush(GetParam());
+  EXPECT_FALSE(report.error);
+  EXPECT_EQ(report.folios_dropped, 0u);
+  EXPECT_EQ(store->contents().substr(0, 2), "xa");
+  EXPECT_TRUE(kernel->unmapped.empty()) << "FLUSH must not wait for the kernel's pages";
+  const auto reads = store->reads.size();
+  EXPECT_EQ(read(0, 2), "xa");
+  EXPECT_EQ(store->reads.size(), reads);
+}
+
+TEST_P(EveryMode, WriteCallsAreThePathsPrice) {
+  open();
+  for (int i = 0; i < 64; ++i) ASSERT_TRUE(write(i * kFolio, std::string(kFolio, 'w')));
+  auto report = invalidate(GetParam());
+  EXPECT_EQ(report.bytes_written, 64 * kFolio);
+  if (GetParam() == InvalidateMode::kLaunder) {
+    EXPECT_EQ(report.write_calls, 64u);
+    EXPECT_EQ(report.folios_laundered, 64u);
+  } else {
+    EXPECT_EQ(report.write_calls, 1u);
+    EXPECT_EQ(report.folios_laundered, 0u);
+  }
+}
+
+TEST_F(CacheTest, LaunderHasOneWriteInFlight) {
+  open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(write(i * kFolio, "x"));
+  store->hold_writes = true;
+  auto report = loop.start(mapping->invalidate({InvalidateMode::kLaunder, {}, true}));
+  EXPECT_EQ(store->writes_waiting, 1u);
+  store->release();
+  loop.finish([&] { return report->has_value(); });
+  EXPECT_EQ((*report)->write_calls, 3u);
+}
+
+struct Gated {
+  InvalidateMode mode;
+  bool same_folio;
+  bool waits;
+};
+
+// Who stands still while an invalidation's WRITE is on its way: in bulk everybody, in launder only
+// who stores to the very folio, in hybrid nobody.
+TEST_F(CacheTest, WhoWaitsForTheFlush) {
+  for (Gated expected :
+       {Gated{InvalidateMode::kBulk, false, true}, Gated{InvalidateMode::kBulk, true, true},
+        Gated{InvalidateMode::kLaunder, false, false}, Gated{InvalidateMode::kLaunder, true, true},
+        Gated{InvalidateMode::kHybrid, false, false},
+        Gated{InvalidateMode::kHybrid, true, false}}) {
+    SCOPED_TRACE(std::string(mode_name(expected.mode)) + (expected.same_folio ? " same" : ""));
+    open();
+    ASSERT_TRUE(write(0, "first"));
+    store->hold_writes = true;
+    auto report = loop.start(mapping->invalidate({expected.mode, {}, true}));
+    ASSERT_EQ(store->writes_waiting, 1u);
+    const std::uint64_t offset = expected.same_folio ? 1 : 8 * kFolio;
+    const std::string data = "second";
+    auto stored = loop.start(mapping->write(offset, bytes(data), WriteSource::kSystemCall));
+    EXPECT_EQ(!stored->has_value(), expected.waits);
+    loop.run(loop.clock.sleep(Duration(5000)));
+    store->release();
+    loop.finish([&] { return report->has_value() && stored->has_value(); });
+    EXPECT_EQ((*report)->writer_stall_us_max >= Duration(5000), expected.waits);
+    EXPECT_EQ(read(offset, 6), "second");
+    EXPECT_FALSE(flush(expected.mode).error);
+    EXPECT_EQ(store->contents().substr(offset, 6), "second");
+    TearDown();
+  }
+  cache.reset();
+}
+
+TEST_F(CacheTest, BulkGatesFaultsUntilItIsDone) {
+  open(std::string(kFolio, 'a'));
+  read(0, 1);
+  ASSERT_TRUE(write(0, "x"));
+  store->hold_writes = true;
+  auto report = loop.start(mapping->invalidate({InvalidateMode::kBulk, {}, true}));
+  auto fault = loop.start(mapping->read({0, kFolio}, nullptr));
+  EXPECT_FALSE(fault->has_value());
+  store->release();
+  loop.finish([&] { return report->has_value() && fault->has_value(); });
+  EXPECT_EQ(text_of((*fault)->value()).substr(0, 2), "xa");
+}
+
+TEST_F(CacheTest, HybridKeepsADirtyStragglerOnRevalidateAndGatesForItOnClose) {
+  for (bool close : {false, true}) {
+    SCOPED_TRACE(close);
+    open();
+    ASSERT_TRUE(write(0, "0"));
+    // A writer that stores again whenever the flush has caught up.
+    int stores = 0;
+    std::function<void()> store_again = [&] {
+      ++stores;
+      ASSERT_TRUE(mapping->try_write(0, bytes("again"), WriteSource::kPageWriteback));
+      at_point[FaultPoint::kAfterAcknowledge] = store_again;
+    };
+    at_point[FaultPoint::kAfterAcknowledge] = store_again;
+    auto report = close ? flush(InvalidateMode::kHybrid) : invalidate(InvalidateMode::kHybrid);
+    at_point.clear();
+    EXPECT_GE(stores, 3);
+    if (close) {
+      EXPECT_EQ(report.folios_laundered, 1u);
+      EXPECT_FALSE(report.error);
+    } else {
+      EXPECT_EQ(report.error, Errno(EBUSY));
+      EXPECT_EQ(report.folios_kept, 1u);
+    }
+    EXPECT_EQ(read(0, 5), "again");
+    TearDown();
+  }
+  cache.reset();
+}
+
+}  // namespace
+}  // namespace foliofs::cache
