@@ -1,0 +1,38 @@
+// Attributes of a file as the client keeps them, and how it tells that somebody else changed it.
+#pragma once
+
+#include <cstdint>
+
+#include "foliofs/proto/messages.h"
+
+namespace foliofs::vfs {
+
+// As wire::Attributes; times in nanoseconds since the epoch, sizes in bytes.
+struct Attributes {
+  std::uint64_t ino = 0;
+  std::uint64_t size = 0;
+  std::uint64_t blocks = 0;  // of 512 bytes
+  std::uint64_t rdev = 0;
+  std::int64_t atime_ns = 0;
+  std::int64_t mtime_ns = 0;
+  std::int64_t ctime_ns = 0;
+  std::int64_t btime_ns = 0;
+  std::uint64_t foreign_changes = 0;
+  std::uint64_t change_epoch = 0;
+  std::uint32_t mode = 0;
+  std::uint32_t nlink = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint32_t blksize = 4096;
+
+  bool is_regular() const;
+  bool is_directory() const;
+};
+
+Attributes from_wire(const wire::Attributes& attributes);
+
+// True when somebody other than this client has changed the file between `before` and `now`, both
+// as the server said them; `before` includes the outcome of this client's own changes.
+bool changed_by_others(const Attributes& before, const Attributes& now);
+
+}  // namespace foliofs::vfs

@@ -1,0 +1,43 @@
+#include "foliofs/vfs/attributes.h"
+
+#include <sys/stat.h>
+
+namespace foliofs::vfs {
+
+bool Attributes::is_regular() const {
+  return S_ISREG(mode);
+}
+bool Attributes::is_directory() const {
+  return S_ISDIR(mode);
+}
+
+Attributes from_wire(const wire::Attributes& wire) {
+  Attributes attributes;
+  attributes.ino = wire.ino();
+  attributes.size = wire.size();
+  attributes.blocks = wire.blocks();
+  attributes.rdev = wire.rdev();
+  attributes.atime_ns = wire.atime_ns();
+  attributes.mtime_ns = wire.mtime_ns();
+  attributes.ctime_ns = wire.ctime_ns();
+  attributes.btime_ns = wire.btime_ns();
+  attributes.foreign_changes = wire.foreign_changes();
+  attributes.change_epoch = wire.change_epoch();
+  attributes.mode = wire.mode();
+  attributes.nlink = wire.nlink();
+  attributes.uid = wire.uid();
+  attributes.gid = wire.gid();
+  attributes.blksize = wire.blksize();
+  return attributes;
+}
+
+bool changed_by_others(const Attributes& before, const Attributes& now) {
+  if (before.change_epoch == now.change_epoch) {
+    return before.foreign_changes != now.foreign_changes;
+  }
+  // The server has forgotten whose changes it counted: any trace of a change must do.
+  return before.mtime_ns != now.mtime_ns || before.ctime_ns != now.ctime_ns ||
+         before.size != now.size;
+}
+
+}  // namespace foliofs::vfs

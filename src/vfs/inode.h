@@ -1,0 +1,78 @@
+// Inode: one file of the server as this client knows it, and the opens through which it is read
+// and written.
+//
+// Lives as long as the kernel knows its node, somebody has it open, or bytes of it are not written.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "foliofs/base/clock.h"
+#include "foliofs/base/wait_queue.h"
+#include "foliofs/cache/mapping.h"
+#include "foliofs/vfs/operations.h"
+
+namespace foliofs::vfs {
+
+class InodeIo;
+
+using HandleBytes = std::vector<std::uint8_t>;
+
+struct Inode {
+  NodeId node = 0;
+  HandleBytes handle;
+  std::uint64_t lookups = 0;     // references that the kernel holds
+  std::uint32_t open_count = 0;  // OpenFiles, and files that could not be written at their release
+
+  // Where it was last found, to look it up again when the server has lost its handle.
+  NodeId parent = 0;
+  std::string name;
+
+  Attributes attributes;  // the latest from the server
+  TimePoint attributes_expire{};
+  // Grows whenever this client changes the file: attributes that were asked for before are not
+  // believed about size and times.
+  std::uint64_t generation = 0;
+  // What the cached data belongs to: compared with what the server says next.
+  std::optional<Attributes> cached_version;
+
+  std::shared_ptr<InodeIo> io;              // of regular files, once opened
+  std::shared_ptr<cache::Mapping> mapping;  // likewise
+
+  std::int64_t local_mtime_ns = 0;  // of the latest store here
+  // local_mtime_ns has been shown by getattr: the server must get the same time in the end.
+  bool mtime_shown = false;
+
+  bool dirty() const { return mapping && mapping->dirty_bytes() != 0; }
+};
+
+using InodeRef = std::shared_ptr<Inode>;
+
+// An open of the server's, as one of its sessions knows it.
+struct ServerOpen {
+  std::uint64_t id = 0;
+  std::uint64_t incarnation = 0;  // of the session that `id` belongs to
+  int flags = 0;                  // O_ACCMODE bits
+  Caller opener;                  // for opening it again in another session
+  bool reopening = false;
+
+  bool readable() const;
+  bool writable() const;
+};
+
+struct OpenFile {
+  InodeRef inode;
+  std::shared_ptr<ServerOpen> server_open;
+  cache::ErrCursor errors;
+  cache::Readahead readahead;
+  bool direct = false;  // O_DIRECT
+};
+
+struct OpenDirectory {
+  InodeRef inode;
+};
+
+}  // namespace foliofs::vfs

@@ -1,0 +1,173 @@
+#include "inode_io.h"
+
+#include <fcntl.h>
+
+#include "mount_core.h"
+
+namespace foliofs::vfs {
+
+namespace {
+
+// How often a call is repeated when sessions are lost under it one after the other.
+constexpr int kMaxAttempts = 3;
+
+}  // namespace
+
+bool ServerOpen::readable() const {
+  return (flags & O_ACCMODE) != O_WRONLY;
+}
+bool ServerOpen::writable() const {
+  return (flags & O_ACCMODE) != O_RDONLY;
+}
+
+InodeIo::InodeIo(rpc::Session& session, Kernel& kernel, Clock& clock, std::weak_ptr<Inode> inode,
+                 std::chrono::microseconds attribute_timeout_us)
+    : session_(session),
+      kernel_(kernel),
+      clock_(clock),
+      inode_(std::move(inode)),
+      attribute_timeout_us_(attribute_timeout_us) {}
+
+std::shared_ptr<ServerOpen> InodeIo::find(bool (ServerOpen::*suitable)() const) const {
+  for (const auto& open : opens_) {
+    if (((*open).*suitable)()) return open;
+  }
+  return nullptr;
+}
+
+Task<Status> InodeIo::ensure_current(std::shared_ptr<ServerOpen> open) {
+  while (open->incarnation != session_.incarnation()) {
+    if (open->reopening) {
+      co_await reopened_.wait();
+      continue;
+    }
+    auto inode = inode_.lock();
+    if (!inode) co_return Errno(ESTALE);
+    open->reopening = true;
+    wire::OpenRequestT request;
+    request.caller = std::make_unique<wire::CallerT>(to_wire(open->opener));
+    request.handle = inode->handle;
+    request.open_flags = static_cast<std::uint32_t>(open->flags);
+    const std::uint64_t incarnation = session_.incarnation();
+    auto reply = co_await session_.call<wire::OpenRequest>(request, incarnation);
+    open->reopening = false;
+    reopened_.wake_all();
+    if (!reply && reply.error() == rpc::kSessionLost) continue;
+    if (!reply) co_return reply.error();
+    open->id = reply.value().open_id;
+    open->incarnation = incarnation;
+  }
+  co_return success();
+}
+
+Task<Result<std::uint64_t>> InodeIo::read(std::uint64_t offset, std::span<const iovec> into) {
+  std::uint64_t length = 0;
+  for (const iovec& part : into) length += part.iov_len;
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    auto open = find(&ServerOpen::readable);
+    if (!open) co_return Errno(EBADF);
+    auto current = co_await ensure_current(open);
+    if (!current) co_return current.error();
+    wire::ReadRequestT request;
+    request.open_id = open->id;
+    request.offset = offset;
+    request.length = static_cast<std::uint32_t>(length);
+    rpc::Payload payload;
+    payload.receive = into;
+    auto reply = co_await session_.exchange(proto::MessageType::kRead, proto::encode(request),
+                                            payload, open->incarnation);
+    if (reply) co_return reply.value().payload_bytes;
+    if (reply.error() != rpc::kSessionLost) co_return reply.error();
+  }
+  co_return Errno(EIO);
+}
+
+Task<Status> InodeIo::write(cache::StoreWrite write) {
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    auto open = find(&ServerOpen::writable);
+    if (!open) co_return Errno(EBADF);
+    auto current = co_await ensure_current(open);
+    if (!current) co_return current.error();
+    auto inode = inode_.lock();
+    wire::WriteRequestT request;
+    request.open_id = open->id;
+    request.offset = write.offset;
+    if (write.for_invalidation) request.flags |= proto::kWriteInvalidation;
+    if (inode && inode->mtime_shown) {
+      request.flags |= proto::kWriteSetMtime;
+      request.mtime_ns = inode->local_mtime_ns;
+    }
+    rpc::Payload payload;
+    payload.send = write.from;
+    auto reply = co_await session_.exchange(proto::MessageType::kWrite, proto::encode(request),
+                                            payload, open->incarnation);
+    if (reply) {
+      const auto* table = proto::view<wire::WriteReply>(reply.value().meta);
+      if (table == nullptr) co_return Errno(EPROTO);
+      if (table->attributes() != nullptr) changed_by_us(*table->attributes());
+      co_return success();
+    }
+    if (reply.error() != rpc::kSessionLost) co_return reply.error();
+  }
+  co_return Errno(EIO);
+}
+
+Task<Status> InodeIo::set_mtime(std::int64_t mtime_ns) {
+  auto open = find(&ServerOpen::writable);
+  if (!open) co_return Errno(EBADF);
+  auto current = co_await ensure_current(open);
+  if (!current) co_return current.error();
+  wire::WriteRequestT request;
+  request.open_id = open->id;
+  request.flags = proto::kWriteSetMtime;
+  request.mtime_ns = mtime_ns;
+  auto reply = co_await session_.call<wire::WriteRequest>(request, open->incarnation);
+  if (!reply) co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
+  if (reply.value().attributes) changed_by_us(*reply.value().attributes);
+  co_return success();
+}
+
+Task<Status> InodeIo::commit(std::shared_ptr<ServerOpen> open, bool data_only) {
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    auto current = co_await ensure_current(open);
+    if (!current) co_return current.error();
+    wire::CommitRequestT request;
+    request.open_id = open->id;
+    request.data_only = data_only;
+    auto reply = co_await session_.call<wire::CommitRequest>(request, open->incarnation);
+    if (reply) co_return success();
+    if (reply.error() != rpc::kSessionLost) co_return reply.error();
+  }
+  co_return Errno(EIO);
+}
+
+Task<void> InodeIo::invalidate(ByteRange range) {
+  auto inode = inode_.lock();
+  if (inode) co_await kernel_.invalidate_pages(inode->node, range);
+}
+
+void InodeIo::changed_by_us(const wire::Attributes& wire) {
+  auto inode = inode_.lock();
+  if (!inode) return;
+  take_own_change(*inode, from_wire(wire), clock_.now() + attribute_timeout_us_);
+}
+
+void take_own_change(Inode& inode, const Attributes& now, TimePoint expire) {
+  ++inode.generation;
+  // Replies overtake each other: the latest change counts, and a size only grows by writing.
+  const std::uint64_t size = std::max(inode.attributes.size, now.size);
+  if (now.ctime_ns >= inode.attributes.ctime_ns) {
+    inode.attributes = now;
+    inode.attributes_expire = expire;
+  }
+  inode.attributes.size = size;
+  // When the server counts somebody else's change too, the next look must find it.
+  auto& cached = inode.cached_version;
+  const bool ours = cached && cached->change_epoch == now.change_epoch &&
+                    cached->foreign_changes == now.foreign_changes;
+  if (ours && now.ctime_ns >= cached->ctime_ns) {
+    cached = now;
+  }
+}
+
+}  // namespace foliofs::vfs

@@ -1,0 +1,181 @@
+// Names: lookup, and everything that makes, moves or removes one.
+#include <sys/stat.h>
+
+#include <cstdio>
+
+#include "mount_core.h"
+
+namespace foliofs::vfs {
+
+namespace {
+
+// The checks that every change of a directory begins with.
+Status check_change(MountCore& core, const InodeRef& parent, std::string_view name) {
+  if (!parent) return Errno(ESTALE);
+  if (core.options.read_only) return Errno(EROFS);
+  return check_name(name);
+}
+
+}  // namespace
+
+Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::string name) {
+  InodeRef parent = core_.inodes.find(parent_node);
+  if (!parent) co_return Errno(ESTALE);
+  if (auto valid = check_name(name); !valid) co_return valid.error();
+  wire::LookupRequestT request;
+  request.caller = caller_of(call);
+  request.name = name;
+  auto reply =
+      co_await core_.call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent, request);
+  if (!reply) {
+    if (reply.error() == Errno(ENOENT)) co_return Entry{};
+    co_return reply.error();
+  }
+  if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
+  co_return co_await core_.enter(parent, name, reply.value().handle,
+                                 from_wire(*reply.value().attributes));
+}
+
+void Operations::forget(NodeId node, std::uint64_t count) {
+  InodeRef inode = core_.inodes.find(node);
+  if (!inode) return;
+  inode->lookups -= std::min(count, inode->lookups);
+  core_.inodes.drop_if_unused(inode);
+}
+
+// A reply with a new entry, after which the parent's times are other ones. `reply` may be EEXIST
+// for a request that was sent twice because the server restarted: then the first one made it.
+template <class Request>
+static Task<Result<Entry>> make_entry(MountCore& core, InodeRef parent, std::string name,
+                                      typename Request::NativeTableType request) {
+  bool retried = false;
+  auto reply = co_await core.call_on<Request>(parent, &Request::NativeTableType::parent,
+                                              std::move(request), &retried);
+  core.directory_changed(*parent);
+  if (!reply && retried && reply.error() == Errno(EEXIST)) {
+    wire::LookupRequestT again;
+    again.caller = std::make_unique<wire::CallerT>();
+    again.name = name;
+    reply = co_await core.call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent,
+                                                       std::move(again));
+  }
+  if (!reply) co_return reply.error();
+  if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
+  co_return co_await core.enter(parent, name, reply.value().handle,
+                                from_wire(*reply.value().attributes));
+}
+
+Task<Result<Entry>> Operations::mknod(Call call, NodeId parent_node, std::string name,
+                                      std::uint32_t mode, std::uint64_t rdev) {
+  InodeRef parent = core_.inodes.find(parent_node);
+  if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
+  wire::MknodRequestT request;
+  request.caller = caller_of(call);
+  request.name = name;
+  request.mode = mode;
+  request.rdev = rdev;
+  co_return co_await make_entry<wire::MknodRequest>(core_, parent, name, std::move(request));
+}
+
+Task<Result<Entry>> Operations::mkdir(Call call, NodeId parent_node, std::string name,
+                                      std::uint32_t mode) {
+  InodeRef parent = core_.inodes.find(parent_node);
+  if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
+  wire::MkdirRequestT request;
+  request.caller = caller_of(call);
+  request.name = name;
+  request.mode = mode;
+  co_return co_await make_entry<wire::MkdirRequest>(core_, parent, name, std::move(request));
+}
+
+Task<Result<Entry>> Operations::symlink(Call call, NodeId parent_node, std::string name,
+                                        std::string target) {
+  InodeRef parent = core_.inodes.find(parent_node);
+  if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
+  if (target.size() > kMaxSymlinkBytes) co_return Errno(ENAMETOOLONG);
+  wire::SymlinkRequestT request;
+  request.caller = caller_of(call);
+  request.name = name;
+  request.target.assign(target.begin(), target.end());
+  co_return co_await make_entry<wire::SymlinkRequest>(core_, parent, name, std::move(request));
+}
+
+Task<Result<Entry>> Operations::link(Call call, NodeId node, NodeId parent_node, std::string name) {
+  InodeRef parent = core_.inodes.find(parent_node);
+  InodeRef inode = core_.inodes.find(node);
+  if (!inode) co_return Errno(ESTALE);
+  if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
+  wire::LinkRequestT request;
+  request.caller = caller_of(call);
+  request.handle = inode->handle;
+  request.name = name;
+  ++inode->generation;
+  co_return co_await make_entry<wire::LinkRequest>(core_, parent, name, std::move(request));
+}
+
+Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name, bool directory) {
+  InodeRef parent = core_.inodes.find(parent_node);
+  if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
+  wire::UnlinkRequestT request;
+  request.caller = caller_of(call);
+  request.name = name;
+  request.directory = directory;
+  bool retried = false;
+  auto reply = co_await core_.call_on<wire::UnlinkRequest>(parent, &wire::UnlinkRequestT::parent,
+                                                           request, &retried);
+  core_.directory_changed(*parent);
+  // Its link count is another one now.
+  InodeRef removed = core_.inodes.find_by_name(parent_node, name);
+  if (removed) removed->attributes_expire = {};
+  if (reply) co_return success();
+  // Sent twice because the server restarted in between: the first one did it.
+  if (retried && reply.error() == Errno(ENOENT)) co_return success();
+  co_return reply.error();
+}
+
+Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
+                                NodeId new_parent_node, std::string new_name, std::uint32_t flags) {
+  InodeRef parent = core_.inodes.find(parent_node);
+  InodeRef new_parent = core_.inodes.find(new_parent_node);
+  if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
+  if (auto valid = check_change(core_, new_parent, new_name); !valid) co_return valid.error();
+  wire::RenameRequestT request;
+  request.caller = caller_of(call);
+  request.name = name;
+  request.new_parent = new_parent->handle;
+  request.new_name = new_name;
+  request.flags = flags;
+  bool retried = false;
+  auto reply = co_await core_.call_on<wire::RenameRequest>(parent, &wire::RenameRequestT::parent,
+                                                           request, &retried);
+  core_.directory_changed(*parent);
+  core_.directory_changed(*new_parent);
+  const bool done = reply || (retried && reply.error() == Errno(ENOENT));
+  if (!done) co_return reply.error();
+  InodeRef moved = core_.inodes.find_by_name(parent_node, name);
+  InodeRef replaced = core_.inodes.find_by_name(new_parent_node, new_name);
+  if (replaced && replaced != moved) {
+    replaced->attributes_expire = {};
+    const bool exchanged = (flags & RENAME_EXCHANGE) != 0;
+    core_.inodes.change_name(*replaced, parent_node, exchanged ? name : std::string());
+  }
+  if (moved) {
+    moved->attributes_expire = {};
+    core_.inodes.change_name(*moved, new_parent_node, new_name);
+  }
+  co_return success();
+}
+
+Task<Result<std::string>> Operations::readlink(Call call, NodeId node) {
+  InodeRef inode = core_.inodes.find(node);
+  if (!inode) co_return Errno(ESTALE);
+  wire::ReadlinkRequestT request;
+  request.caller = caller_of(call);
+  auto reply = co_await core_.call_on<wire::ReadlinkRequest>(inode, &wire::ReadlinkRequestT::handle,
+                                                             request);
+  if (!reply) co_return reply.error();
+  const auto& target = reply.value().target;
+  co_return std::string(target.begin(), target.end());
+}
+
+}  // namespace foliofs::vfs
