@@ -155,7 +155,7 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
   ++inode->open_count;
   OpenedFile opened;
   opened.file = file.get();
-  opened.direct = !options.kernel_cache || file->direct;
+  opened.direct = !options.kernel_cache;
   open_files[file.get()] = std::move(file);
   return opened;
 }

@@ -1,0 +1,49 @@
+// FuseMount: a mount point of the kernel's, whose requests are answered by a vfs::Mount.
+//
+//   new --mount()--> mounted --serve()--> serving --(the kernel lets go)--> ended
+//
+// It is a thin adapter: it translates, answers, and knows how long the kernel may remember. All of
+// it runs on the loop of `context`, except the notifier's thread.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "foliofs/vfs/mount.h"
+
+namespace foliofs::fuse {
+
+class FuseMount final : public vfs::Kernel {
+ public:
+  explicit FuseMount(boost::asio::io_context& context);
+  // Unmounts, lazily, if the kernel has not let go yet.
+  ~FuseMount() override;
+  FuseMount(const FuseMount&) = delete;
+  FuseMount& operator=(const FuseMount&) = delete;
+
+  // Mounts on the directory `mount_point`; `source` is what /proc/mounts shows. Nothing is answered
+  // before serve(), so nobody of this process may touch the mount point in between.
+  // The error is one line for a person; nothing is mounted then.
+  vfs::OptionResult mount(const std::string& mount_point, const std::string& source,
+                          const vfs::MountOptions& options);
+
+  // Begins to answer. `ended` is called on the loop, once, when the kernel has let go: unmounted,
+  // or aborted. `mount` must live until then.
+  void serve(vfs::Mount& mount, std::function<void()> ended);
+
+  // The kernel's read-ahead window of this mount, raised to what one READ may carry; does nothing
+  // where that is not permitted. `device` is "MAJOR:MINOR" as in /proc/self/mountinfo.
+  static void raise_kernel_readahead(const std::string& device);
+
+  // vfs::Kernel
+  Task<void> invalidate_pages(std::uint64_t node_id, ByteRange range) override;
+
+  class Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace foliofs::fuse

@@ -1,0 +1,184 @@
+#include "foliofs/fuse/fuse_mount.h"
+
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <cstdarg>
+#include <fstream>
+
+#include "fuse_context.h"
+#include "notifier.h"
+
+namespace foliofs::fuse {
+
+namespace {
+
+// Requests read in one turn of the loop, so that the network gets its turns too.
+constexpr int kRequestsInOneTurn = 32;
+constexpr int kReadaheadKiB = 1024;
+
+// libfuse reports failures by printing; we want the text in the error instead.
+thread_local std::string last_fuse_message;
+
+void keep_fuse_message(fuse_log_level, const char* format, va_list arguments) {
+  char line[512];
+  std::vsnprintf(line, sizeof line, format, arguments);
+  last_fuse_message = line;
+  while (!last_fuse_message.empty() && last_fuse_message.back() == '\n') {
+    last_fuse_message.pop_back();
+  }
+  spdlog::debug("libfuse: {}", last_fuse_message);
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string joined;
+  for (const auto& word : words) joined += (joined.empty() ? "" : ",") + word;
+  return joined;
+}
+
+ssize_t read_request(int fd, void* buffer, std::size_t size, void* userdata) {
+  const ssize_t bytes = ::read(fd, buffer, size);
+  static_cast<FuseContext*>(userdata)->init_flags.saw_request(buffer, bytes);
+  return bytes;
+}
+
+ssize_t write_reply(int fd, iovec* parts, int count, void* userdata) {
+  static_cast<FuseContext*>(userdata)->init_flags.patch_reply(parts, count);
+  return ::writev(fd, parts, count);
+}
+
+}  // namespace
+
+class FuseMount::Impl {
+ public:
+  explicit Impl(boost::asio::io_context& io) : device_(io) {
+    context_.executor = io.get_executor();
+  }
+
+  ~Impl() {
+    if (session_ == nullptr) return;
+    device_.release();  // the session closes it
+    fuse_session_unmount(session_);
+    notifier_.reset();
+    fuse_session_destroy(session_);
+    std::free(buffer_.mem);
+  }
+
+  vfs::OptionResult mount(const std::string& mount_point, const std::string& source,
+                          const vfs::MountOptions& options) {
+    fuse_set_log_func(keep_fuse_message);
+    const fuse_lowlevel_ops handlers = make_handlers();
+    std::vector<std::string> words = options.fuse_options;
+    words.push_back("default_permissions");
+    auto named = [&](std::string_view key) {
+      return std::any_of(words.begin(), words.end(),
+                         [&](const auto& w) { return w.starts_with(key); });
+    };
+    if (!named("subtype=")) words.push_back("subtype=foliofs");
+    if (!named("fsname=")) words.push_back("fsname=" + source);
+    if (options.allow_other) words.push_back("allow_other");
+    if (options.read_only) words.push_back("ro");
+    std::string joined = join(words);
+    std::string name = "foliofs", dash_o = "-o";
+    char* argv[] = {name.data(), dash_o.data(), joined.data(), nullptr};
+    fuse_args arguments = FUSE_ARGS_INIT(3, argv);
+    session_ = fuse_session_new(&arguments, &handlers, sizeof handlers, &context_);
+    fuse_opt_free_args(&arguments);
+    if (session_ == nullptr) return failure("cannot set up a FUSE session");
+    if (fuse_session_mount(session_, mount_point.c_str()) != 0) {
+      auto error = failure("cannot mount on " + mount_point);
+      fuse_session_destroy(std::exchange(session_, nullptr));
+      return error;
+    }
+    const int fd = fuse_session_fd(session_);
+    fuse_custom_io io{};
+    io.read = read_request;
+    io.writev = write_reply;
+    if (fuse_session_custom_io(session_, &io, fd) != 0) return failure("cannot watch the session");
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+    device_.assign(fd);
+    notifier_ = std::make_unique<Notifier>(session_, context_.executor);
+    return boost::outcome_v2::success();
+  }
+
+  void serve(vfs::Mount& mount, std::function<void()> ended) {
+    context_.mount = &mount;
+    ended_ = std::move(ended);
+    wait_for_requests();
+  }
+
+  Task<void> invalidate_pages(std::uint64_t node, ByteRange range) {
+    co_await notifier_->invalidate_pages(node, range);
+  }
+
+ private:
+  static vfs::OptionError failure(const std::string& what) {
+    return {last_fuse_message.empty() ? what : what + ": " + last_fuse_message};
+  }
+
+  void wait_for_requests() {
+    device_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                       [this](boost::system::error_code error) {
+                         if (!error) read_requests();
+                       });
+  }
+
+  void read_requests() {
+    for (int i = 0; i < kRequestsInOneTurn; ++i) {
+      const int bytes = fuse_session_receive_buf(session_, &buffer_);
+      if (bytes == -EINTR) continue;
+      if (bytes == -EAGAIN) {
+        wait_for_requests();
+        return;
+      }
+      if (bytes <= 0 || fuse_session_exited(session_)) {
+        end(bytes);
+        return;
+      }
+      fuse_session_process_buf(session_, &buffer_);
+    }
+    boost::asio::post(device_.get_executor(), [this] { read_requests(); });
+  }
+
+  void end(int why) {
+    if (why < 0 && why != -ENODEV)
+      spdlog::error("reading from the kernel: {}", errno_text(Errno(-why)));
+    if (auto ended = std::exchange(ended_, nullptr)) ended();
+  }
+
+  FuseContext context_;
+  fuse_session* session_ = nullptr;
+  boost::asio::posix::stream_descriptor device_;
+  fuse_buf buffer_{};
+  std::unique_ptr<Notifier> notifier_;
+  std::function<void()> ended_;
+};
+
+FuseMount::FuseMount(boost::asio::io_context& context) : impl_(std::make_unique<Impl>(context)) {}
+FuseMount::~FuseMount() = default;
+
+vfs::OptionResult FuseMount::mount(const std::string& mount_point, const std::string& source,
+                                   const vfs::MountOptions& options) {
+  return impl_->mount(mount_point, source, options);
+}
+
+void FuseMount::serve(vfs::Mount& mount, std::function<void()> ended) {
+  impl_->serve(mount, std::move(ended));
+}
+
+void FuseMount::raise_kernel_readahead(const std::string& device) {
+  const std::string path = "/sys/class/bdi/" + device + "/read_ahead_kb";
+  int present = 0;
+  if (std::ifstream(path) >> present && present >= kReadaheadKiB) return;
+  std::ofstream(path) << kReadaheadKiB << std::flush;
+}
+
+Task<void> FuseMount::invalidate_pages(std::uint64_t node_id, ByteRange range) {
+  return impl_->invalidate_pages(node_id, range);
+}
+
+}  // namespace foliofs::fuse

@@ -1,0 +1,185 @@
+#include "request.h"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <chrono>
+
+namespace foliofs::fuse {
+
+namespace {
+
+// How long an interrupted call may still take. Calls that the server is answering end well within
+// it, and programs do not expect EINTR from them; a caller who is to be killed waits no longer.
+constexpr auto kGrace = std::chrono::seconds(1);
+
+double timeout_s(const FuseContext& context) {
+  return static_cast<double>(context.mount->operations().attribute_timeout_us().count()) / 1e6;
+}
+
+timespec to_timespec(std::int64_t ns) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  std::int64_t seconds = ns / kSecond, rest = ns % kSecond;
+  if (rest < 0) {
+    rest += kSecond;
+    --seconds;
+  }
+  return {seconds, rest};
+}
+
+}  // namespace
+
+struct stat to_stat(const vfs::Attributes& attributes) {
+  struct stat result {};
+  result.st_ino = attributes.ino;
+  result.st_mode = attributes.mode;
+  result.st_nlink = attributes.nlink;
+  result.st_uid = attributes.uid;
+  result.st_gid = attributes.gid;
+  result.st_rdev = attributes.rdev;
+  result.st_size = static_cast<off_t>(attributes.size);
+  result.st_blocks = static_cast<blkcnt_t>(attributes.blocks);
+  result.st_blksize = attributes.blksize;
+  result.st_atim = to_timespec(attributes.atime_ns);
+  result.st_mtim = to_timespec(attributes.mtime_ns);
+  result.st_ctim = to_timespec(attributes.ctime_ns);
+  return result;
+}
+
+fuse_entry_param to_entry(const vfs::Entry& entry, const FuseContext& context) {
+  fuse_entry_param param{};
+  param.ino = entry.node;
+  param.entry_timeout = timeout_s(context);
+  param.attr_timeout = timeout_s(context);
+  if (entry.node != 0) param.attr = to_stat(entry.attributes);
+  return param;
+}
+
+std::shared_ptr<Request> Request::make(fuse_req_t request) {
+  auto* context = static_cast<FuseContext*>(fuse_req_userdata(request));
+  auto made = std::make_shared<Request>(request, *context);
+  fuse_req_interrupt_func(request, &Request::interrupted, made.get());
+  return made;
+}
+
+Request::Request(fuse_req_t request, FuseContext& context) : context_(context), request_(request) {}
+
+vfs::Call Request::call() {
+  vfs::Call call;
+  if (!answered_) {
+    const fuse_ctx* caller = fuse_req_ctx(request_);
+    call.caller.uid = caller->uid;
+    call.caller.gid = caller->gid;
+    call.caller.groups = context_.groups.of(request_);
+  }
+  call.abandoned = [self = shared_from_this()] {
+    return self->answered_;
+  };
+  return call;
+}
+
+void Request::interrupted(fuse_req_t, void* self) {
+  auto* request = static_cast<Request*>(self);
+  // libfuse calls this at once, from make(), when the interrupt overtook the request.
+  if (request->interrupted_) return;
+  request->interrupted_ = true;
+  auto reference = request->weak_from_this().lock();
+  if (reference) spawn(request->context_.executor, "interrupt", give_up_later(reference));
+}
+
+Task<void> Request::give_up_later(std::shared_ptr<Request> request) {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, kGrace);
+  boost::system::error_code ignored;
+  co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+  request->reply(Errno(EINTR));
+}
+
+fuse_req_t Request::take() {
+  if (answered_) return nullptr;
+  answered_ = true;
+  return request_;
+}
+
+bool Request::reply(Errno error) {
+  fuse_req_t request = take();
+  return request != nullptr && fuse_reply_err(request, error.value()) == 0;
+}
+
+bool Request::reply(const Status& status) {
+  fuse_req_t request = take();
+  return request != nullptr && fuse_reply_err(request, status ? 0 : status.error().value()) == 0;
+}
+
+bool Request::reply_entry(const vfs::Entry& entry) {
+  fuse_req_t request = take();
+  const fuse_entry_param param = to_entry(entry, context_);
+  return request != nullptr && fuse_reply_entry(request, &param) == 0;
+}
+
+bool Request::reply_attributes(const vfs::Attributes& attributes) {
+  fuse_req_t request = take();
+  const struct stat stat = to_stat(attributes);
+  return request != nullptr && fuse_reply_attr(request, &stat, timeout_s(context_)) == 0;
+}
+
+static void describe_open(const vfs::OpenedFile& opened, const FuseContext&, fuse_file_info& info) {
+  info.fh = reinterpret_cast<std::uint64_t>(opened.file);
+  info.keep_cache = opened.keep_cache;
+  info.direct_io = opened.direct;
+}
+
+bool Request::reply_open(const vfs::OpenedFile& opened, fuse_file_info info) {
+  fuse_req_t request = take();
+  describe_open(opened, context_, info);
+  return request != nullptr && fuse_reply_open(request, &info) == 0;
+}
+
+bool Request::reply_open_directory(fuse_file_info info) {
+  fuse_req_t request = take();
+  return request != nullptr && fuse_reply_open(request, &info) == 0;
+}
+
+bool Request::reply_create(const vfs::CreatedFile& created, fuse_file_info info) {
+  fuse_req_t request = take();
+  describe_open(created.opened, context_, info);
+  const fuse_entry_param param = to_entry(created.entry, context_);
+  return request != nullptr && fuse_reply_create(request, &param, &info) == 0;
+}
+
+bool Request::reply_data(const cache::ReadResult& result) {
+  fuse_req_t request = take();
+  if (request == nullptr) return false;
+  return fuse_reply_iov(request, result.parts.data(), static_cast<int>(result.parts.size())) == 0;
+}
+
+bool Request::reply_bytes(const void* data, std::size_t bytes) {
+  fuse_req_t request = take();
+  return request != nullptr && fuse_reply_buf(request, static_cast<const char*>(data), bytes) == 0;
+}
+
+bool Request::reply_written(std::size_t bytes) {
+  fuse_req_t request = take();
+  return request != nullptr && fuse_reply_write(request, bytes) == 0;
+}
+
+bool Request::reply_statfs(const vfs::FilesystemStats& stats) {
+  struct statvfs result {};
+  result.f_bsize = stats.block_size;
+  result.f_frsize = stats.fragment_size;
+  result.f_blocks = stats.blocks;
+  result.f_bfree = stats.blocks_free;
+  result.f_bavail = stats.blocks_available;
+  result.f_files = stats.files;
+  result.f_ffree = stats.files_free;
+  result.f_favail = stats.files_free;
+  result.f_namemax = stats.name_max;
+  fuse_req_t request = take();
+  return request != nullptr && fuse_reply_statfs(request, &result) == 0;
+}
+
+bool Request::reply_link(const std::string& target) {
+  fuse_req_t request = take();
+  return request != nullptr && fuse_reply_readlink(request, target.c_str()) == 0;
+}
+
+}  // namespace foliofs::fuse

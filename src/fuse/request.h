@@ -1,0 +1,58 @@
+// Request: one request of the kernel's that is not answered at once. It is answered exactly once:
+// with its outcome, or with EINTR when its caller was interrupted and the outcome does not come.
+//
+// The reply_* functions return false when nobody has taken the outcome; then the caller gives back
+// what came with it (a reference to a node, an open file).
+#pragma once
+
+#include <fuse_lowlevel.h>
+
+#include <memory>
+
+#include "foliofs/vfs/operations.h"
+#include "fuse_context.h"
+
+namespace foliofs::fuse {
+
+class Request : public std::enable_shared_from_this<Request> {
+ public:
+  static std::shared_ptr<Request> make(fuse_req_t request);
+
+  FuseContext& context() { return context_; }
+  vfs::Operations& operations() { return context_.mount->operations(); }
+  // Who calls. Only while the request is unanswered.
+  vfs::Call call();
+
+  bool reply(Errno error);
+  bool reply(const Status& status);  // success or error, without a value
+  bool reply_entry(const vfs::Entry& entry);
+  bool reply_attributes(const vfs::Attributes& attributes);
+  bool reply_open(const vfs::OpenedFile& opened, fuse_file_info info);
+  bool reply_open_directory(fuse_file_info info);
+  bool reply_create(const vfs::CreatedFile& created, fuse_file_info info);
+  bool reply_data(const cache::ReadResult& result);
+  bool reply_bytes(const void* data, std::size_t bytes);
+  bool reply_written(std::size_t bytes);
+  bool reply_statfs(const vfs::FilesystemStats& stats);
+  bool reply_link(const std::string& target);
+
+  Request(fuse_req_t request, FuseContext& context);
+
+ private:
+  static void interrupted(fuse_req_t request, void* self);
+  static Task<void> give_up_later(std::shared_ptr<Request> request);
+  // The request to answer, if nobody has; marks it as answered.
+  fuse_req_t take();
+
+  FuseContext& context_;
+  fuse_req_t request_;
+  bool answered_ = false;
+  bool interrupted_ = false;
+};
+
+using RequestRef = std::shared_ptr<Request>;
+
+struct stat to_stat(const vfs::Attributes& attributes);
+fuse_entry_param to_entry(const vfs::Entry& entry, const FuseContext& context);
+
+}  // namespace foliofs::fuse

@@ -1,0 +1,95 @@
+// Call: one request on its way, from exchange() until its reply, and Completion, by which its
+// caller is woken. Lives in the caller's coroutine frame; the tables only point to it.
+#pragma once
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "foliofs/base/clock.h"
+#include "foliofs/base/task.h"
+#include "foliofs/proto/frame.h"
+#include "foliofs/rpc/session.h"
+#include "io_cursor.h"
+
+namespace foliofs::rpc {
+
+// Where one coroutine waits for one event. Unlike a WaitQueue it allocates nothing, which counts
+// at one wait a call.
+class Completion {
+ public:
+  Task<void> wait() {
+    return boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&, void()>(
+        [this](Handler handler) { handler_.emplace(std::move(handler)); },
+        boost::asio::use_awaitable);
+  }
+
+  // Resumes the waiter, if there is one, through its executor and not in here.
+  void signal() {
+    if (!handler_) return;
+    Handler handler = std::move(*handler_);
+    handler_.reset();
+    auto executor = boost::asio::get_associated_executor(handler);
+    boost::asio::post(executor, std::move(handler));
+  }
+
+  // Destroys the waiter: for a loop that will not run again.
+  void drop() {
+    if (!handler_) return;
+    Handler handler = std::move(*handler_);
+    handler_.reset();
+  }
+
+ private:
+  using Handler = boost::asio::async_result<boost::asio::use_awaitable_t<>, void()>::handler_type;
+  std::optional<Handler> handler_;
+};
+
+// new → waiting (for a slot) → queued (to be sent) → sent → done. A sent call is queued again when
+// a session is resumed on another connection. Whatever fails a call takes it to done at once.
+enum class CallState { kNew, kWaiting, kQueued, kSent, kDone };
+
+struct Call : boost::intrusive::list_base_hook<> {
+  Call(proto::MessageType message, proto::MetaBuffer metadata, const Payload& buffers,
+       std::uint64_t bound_to)
+      : type(message),
+        meta(std::move(metadata)),
+        payload(buffers),
+        incarnation(bound_to),
+        send_bytes(total_bytes(buffers.send)),
+        receive_bytes(total_bytes(buffers.receive)) {}
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  const proto::MessageType type;
+  proto::MetaBuffer meta;
+  const Payload payload;
+  const std::uint64_t incarnation;  // 0: any
+  const std::size_t send_bytes, receive_bytes;
+
+  TimePoint started{};
+  CallState state = CallState::kNew;
+  std::uint32_t slot = 0, sequence = 0;  // from queued on, as is the next one
+  std::uint64_t request_id = 0;
+  proto::HeaderBytes header{};  // as it is being sent
+  // The server may have executed it. False from the start, and again once a resumed session has
+  // said that it never arrived.
+  bool maybe_executed = false;
+  // Its caller has gone, and a call without a caller has taken its place (see CallTable).
+  bool orphan = false;
+  // How many of sender and receiver are using the caller's memory. A call that is done wakes its
+  // caller only when this is 0.
+  int pins = 0;
+  Result<RawReply> result = Errno(EIO);  // valid when done
+  Completion completion;
+};
+
+using CallList = boost::intrusive::list<Call, boost::intrusive::constant_time_size<false>>;
+
+}  // namespace foliofs::rpc

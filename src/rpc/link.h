@@ -1,0 +1,63 @@
+// Link: one connection of a session, from its Hello until it breaks.
+//
+// Two coroutines serve it: one gathers queued calls into few writes, the other takes replies. What
+// either finds wrong ends the link; the calls stay in the CallTable, and whoever owns the link
+// decides what becomes of them. Does not connect, wait or try again.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "call_table.h"
+#include "foliofs/base/clock.h"
+#include "foliofs/base/result.h"
+#include "foliofs/base/task.h"
+#include "foliofs/proto/messages.h"
+#include "foliofs/rpc/transport.h"
+#include "frame_reader.h"
+
+namespace foliofs::rpc {
+
+class Link {
+ public:
+  // `clock` and `calls` must outlive the link.
+  Link(std::unique_ptr<Transport> transport, Clock& clock, CallTable& calls);
+
+  // Sends Hello and returns the answer. Errors: the server's (`error_text` gets its words), the
+  // transport's, EPROTO. REQUIRES: send() and receive() are not running yet.
+  Task<Result<wire::HelloReplyT>> greet(const wire::HelloRequestT& request,
+                                        std::string& error_text);
+
+  // Send calls, take replies, until the link breaks. The link must outlive both.
+  Task<void> send();
+  Task<void> receive();
+
+  // Ends the link: send() and receive() return soon. Only the first reason is kept.
+  void break_off(Errno reason);
+  bool is_broken() const { return broken_; }
+  Errno reason() const { return reason_; }
+
+  // When anything last came in over this link.
+  TimePoint heard_at() const { return reader_.heard_at(); }
+  // Requests answered over this link.
+  std::uint64_t replies() const { return replies_; }
+
+ private:
+  void gather();
+  Task<Status> receive_all();
+  void receive_staged(const proto::FrameHeader& header, Call* call);
+  Task<Status> receive_long(const proto::FrameHeader& header, Call* call);
+  Result<Call*> owner_of(const proto::FrameHeader& header);
+
+  std::unique_ptr<Transport> transport_;
+  CallTable& calls_;
+  FrameReader reader_;
+  std::vector<iovec> vectors_;  // of the write under way
+  std::vector<Call*> batch_;    // whose memory it uses; pinned
+  bool broken_ = false;
+  Errno reason_ = Errno(ECONNRESET);
+  std::uint64_t replies_ = 0;
+};
+
+}  // namespace foliofs::rpc

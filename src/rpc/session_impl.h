@@ -1,0 +1,117 @@
+// Session::Impl: what a session is made of, and the coroutines that keep it.
+//
+// keep_connected() owns the link: it serves it until it breaks, connects again, resumes or begins
+// anew. All waits of its own are on `changed_`; whatever takes time elsewhere (an alarm, a dial)
+// shares only a small state with the session, so that close() never waits for it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "alarm.h"
+#include "call_table.h"
+#include "foliofs/base/wait_queue.h"
+#include "foliofs/rpc/session.h"
+#include "link.h"
+
+namespace foliofs::rpc {
+
+class Session::Impl {
+ public:
+  Impl(Executor executor, Clock& clock, Connector& connector, SessionOptions options);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  Task<Status> start();
+  // Does not touch the session once the call is done, which may be after close().
+  Task<Result<RawReply>> exchange(proto::MessageType type, proto::MetaBuffer meta, Payload payload,
+                                  std::uint64_t incarnation);
+  Task<void> close();
+
+  const std::string& error_text() const { return error_text_; }
+  const wire::HelloReplyT& hello() const { return hello_; }
+  std::uint64_t incarnation() const { return incarnation_; }
+  ConnectionState state() const { return state_; }
+  Duration silent_for() const;
+  const RpcStats& stats() const { return stats_; }
+
+ private:
+  // A connect under way. The connector may take its time after the session has lost interest.
+  struct Dial {
+    Impl* session;  // nullptr when nobody wants the result any more
+    std::optional<Result<std::unique_ptr<Transport>>> result;
+  };
+  static Task<void> dial(Connector& connector, std::shared_ptr<Dial> dial);
+
+  // Coroutines of the session itself; close() returns when all of them have ended.
+  void launch(std::string_view name, Task<void> task);
+  Task<void> counted(Task<void> task);
+  void task_ended();
+
+  // session_connect.cpp
+  Task<void> keep_connected();
+  Task<void> serve();
+  Task<void> loop_of_link(Task<void> loop);
+  Task<void> reconnect();
+  Task<Status> connect_once();
+  Task<Result<std::unique_ptr<Transport>>> dial_and_wait();
+  Status adopt(wire::HelloReplyT reply, bool asked_to_resume);
+  Status begin_session(wire::HelloReplyT reply);
+  Task<void> wait_backoff();
+  void note_backoff(Errno error);
+
+  // session.cpp
+  void watch();
+  void on_tick();
+  void on_idle();
+  void probe_silence(TimePoint now);
+  TimePoint heard_at() const;
+  Task<void> ping();
+  void start_ping();
+  Task<void> say_goodbye();
+  Duration keep_alive_interval() const;
+
+  Executor executor_;
+  Clock& clock_;
+  Connector& connector_;
+  const SessionOptions options_;
+
+  ConnectionState state_ = ConnectionState::kConnecting;
+  bool started_ = false;
+  bool closing_ = false;
+  int tasks_ = 0;
+  WaitQueue changed_;
+  WaitQueue ended_;  // tasks_ has become 0
+
+  wire::HelloReplyT hello_;
+  std::vector<std::uint8_t> session_id_;  // empty: there is nothing to resume
+  std::uint64_t incarnation_ = 0;
+  std::string error_text_;
+
+  RpcStats stats_;
+  CallTable calls_;
+  std::unique_ptr<Link> link_;
+  int link_loops_ = 0;
+  TimePoint link_up_at_{};
+  std::shared_ptr<Dial> dial_;
+
+  // Since when the server has been quiet although something is owed: the last reply (a Hello does
+  // not count), or when the first call began after a time without any.
+  TimePoint quiet_since_{};
+  bool pinging_ = false;
+
+  Duration backoff_{0};
+  std::optional<Errno> logged_error_;  // of the reconnect under way, not to be logged again
+
+  Alarm tick_;      // while calls are pending
+  Alarm idle_;      // keep-alive
+  Alarm retry_;     // backoff
+  Alarm greeting_;  // bounds Hello
+  Alarm farewell_;  // bounds close()
+};
+
+}  // namespace foliofs::rpc

@@ -1,0 +1,94 @@
+#include "slot_table.h"
+
+#include "foliofs/base/limits.h"
+
+namespace foliofs::rpc {
+
+namespace {
+
+// A request id is a number that only grows, with the slot in its low bits.
+constexpr std::uint64_t kSlotBits = 8;
+constexpr std::uint64_t kSlotMask = (1u << kSlotBits) - 1;
+static_assert(kMaxSlots <= kSlotMask + 1);
+
+}  // namespace
+
+void SlotTable::reset(std::uint32_t slots) {
+  slots_.assign(slots, Slot{});
+  free_.clear();
+  for (std::uint32_t slot = slots; slot-- > 0;) {
+    if (!is_reserved(slot)) free_.push_back(slot);
+  }
+}
+
+bool SlotTable::take(Call& call) {
+  if (free_.empty()) return false;
+  const std::uint32_t slot = free_.back();
+  free_.pop_back();
+  occupy(slot, call);
+  return true;
+}
+
+bool SlotTable::take_reserved(Call& call) {
+  if (slots_.empty()) return false;
+  const std::uint32_t last = size() - 1;
+  if (!is_reserved(last)) return take(call);
+  if (slots_[last].taken) return false;
+  occupy(last, call);
+  return true;
+}
+
+void SlotTable::occupy(std::uint32_t slot, Call& call) {
+  Slot& taken = slots_[slot];
+  taken.call = &call;
+  taken.taken = true;
+  call.slot = slot;
+  call.sequence = ++taken.sequence;
+  call.request_id = taken.request_id = (next_request_++ << kSlotBits) | slot;
+}
+
+void SlotTable::free(std::uint32_t slot) {
+  slots_[slot].call = nullptr;
+  slots_[slot].taken = false;
+  if (!is_reserved(slot)) free_.push_back(slot);
+}
+
+void SlotTable::release(std::uint32_t slot) {
+  free(slot);
+}
+
+void SlotTable::give_back(std::uint32_t slot) {
+  --slots_[slot].sequence;
+  free(slot);
+}
+
+void SlotTable::abandon(std::uint32_t slot) {
+  slots_[slot].call = nullptr;
+}
+
+std::optional<std::uint32_t> SlotTable::find(std::uint64_t request_id) const {
+  const auto slot = static_cast<std::uint32_t>(request_id & kSlotMask);
+  if (slot >= size() || !slots_[slot].taken || slots_[slot].request_id != request_id) return {};
+  return slot;
+}
+
+bool SlotTable::agrees_with(std::span<const std::uint32_t> sequences) const {
+  if (sequences.size() < slots_.size()) return false;
+  for (std::uint32_t i = 0; i < size(); ++i) {
+    const Slot& slot = slots_[i];
+    if (slot.call == nullptr) continue;
+    if (sequences[i] != slot.sequence && sequences[i] != slot.sequence - 1) return false;
+  }
+  return true;
+}
+
+void SlotTable::adopt(std::span<const std::uint32_t> sequences) {
+  for (std::uint32_t i = 0; i < size(); ++i) {
+    Slot& slot = slots_[i];
+    if (slot.call != nullptr) continue;
+    slot.sequence = sequences[i];
+    if (slot.taken) free(i);
+  }
+}
+
+}  // namespace foliofs::rpc
