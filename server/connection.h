@@ -1,0 +1,104 @@
+// Connection: one client's TCP connection, from Hello to its end.
+//
+// Reads frames, has them executed (here, or in the pool when they would wait) and sends replies in
+// whatever order they come. Everything runs on the loop that the connection belongs to, but for
+// deliver() and fence(). A frame that no client that keeps to the protocol sends ends the
+// connection with one line in the log.
+//
+// Memory is bounded: a connection whose requests and unsent replies hold too much is not read from.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "foliofs/base/task.h"
+#include "foliofs/base/wait_queue.h"
+#include "server/call.h"
+#include "server/services.h"
+#include "server/session.h"
+
+namespace foliofs::server {
+
+class Connection final : public ReplySink, public std::enable_shared_from_this<Connection> {
+ public:
+  using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp,
+                                                  boost::asio::io_context::executor_type>;
+
+  // `services` and the socket's loop must outlive the connection.
+  Connection(Socket socket, Services& services);
+
+  // The connection's whole life.
+  static Task<void> serve(std::shared_ptr<Connection> self);
+
+  void deliver(Outgoing frame) override;
+  void fence() override;
+  // Ends the connection. On its loop only.
+  void close();
+
+ private:
+  struct Frame {
+    proto::FrameHeader header;
+    std::vector<std::byte> meta;
+    Buffer payload;
+  };
+
+  // Reading. An error means that the connection is over; why_ says why, unless it just ended.
+  Task<Result<Frame>> receive();
+  Result<proto::FrameHeader> check_header(const proto::HeaderBytes& bytes);
+  std::size_t take_buffered(std::span<std::byte> into);
+  Task<Status> read_rest(std::span<std::byte> rest);
+  Task<void> until_room();
+  Errno violation(std::string why);
+
+  // Hello.
+  Task<Status> greet();
+  Task<Status> refuse(proto::FrameHeader hello, Errno error, std::string text);
+  // True when an earlier session was resumed. EINVAL when that one is of another export.
+  Result<bool> begin_session(const Export& share, const wire::HelloRequestT& hello);
+  Outgoing hello_reply(const proto::FrameHeader& header, const wire::Attributes& root,
+                       bool resumed) const;
+
+  // Requests.
+  Status handle(Frame frame);
+  void execute(const Handler& handler, std::shared_ptr<Call> call);
+  static void finish(const Handler& handler, Call& call, Result<Reply> result);
+  void replay(Outgoing reply, std::shared_ptr<Call> call);
+
+  // Writing.
+  void enqueue(Outgoing frame);
+  void flush();
+  bool send_some();
+  static Task<void> drain(std::shared_ptr<Connection> self);
+  Task<void> until_sent();
+
+  Socket socket_;
+  Services& services_;
+  boost::asio::steady_timer hello_timer_;
+  const std::string peer_;
+  std::shared_ptr<Session> session_;  // from Hello on
+  std::string why_;                   // what the client did wrong
+  bool bye_ = false;
+
+  std::vector<std::byte> input_;  // received, not yet taken: [input_begin_, input_end_)
+  std::size_t input_begin_ = 0;
+  std::size_t input_end_ = 0;
+
+  struct Pending {
+    proto::HeaderBytes header;
+    Outgoing frame;
+  };
+  std::deque<Pending> output_;
+  std::size_t output_sent_ = 0;  // bytes of the first frame that are gone
+  bool reading_ = false;         // the reader runs, and will flush before it suspends
+  bool flush_posted_ = false;
+  bool draining_ = false;
+  std::size_t held_bytes_ = 0;  // of requests that execute and replies not yet sent
+  WaitQueue progress_;          // held_bytes_ fell, or all is sent
+};
+
+}  // namespace foliofs::server

@@ -1,0 +1,24 @@
+// Acting as somebody else: the calling thread's fsuid, fsgid and supplementary groups.
+//
+// What a thread acts as stays until its next act_as*: equal callers in a row cost nothing, and
+// every piece of code that touches files says first as whom. A server without CAP_SETUID and
+// CAP_SETGID serves as itself, and these calls do nothing.
+#pragma once
+
+#include "foliofs/base/result.h"
+#include "server/identity.h"
+
+namespace foliofs::server {
+
+// Whether this process may act as others. Decided once.
+bool can_act_as_others();
+
+// The thread acts as `identity` from here on. The first call on a thread also gives up
+// CAP_SYS_RESOURCE there, which would let callers past their quotas. EPERM when the kernel refuses;
+// the thread must then not touch files before a later act_as* has succeeded.
+Status act_as(const Identity& identity);
+
+// The thread acts with the server's own privileges: what resolving handles needs.
+Status act_as_server();
+
+}  // namespace foliofs::server

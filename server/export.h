@@ -1,0 +1,24 @@
+// An export: a tree that the server offers under a name, and the rules for it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "server/file_store.h"
+#include "server/identity.h"
+
+namespace foliofs::server {
+
+struct ExportOptions {
+  std::string name;
+  std::string path;
+  bool read_only = false;
+  SquashRule squash;
+};
+
+struct Export {
+  ExportOptions options;
+  std::unique_ptr<FileStore> store;
+};
+
+}  // namespace foliofs::server

@@ -1,0 +1,100 @@
+#include "server/handle_source.h"
+
+#include <fcntl.h>
+
+#include <atomic>
+#include <cstring>
+
+#include "server/random.h"
+
+namespace foliofs::server {
+
+namespace {
+
+// Tells the bodies of one kind from those of the other.
+constexpr std::uint8_t kKernelBody = 1;
+constexpr std::uint8_t kDescriptorBody = 2;
+
+// struct file_handle with room for the longest.
+union KernelHandle {
+  struct file_handle handle;
+  std::byte room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
+class KernelHandles final : public HandleSource {
+ public:
+  explicit KernelHandles(int root) : root_(root) {}
+
+  Result<HandleBody> identify(int fd) override {
+    KernelHandle kernel{};
+    kernel.handle.handle_bytes = MAX_HANDLE_SZ;
+    int mount_id = 0;
+    if (::name_to_handle_at(fd, "", &kernel.handle, &mount_id, AT_EMPTY_PATH) != 0) {
+      return last_errno();
+    }
+    HandleBody body{kKernelBody};
+    const std::int32_t type = kernel.handle.handle_type;
+    const auto* type_bytes = reinterpret_cast<const std::uint8_t*>(&type);
+    body.insert(body.end(), type_bytes, type_bytes + sizeof type);
+    body.insert(body.end(), kernel.handle.f_handle,
+                kernel.handle.f_handle + kernel.handle.handle_bytes);
+    return body;
+  }
+
+  Result<UniqueFd> open(HandleView body) override {
+    std::int32_t type = 0;
+    if (body.size() <= 1 + sizeof type || body[0] != kKernelBody) return Errno(ESTALE);
+    std::memcpy(&type, body.data() + 1, sizeof type);
+    const HandleView bytes = body.subspan(1 + sizeof type);
+    if (bytes.size() > MAX_HANDLE_SZ) return Errno(ESTALE);
+    KernelHandle kernel{};
+    kernel.handle.handle_type = type;
+    kernel.handle.handle_bytes = static_cast<unsigned>(bytes.size());
+    std::memcpy(kernel.handle.f_handle, bytes.data(), bytes.size());
+    UniqueFd fd(::open_by_handle_at(root_, &kernel.handle, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) return last_errno();
+    return fd;
+  }
+
+  bool can_reopen() const override { return true; }
+
+ private:
+  const int root_;
+};
+
+class DescriptorHandles final : public HandleSource {
+ public:
+  Result<HandleBody> identify(int) override {
+    const Numbers numbers{instance_, next_.fetch_add(1)};
+    HandleBody body{kDescriptorBody};
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(&numbers);
+    body.insert(body.end(), bytes, bytes + sizeof numbers);
+    return body;
+  }
+
+  Result<UniqueFd> open(HandleView) override { return Errno(ESTALE); }
+  bool can_reopen() const override { return false; }
+
+ private:
+  struct Numbers {
+    std::uint64_t instance;  // of this run: the numbers of another run mean nothing
+    std::uint64_t number;
+  };
+  const std::uint64_t instance_ = random_value<std::uint64_t>();
+  std::atomic<std::uint64_t> next_{1};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HandleSource>> make_kernel_handles(int root) {
+  std::unique_ptr<HandleSource> source = std::make_unique<KernelHandles>(root);
+  BOOST_OUTCOME_TRY(auto body, source->identify(root));
+  BOOST_OUTCOME_TRYV(source->open({body.data(), body.size()}));
+  return source;
+}
+
+std::unique_ptr<HandleSource> make_descriptor_handles() {
+  return std::make_unique<DescriptorHandles>();
+}
+
+}  // namespace foliofs::server

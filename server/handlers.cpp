@@ -1,0 +1,80 @@
+#include "server/handlers.h"
+
+#include <array>
+
+namespace foliofs::server {
+
+namespace {
+
+Result<Reply> handle_nothing(Call&, Place) {
+  return empty_reply();
+}
+
+template <class Request>
+constexpr Handler handler(Result<Reply> (*run)(Call&, Place), bool idempotent, bool modifies) {
+  return {proto::Message<Request>::kType, idempotent, modifies,
+          [](std::span<const std::byte> meta) { return proto::view<Request>(meta) != nullptr; },
+          run};
+}
+
+template <class Request>
+constexpr Handler asks(Result<Reply> (*run)(Call&, Place)) {
+  return handler<Request>(run, /*idempotent=*/true, /*modifies=*/false);
+}
+
+// Changes only what the session holds, so a read-only one may.
+template <class Request>
+constexpr Handler holds(Result<Reply> (*run)(Call&, Place)) {
+  return handler<Request>(run, /*idempotent=*/false, /*modifies=*/false);
+}
+
+template <class Request>
+constexpr Handler changes(Result<Reply> (*run)(Call&, Place)) {
+  return handler<Request>(run, /*idempotent=*/false, /*modifies=*/true);
+}
+
+// CREATE and OPEN look at their flags themselves.
+constexpr std::array kHandlers = {
+    holds<wire::ByeRequest>(handle_nothing),       asks<wire::PingRequest>(handle_nothing),
+    asks<wire::LookupRequest>(handle_lookup),      holds<wire::CreateRequest>(handle_create),
+    changes<wire::MknodRequest>(handle_mknod),     changes<wire::MkdirRequest>(handle_mkdir),
+    changes<wire::SymlinkRequest>(handle_symlink), changes<wire::LinkRequest>(handle_link),
+    changes<wire::UnlinkRequest>(handle_unlink),   changes<wire::RenameRequest>(handle_rename),
+    asks<wire::ReadlinkRequest>(handle_readlink),  asks<wire::ReadDirRequest>(handle_read_dir),
+    asks<wire::GetAttrRequest>(handle_get_attr),   changes<wire::SetAttrRequest>(handle_set_attr),
+    asks<wire::StatFsRequest>(handle_stat_fs),     holds<wire::OpenRequest>(handle_open),
+    holds<wire::CloseRequest>(handle_close),       asks<wire::ReadRequest>(handle_read),
+    changes<wire::WriteRequest>(handle_write),     holds<wire::CommitRequest>(handle_commit),
+};
+
+constexpr std::size_t kTypes = 64;
+
+constexpr std::array<const Handler*, kTypes> by_type() {
+  std::array<const Handler*, kTypes> found{};
+  for (const Handler& handler : kHandlers) found[static_cast<std::size_t>(handler.type)] = &handler;
+  return found;
+}
+
+constexpr std::array<const Handler*, kTypes> kByType = by_type();
+
+}  // namespace
+
+const Handler* find_handler(proto::MessageType type) {
+  const auto index = static_cast<std::size_t>(type);
+  return index < kTypes ? kByType[index] : nullptr;
+}
+
+Result<Reply> run_handler(const Handler& handler, Call& call, Place place) {
+  if (handler.modifies && call.session->read_only()) return Errno(EROFS);
+  return handler.run(call, place);
+}
+
+Status check_open_flags(const Call& call, int flags) {
+  const int access = flags & O_ACCMODE;
+  if (access == O_ACCMODE) return Errno(EINVAL);
+  const bool modifies = access != O_RDONLY || (flags & O_TRUNC) != 0;
+  if (modifies && call.session->read_only()) return Errno(EROFS);
+  return success();
+}
+
+}  // namespace foliofs::server

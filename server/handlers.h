@@ -1,0 +1,86 @@
+// What the handlers have in common. Private to them.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "server/call.h"
+
+namespace foliofs::server {
+
+template <class Request>
+const Request& request_of(const Call& call) {
+  return *flatbuffers::GetRoot<Request>(call.meta.data());
+}
+
+inline HandleView handle_view(const flatbuffers::Vector<std::uint8_t>* bytes) {
+  if (bytes == nullptr) return {};
+  return {bytes->data(), bytes->size()};
+}
+
+// A caller and the context that refers to it; stays where it was made.
+class Caller {
+ public:
+  Caller(const Call& call, Identity identity)
+      : identity_(std::move(identity)), context_{identity_, call.session->number()} {}
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+
+  const CallContext& context() const { return context_; }
+  const Identity& identity() const { return identity_; }
+
+ private:
+  const Identity identity_;
+  const CallContext context_;
+};
+
+inline Result<Identity> caller_of(const Call& call, const wire::Caller* caller) {
+  return map_caller(call.session->share().options.squash, caller);
+}
+
+// Builds a reply with one table. `build(builder)` gives the table's offset.
+template <class Build>
+Reply build_reply(Build build, Buffer payload = {}) {
+  flatbuffers::FlatBufferBuilder builder(256);
+  builder.Finish(build(builder));
+  return make_reply(builder.Release(), std::move(payload));
+}
+
+inline Reply empty_reply() {
+  return build_reply([](auto& builder) { return wire::CreateEmpty(builder); });
+}
+
+inline flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> put_handle(
+    flatbuffers::FlatBufferBuilder& builder, const Handle& handle) {
+  return builder.CreateVector(handle.data(), handle.size());
+}
+
+inline Reply attributes_reply(const wire::Attributes& attributes) {
+  return build_reply([&](auto& builder) { return wire::CreateAttrReply(builder, &attributes); });
+}
+
+// Names: handlers_names.cpp. Attributes and open files: handlers_files.cpp.
+Result<Reply> handle_lookup(Call& call, Place place);
+Result<Reply> handle_create(Call& call, Place place);
+Result<Reply> handle_mknod(Call& call, Place place);
+Result<Reply> handle_mkdir(Call& call, Place place);
+Result<Reply> handle_symlink(Call& call, Place place);
+Result<Reply> handle_link(Call& call, Place place);
+Result<Reply> handle_unlink(Call& call, Place place);
+Result<Reply> handle_rename(Call& call, Place place);
+Result<Reply> handle_readlink(Call& call, Place place);
+Result<Reply> handle_read_dir(Call& call, Place place);
+Result<Reply> handle_get_attr(Call& call, Place place);
+Result<Reply> handle_set_attr(Call& call, Place place);
+Result<Reply> handle_stat_fs(Call& call, Place place);
+Result<Reply> handle_open(Call& call, Place place);
+Result<Reply> handle_close(Call& call, Place place);
+Result<Reply> handle_read(Call& call, Place place);
+Result<Reply> handle_write(Call& call, Place place);
+Result<Reply> handle_commit(Call& call, Place place);
+
+// EINVAL for flags that are no access mode; EROFS for one that modifies where the session may not.
+Status check_open_flags(const Call& call, int flags);
+
+}  // namespace foliofs::server

@@ -1,0 +1,191 @@
+// Handlers of attributes and open files.
+#include "server/handlers.h"
+
+namespace foliofs::server {
+
+namespace {
+
+// More than this goes to the pool, so that a loop is not kept from its other connections by a copy.
+constexpr std::size_t kInlineWriteBytes = 64 * 1024;
+// Most that the reply of an OPEN carries.
+constexpr std::uint32_t kMaxOpenReadBytes = 128 * 1024;
+
+// Fills call.partial.data from `offset`, as far as the place allows; EAGAIN on the loop when the
+// rest has to wait.
+Status read_on(Call& call, const CallContext& context, OpenFile& file, std::uint64_t offset,
+               Place place) {
+  PartialRead& partial = call.partial;
+  const Waiting waiting = place == Place::kLoop ? Waiting::kNever : Waiting::kAllowed;
+  auto rest = partial.data.bytes().subspan(partial.filled);
+  auto got = call.store().read(context, file, offset + partial.filled, rest, waiting);
+  if (!got) return got.error();
+  partial.filled += got.value();
+  // Without waiting, a short count is the end of the file only if the file ends there.
+  const bool at_end = offset + partial.filled >= partial.attributes.size();
+  if (place == Place::kLoop && got.value() < rest.size() && !at_end) return Errno(EAGAIN);
+  partial.data.shrink(partial.filled);
+  call.session->counters().bytes_read += partial.filled;
+  return success();
+}
+
+}  // namespace
+
+// --- Attributes ---------------------------------------------------------------------------------
+
+Result<Reply> handle_get_attr(Call& call, Place) {
+  const auto& request = request_of<wire::GetAttrRequest>(call);
+  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
+  const Caller caller(call, std::move(identity));
+  if (request.open_id() != 0) {
+    BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
+    BOOST_OUTCOME_TRY(auto attributes, call.store().attributes(caller.context(), *open.file));
+    return attributes_reply(attributes);
+  }
+  BOOST_OUTCOME_TRY(auto attributes,
+                    call.store().attributes(caller.context(), handle_view(request.handle())));
+  return attributes_reply(attributes);
+}
+
+Result<Reply> handle_set_attr(Call& call, Place) {
+  const auto& request = request_of<wire::SetAttrRequest>(call);
+  constexpr std::uint32_t kKnown = (proto::kSetMtimeNow << 1) - 1;
+  if (request.valid() == 0 || (request.valid() & ~kKnown) != 0) return Errno(EINVAL);
+  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
+  const Caller caller(call, std::move(identity));
+  OpenRecord open;
+  if (request.open_id() != 0) {
+    BOOST_OUTCOME_TRY(open, call.session->find_open(request.open_id()));
+  }
+  const AttributeChanges changes{request.valid(),   request.mode(), request.uid(),
+                                 request.gid(),     request.size(), request.atime_ns(),
+                                 request.mtime_ns()};
+  BOOST_OUTCOME_TRY(auto attributes,
+                    call.store().set_attributes(caller.context(), handle_view(request.handle()),
+                                                open.file.get(), changes));
+  return attributes_reply(attributes);
+}
+
+Result<Reply> handle_stat_fs(Call& call, Place) {
+  const auto& request = request_of<wire::StatFsRequest>(call);
+  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
+  const Caller caller(call, std::move(identity));
+  BOOST_OUTCOME_TRY(const Space space,
+                    call.store().space(caller.context(), handle_view(request.handle())));
+  return build_reply([&](auto& builder) {
+    return wire::CreateStatFsReply(builder, space.block_size, space.fragment_size, space.blocks,
+                                   space.blocks_free, space.blocks_available, space.files,
+                                   space.files_free, space.name_max);
+  });
+}
+
+// --- Open files ---------------------------------------------------------------------------------
+
+namespace {
+
+// The first bytes of the file in call.partial, as many as an OPEN's reply may carry. That they
+// cannot be had is no reason to fail an open that succeeded: the client asks again, and then learns
+// why. EAGAIN as read_on has it.
+Status read_first_bytes(Call& call, const CallContext& context, OpenFile& file,
+                        std::uint32_t wanted, Place place) {
+  PartialRead& partial = call.partial;
+  if (wanted == 0 || !S_ISREG(partial.attributes.mode())) return success();
+  if (partial.data.size() == 0)
+    partial.data = call.buffers->take(std::min(wanted, kMaxOpenReadBytes));
+  auto got = read_on(call, context, file, 0, place);
+  if (got || (place == Place::kLoop && got.error() == Errno(EAGAIN))) return got;
+  partial.data = Buffer();
+  return success();
+}
+
+std::uint32_t first_bytes_wanted(const wire::OpenRequest& request) {
+  return (request.open_flags() & O_ACCMODE) == O_WRONLY ? 0 : request.read_bytes();
+}
+
+}  // namespace
+
+Result<Reply> handle_open(Call& call, Place place) {
+  const auto& request = request_of<wire::OpenRequest>(call);
+  const int flags = static_cast<int>(request.open_flags());
+  BOOST_OUTCOME_TRYV(check_open_flags(call, flags));
+  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
+  const Caller caller(call, std::move(identity));
+  PartialRead& partial = call.partial;
+  if (!partial.begun) {
+    BOOST_OUTCOME_TRY(auto opened,
+                      call.store().open(caller.context(), handle_view(request.handle()), flags));
+    partial.attributes = opened.attributes;
+    partial.opened = std::move(opened.file);
+    partial.begun = true;
+  }
+  BOOST_OUTCOME_TRYV(read_first_bytes(call, caller.context(), *partial.opened,
+                                      first_bytes_wanted(request), place));
+  const std::uint64_t open_id =
+      call.session->add_open(std::move(partial.opened), caller.identity());
+  return build_reply(
+      [&](auto& builder) { return wire::CreateOpenReply(builder, open_id, &partial.attributes); },
+      std::move(partial.data));
+}
+
+Buffer replay_open_payload(Call& call, const proto::MetaBuffer& meta) {
+  const auto& reply = *flatbuffers::GetRoot<wire::OpenReply>(meta.data());
+  auto open = call.session->find_open(reply.open_id());
+  if (!open || reply.attributes() == nullptr) return {};
+  call.partial.attributes = *reply.attributes();
+  const CallContext context{open.value().opener, call.session->number()};
+  const std::uint32_t wanted = first_bytes_wanted(request_of<wire::OpenRequest>(call));
+  (void)read_first_bytes(call, context, *open.value().file, wanted, Place::kPool);
+  return std::move(call.partial.data);
+}
+
+// The last reference may be dropped here, and closing an unlinked file frees its blocks.
+Result<Reply> handle_close(Call& call, Place) {
+  BOOST_OUTCOME_TRYV(call.session->take_open(request_of<wire::CloseRequest>(call).open_id()));
+  return empty_reply();
+}
+
+Result<Reply> handle_read(Call& call, Place place) {
+  const auto& request = request_of<wire::ReadRequest>(call);
+  if (request.length() > kMaxPayloadBytes) return Errno(EINVAL);
+  BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
+  const CallContext context{open.opener, call.session->number()};
+  PartialRead& partial = call.partial;
+  if (!partial.begun) {
+    // Before the data: bytes may then be newer than the attributes, which only costs the client a
+    // second look. The other way round it would take old bytes for new ones.
+    BOOST_OUTCOME_TRY(partial.attributes, call.store().attributes(context, *open.file));
+    partial.data = call.buffers->take(request.length());
+    partial.begun = true;
+  }
+  BOOST_OUTCOME_TRYV(read_on(call, context, *open.file, request.offset(), place));
+  return build_reply(
+      [&](auto& builder) { return wire::CreateReadReply(builder, &partial.attributes); },
+      std::move(partial.data));
+}
+
+Result<Reply> handle_write(Call& call, Place place) {
+  const auto& request = request_of<wire::WriteRequest>(call);
+  constexpr std::uint32_t kKnown = proto::kWriteInvalidation | proto::kWriteSetMtime;
+  if ((request.flags() & ~kKnown) != 0) return Errno(EINVAL);
+  if (place == Place::kLoop && call.payload.size() >= kInlineWriteBytes) return Errno(EAGAIN);
+  BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
+  const CallContext context{open.opener, call.session->number()};
+  std::optional<std::int64_t> mtime_ns;
+  if ((request.flags() & proto::kWriteSetMtime) != 0) mtime_ns = request.mtime_ns();
+  SessionCounters& counters = call.session->counters();
+  if ((request.flags() & proto::kWriteInvalidation) != 0) ++counters.invalidation_writes;
+  BOOST_OUTCOME_TRY(auto attributes, call.store().write(context, *open.file, request.offset(),
+                                                        call.payload.bytes(), mtime_ns));
+  counters.bytes_written += call.payload.size();
+  return build_reply([&](auto& builder) { return wire::CreateWriteReply(builder, &attributes); });
+}
+
+Result<Reply> handle_commit(Call& call, Place place) {
+  if (place == Place::kLoop) return Errno(EAGAIN);
+  const auto& request = request_of<wire::CommitRequest>(call);
+  BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
+  const CallContext context{open.opener, call.session->number()};
+  BOOST_OUTCOME_TRY(auto attributes, call.store().commit(context, *open.file, request.data_only()));
+  return attributes_reply(attributes);
+}
+
+}  // namespace foliofs::server

@@ -1,0 +1,39 @@
+// Identity: as whom a call is made, and how an export's squash rule maps what the client says.
+//
+// Only decides; credentials.h makes the kernel believe it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <boost/container/small_vector.hpp>
+
+#include "foliofs/base/result.h"
+#include "foliofs/proto/messages.h"
+
+namespace foliofs::server {
+
+struct Identity {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  boost::container::small_vector<gid_t, 16> groups;  // supplementary
+
+  friend bool operator==(const Identity&, const Identity&) = default;
+};
+
+enum class Squash {
+  kRoot,  // uid 0 and gid 0 become the anonymous ones
+  kNone,  // as the client says
+  kAll,   // everybody is anonymous
+};
+
+struct SquashRule {
+  Squash squash = Squash::kRoot;
+  uid_t anon_uid = 65534;
+  gid_t anon_gid = 65534;
+};
+
+// The caller of a request after `rule`. EINVAL when there is none, when it has too many groups, or
+// when an id is the one that means "no id" (setfsuid would silently keep the previous one).
+Result<Identity> map_caller(const SquashRule& rule, const wire::Caller* caller);
+
+}  // namespace foliofs::server

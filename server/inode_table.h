@@ -1,0 +1,147 @@
+// Who has changed what: for each file, how often its content or attributes changed, and how many of
+// the changes each session made itself. From it comes Attributes::foreign_changes.
+//
+// A change made through the server is bracketed by begin_change and end_change; one made directly
+// on the disk shows as a stamp (ctime, mtime, size) that nobody here has left. What cannot be seen:
+// a change on the disk while a change through the server runs on the same file counts as that one;
+// and a change on the disk within the granularity of the filesystem's timestamps, with the size
+// kept.
+//
+// Knows nothing of descriptors: callers pass in how to look at the file.
+#pragma once
+
+#include <array>
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+namespace foliofs::server {
+
+// A file for as long as it exists. The time of birth tells a reused inode number from the old file.
+struct FileId {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::int64_t birth_ns = 0;
+
+  friend bool operator==(const FileId&, const FileId&) = default;
+};
+
+struct FileIdHash {
+  std::size_t operator()(const FileId& id) const noexcept {
+    std::uint64_t mixed = id.inode * 0x9e3779b97f4a7c15u;
+    mixed ^= (id.device + static_cast<std::uint64_t>(id.birth_ns)) * 0xc2b2ae3d27d4eb4fu;
+    return static_cast<std::size_t>(mixed ^ (mixed >> 29));
+  }
+};
+
+struct ChangeStamp {
+  std::int64_t ctime_ns = 0;
+  std::int64_t mtime_ns = 0;
+  std::uint64_t size = 0;
+
+  friend bool operator==(const ChangeStamp&, const ChangeStamp&) = default;
+};
+
+struct ChangeCounts {
+  std::uint64_t foreign = 0;
+  std::uint64_t epoch = 0;
+};
+
+// One file's history. Thread-safe. `look` is called with the lock held, so that what it sees cannot
+// be older than what was recorded last; it must not block for long.
+class Inode {
+ public:
+  explicit Inode(std::uint64_t epoch) : epoch_(epoch) {}
+
+  // For a reply to `session` that shows `seen`. Looks again when that is not what was expected.
+  template <class Look>
+  ChangeCounts observe(std::uint64_t session, ChangeStamp seen, Look look) {
+    std::lock_guard lock(mutex_);
+    reconcile(seen, look);
+    return counts(session);
+  }
+
+  template <class Look>
+  void begin_change(Look look) {
+    std::lock_guard lock(mutex_);
+    if (active_changes_++ == 0) reconcile_outside_changes(look(), look);
+  }
+
+  // `changed` false: the operation failed; it counts all the same if it has left a trace.
+  template <class Look>
+  ChangeCounts end_change(std::uint64_t session, bool changed, Look look) {
+    std::lock_guard lock(mutex_);
+    const ChangeStamp now = look();
+    if (changed || now != last_seen_) count_own(session);
+    last_seen_ = now;
+    --active_changes_;
+    return counts(session);
+  }
+
+ private:
+  // While a change through the server runs, a new stamp is its doing, and it will be counted.
+  template <class Look>
+  void reconcile(ChangeStamp seen, Look look) {
+    if (active_changes_ == 0) reconcile_outside_changes(seen, look);
+  }
+
+  template <class Look>
+  void reconcile_outside_changes(ChangeStamp seen, Look look) {
+    if (!known_) {
+      known_ = true;
+      last_seen_ = seen;
+    }
+    if (seen == last_seen_) return;
+    seen = look();
+    if (seen == last_seen_) return;
+    ++total_;
+    last_seen_ = seen;
+  }
+
+  void count_own(std::uint64_t session);
+  ChangeCounts counts(std::uint64_t session) const;
+
+  struct Own {
+    std::uint64_t session;
+    std::uint64_t changes;
+  };
+  // Beyond so many sessions the one that wrote longest ago is forgotten; it then takes its own
+  // changes for foreign ones, once.
+  static constexpr std::size_t kMaxOwners = 32;
+
+  const std::uint64_t epoch_;  // of this record: random, never 0
+  mutable std::mutex mutex_;   // guards what follows
+  bool known_ = false;
+  ChangeStamp last_seen_;
+  std::uint64_t total_ = 0;
+  std::uint32_t active_changes_ = 0;
+  boost::container::small_vector<Own, 2> own_;  // in order of the last change
+};
+
+// Bounded; the record least recently asked for goes first, those in use stay. A file whose record
+// went gets a new one with another epoch. Thread-safe.
+class InodeTable {
+ public:
+  explicit InodeTable(std::size_t capacity = 65536);
+
+  std::shared_ptr<Inode> get(const FileId& id);
+  std::size_t size() const;
+
+ private:
+  using Item = std::pair<FileId, std::shared_ptr<Inode>>;
+  struct Shard {
+    mutable std::mutex mutex;  // guards what follows
+    std::list<Item> by_use;    // most recent first
+    std::unordered_map<FileId, std::list<Item>::iterator, FileIdHash> by_id;
+  };
+  void evict(Shard& shard) const;
+
+  static constexpr std::size_t kShards = 16;
+  const std::size_t shard_capacity_;
+  std::array<Shard, kShards> shards_;
+};
+
+}  // namespace foliofs::server

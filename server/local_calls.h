@@ -1,0 +1,60 @@
+// Small conversions around the system calls that the local store makes. Private to it.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+
+#include <array>
+#include <charconv>
+#include <cstdint>
+
+#include "server/inode_table.h"
+
+namespace foliofs::server {
+
+// The name of a descriptor in /proc/self/fd.
+class FdName {
+ public:
+  explicit FdName(int fd) { *std::to_chars(text_.begin(), text_.end() - 1, fd).ptr = '\0'; }
+  const char* c_str() const { return text_.data(); }
+
+ private:
+  std::array<char, 16> text_;
+};
+
+inline FdName fd_name(int fd) {
+  return FdName(fd);
+}
+
+inline bool look_at(int fd, struct statx& info) {
+  return ::statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME,
+                 &info) == 0;
+}
+
+inline std::int64_t to_ns(const struct statx_timestamp& time) {
+  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
+
+inline timespec to_timespec(std::int64_t ns) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  std::int64_t seconds = ns / kSecond;
+  std::int64_t rest = ns % kSecond;
+  if (rest < 0) {
+    rest += kSecond;
+    --seconds;
+  }
+  return {static_cast<time_t>(seconds), static_cast<long>(rest)};
+}
+
+inline ChangeStamp stamp_of(const struct statx& info) {
+  return {to_ns(info.stx_ctime), to_ns(info.stx_mtime), info.stx_size};
+}
+
+inline FileId id_of(const struct statx& info) {
+  const std::uint64_t device = ::makedev(info.stx_dev_major, info.stx_dev_minor);
+  return {device, info.stx_ino, (info.stx_mask & STATX_BTIME) != 0 ? to_ns(info.stx_btime) : 0};
+}
+
+}  // namespace foliofs::server

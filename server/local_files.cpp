@@ -1,0 +1,160 @@
+// LocalStore: opening files, and their data.
+#include <sys/uio.h>
+
+#include "server/credentials.h"
+#include "server/local_calls.h"
+#include "server/local_store.h"
+
+namespace foliofs::server {
+
+namespace {
+
+// What a client may ask of open(2). The rest would change how the server does its I/O: offsets come
+// from the client, so O_APPEND must not override them, and O_DIRECT or O_SYNC are its own affair.
+constexpr int kOpenFlags = O_ACCMODE | O_TRUNC;
+
+bool in_file_range(std::uint64_t offset, std::size_t length) {
+  return offset <= INT64_MAX && length <= INT64_MAX - offset;
+}
+
+}  // namespace
+
+Result<Opened> LocalStore::opened(const CallContext& context, UniqueFd fd, NodeRef node) {
+  Opened opened;
+  opened.handle = node->handle;
+  BOOST_OUTCOME_TRY(opened.attributes, attributes_of(fd.get(), *node->inode, context.session));
+  opened.file = std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_);
+  return opened;
+}
+
+Result<Opened> LocalStore::open(const CallContext& context, HandleView file, int flags) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, file));
+  return open_node(context, std::move(node), flags);
+}
+
+// Only files and directories: opening a fifo or a device would wait for, or do, something that has
+// no place on a server.
+Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, int flags) {
+  if (node->type == S_IFLNK) return Errno(ELOOP);
+  if (node->type != S_IFREG && node->type != S_IFDIR) return Errno(ENXIO);
+  const bool truncates = (flags & O_TRUNC) != 0 && node->type == S_IFREG;
+  std::optional<ChangeScope> change;
+  if (truncates) change.emplace(*this, *node, context.session);
+  UniqueFd fd = reopen(node->fd.get(), flags & kOpenFlags);
+  if (!fd && errno == EMFILE) {
+    nodes_.shrink();
+    fd = reopen(node->fd.get(), flags & kOpenFlags);
+  }
+  if (!fd) return last_errno();
+  if (change) (void)change->finish(true);
+  return opened(context, std::move(fd), std::move(node));
+}
+
+Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, Name name,
+                                      mode_t mode, int flags) {
+  ChangeScope change(*this, parent, context.session);
+  UniqueFd fd(::openat(parent.fd.get(), name.c_str(),
+                       (flags & kOpenFlags) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                       mode & 07777));
+  if (!fd) return last_errno();
+  (void)change.finish(true);
+  BOOST_OUTCOME_TRY(auto node, adopt(reopen(fd.get(), O_PATH)));
+  BOOST_OUTCOME_TRY(auto result, opened(context, std::move(fd), std::move(node)));
+  result.created = true;
+  return result;
+}
+
+Result<Opened> LocalStore::create(const CallContext& context, HandleView parent, Name name,
+                                  mode_t mode, int flags) {
+  BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
+  // Others may make and remove the name between our two steps, but not for ever.
+  for (int tries = 0; tries < 8; ++tries) {
+    auto made = create_new(context, *directory, name, mode, flags);
+    if (made || made.error() != Errno(EEXIST) || (flags & O_EXCL) != 0) return made;
+    auto fd = open_child(directory->fd.get(), name.c_str());
+    if (!fd && fd.error() == Errno(ENOENT)) continue;
+    if (!fd) return fd.error();
+    BOOST_OUTCOME_TRY(auto node, adopt(std::move(fd.value())));
+    if (node->type == S_IFDIR) return Errno(EISDIR);
+    return open_node(context, std::move(node), flags);
+  }
+  return Errno(EBUSY);
+}
+
+Result<std::size_t> LocalStore::read(const CallContext& context, OpenFile& file,
+                                     std::uint64_t offset, std::span<std::byte> into,
+                                     Waiting waiting) {
+  auto& local = static_cast<LocalFile&>(file);
+  if (!in_file_range(offset, into.size())) return Errno(EINVAL);
+  BOOST_OUTCOME_TRYV(act_as(context.caller));
+  const int flags = waiting == Waiting::kNever ? RWF_NOWAIT : 0;
+  std::size_t done = 0;
+  while (done < into.size()) {
+    iovec part{into.data() + done, into.size() - done};
+    const ssize_t got = ::preadv2(local.fd(), &part, 1, static_cast<off_t>(offset + done), flags);
+    if (got > 0) {
+      done += static_cast<std::size_t>(got);
+    } else if (got == 0) {
+      return done;
+    } else if (errno == EINTR) {
+      continue;
+    } else if (waiting == Waiting::kNever && (errno == EAGAIN || errno == EOPNOTSUPP)) {
+      return done > 0 ? Result<std::size_t>(done) : Errno(EAGAIN);
+    } else {
+      return last_errno();
+    }
+  }
+  return done;
+}
+
+namespace {
+
+Status write_all(int fd, std::uint64_t offset, std::span<const std::byte> data) {
+  while (!data.empty()) {
+    const ssize_t put = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return last_errno();
+    if (put == 0) return Errno(EIO);
+    data = data.subspan(static_cast<std::size_t>(put));
+    offset += static_cast<std::uint64_t>(put);
+  }
+  return success();
+}
+
+// The opener may be allowed to write without owning the file; only an owner may set a time, so the
+// server then does it on its behalf.
+Status set_mtime(int fd, std::int64_t mtime_ns) {
+  const timespec times[2] = {{0, UTIME_OMIT}, to_timespec(mtime_ns)};
+  if (::futimens(fd, times) == 0) return success();
+  if (errno != EPERM && errno != EACCES) return last_errno();
+  BOOST_OUTCOME_TRYV(act_as_server());
+  if (::futimens(fd, times) != 0) return last_errno();
+  return success();
+}
+
+}  // namespace
+
+Result<wire::Attributes> LocalStore::write(const CallContext& context, OpenFile& file,
+                                           std::uint64_t offset, std::span<const std::byte> data,
+                                           std::optional<std::int64_t> mtime_ns) {
+  auto& local = static_cast<LocalFile&>(file);
+  if (!in_file_range(offset, data.size())) return Errno(EFBIG);
+  BOOST_OUTCOME_TRYV(act_as(context.caller));
+  ChangeScope change(*this, local.fd(), local.inode(), context.session);
+  BOOST_OUTCOME_TRYV(write_all(local.fd(), offset, data));
+  if (mtime_ns) {
+    BOOST_OUTCOME_TRYV(set_mtime(local.fd(), *mtime_ns));
+  }
+  return change.finish(true);
+}
+
+Result<wire::Attributes> LocalStore::commit(const CallContext& context, OpenFile& file,
+                                            bool data_only) {
+  auto& local = static_cast<LocalFile&>(file);
+  BOOST_OUTCOME_TRYV(act_as(context.caller));
+  const int failed = data_only ? ::fdatasync(local.fd()) : ::fsync(local.fd());
+  if (failed != 0) return last_errno();
+  return attributes_of(local.fd(), local.inode(), context.session);
+}
+
+}  // namespace foliofs::server

@@ -1,0 +1,235 @@
+// LocalStore: what has to do with names. Files are in local_files.cpp.
+#include <dirent.h>
+#include <sys/syscall.h>
+
+#include <cstring>
+#include <vector>
+
+#include "server/credentials.h"
+#include "server/local_calls.h"
+#include "server/local_store.h"
+
+namespace foliofs::server {
+
+Result<Entry> LocalStore::lookup(const CallContext& context, HandleView parent, Name name) {
+  BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
+  // Before the lookup: what the client learns of the directory is then never newer than the entry.
+  auto attributes = attributes_of(directory->fd.get(), *directory->inode, context.session);
+  return new_entry(context, *directory, name, std::move(attributes));
+}
+
+Result<Entry> LocalStore::new_entry(const CallContext& context, Node& parent, Name name,
+                                    Result<wire::Attributes> parent_attributes) {
+  if (!parent_attributes) return parent_attributes.error();
+  BOOST_OUTCOME_TRY(auto fd, open_child(parent.fd.get(), name.c_str()));
+  BOOST_OUTCOME_TRY(auto node, adopt(std::move(fd)));
+  BOOST_OUTCOME_TRY(auto attributes, attributes_of(node->fd.get(), *node->inode, context.session));
+  return Entry{node->handle, attributes, parent_attributes.value()};
+}
+
+// `make(directory)` makes the name and returns 0, or -1 with errno.
+template <class Make>
+Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView parent, Name name,
+                                     Make make) {
+  BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
+  ChangeScope change(*this, *directory, context.session);
+  if (make(directory->fd.get()) != 0) return last_errno();
+  return new_entry(context, *directory, name, change.finish(true));
+}
+
+Result<Entry> LocalStore::mknod(const CallContext& context, HandleView parent, Name name,
+                                mode_t mode, dev_t rdev) {
+  return make_entry(context, parent, name,
+                    [&](int dir) { return ::mknodat(dir, name.c_str(), mode, rdev); });
+}
+
+Result<Entry> LocalStore::mkdir(const CallContext& context, HandleView parent, Name name,
+                                mode_t mode) {
+  return make_entry(context, parent, name,
+                    [&](int dir) { return ::mkdirat(dir, name.c_str(), mode & 07777); });
+}
+
+Result<Entry> LocalStore::symlink(const CallContext& context, HandleView parent, Name name,
+                                  const std::string& target) {
+  return make_entry(context, parent, name,
+                    [&](int dir) { return ::symlinkat(target.c_str(), dir, name.c_str()); });
+}
+
+Result<Entry> LocalStore::link(const CallContext& context, HandleView file, HandleView parent,
+                               Name name) {
+  BOOST_OUTCOME_TRY(auto node, resolve(file));
+  ChangeScope change(*this, *node, context.session);  // a new link changes the file's ctime
+  const auto source = fd_name(node->fd.get());
+  // With AT_EMPTY_PATH linkat would want CAP_DAC_READ_SEARCH.
+  auto entry = make_entry(context, parent, name, [&](int dir) {
+    const int failed =
+        ::linkat(proc_fds_.get(), source.c_str(), dir, name.c_str(), AT_SYMLINK_FOLLOW);
+    if (failed == 0) (void)change.finish(true);
+    return failed;
+  });
+  return entry;
+}
+
+void LocalStore::forget_if_unlinked(int fd) {
+  struct statx info {};
+  if (look_at(fd, info) && (info.stx_nlink == 0 || S_ISDIR(info.stx_mode))) {
+    nodes_.unlinked(id_of(info));
+  }
+}
+
+Status LocalStore::unlink(const CallContext& context, HandleView parent, Name name,
+                          bool directory) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, parent));
+  BOOST_OUTCOME_TRY(auto victim, open_child(node->fd.get(), name.c_str()));
+  struct statx info {};
+  if (!look_at(victim.get(), info)) return last_errno();
+  auto victim_inode = inodes_.get(id_of(info));
+
+  ChangeScope in_directory(*this, *node, context.session);
+  ChangeScope in_victim(*this, victim.get(), *victim_inode, context.session);
+  if (::unlinkat(node->fd.get(), name.c_str(), directory ? AT_REMOVEDIR : 0) != 0) {
+    return last_errno();
+  }
+  (void)in_victim.finish(true);
+  (void)in_directory.finish(true);
+  forget_if_unlinked(victim.get());
+  return success();
+}
+
+namespace {
+
+// A file that a rename moves or replaces, if it is there.
+struct Renamed {
+  UniqueFd fd;
+  std::shared_ptr<Inode> inode;
+  std::optional<ChangeScope> change;
+};
+
+}  // namespace
+
+Status LocalStore::rename(const CallContext& context, HandleView parent, Name name,
+                          HandleView new_parent, Name new_name, unsigned flags) {
+  BOOST_OUTCOME_TRY(auto from, resolve(parent));
+  BOOST_OUTCOME_TRY(auto to, resolve_as(context, new_parent));
+  Renamed moved, replaced;
+  auto prepare = [&](Renamed& file, const Node& directory, Name at) -> Status {
+    BOOST_OUTCOME_TRY(file.fd, open_child(directory.fd.get(), at.c_str()));
+    struct statx info {};
+    if (!look_at(file.fd.get(), info)) return last_errno();
+    file.inode = inodes_.get(id_of(info));
+    file.change.emplace(*this, file.fd.get(), *file.inode, context.session);
+    return success();
+  };
+  BOOST_OUTCOME_TRYV(prepare(moved, *from, name));
+  auto target = prepare(replaced, *to, new_name);
+  if (!target && target.error() != Errno(ENOENT)) return target.error();
+
+  ChangeScope in_from(*this, *from, context.session);
+  std::optional<ChangeScope> in_to;
+  if (to != from) in_to.emplace(*this, *to, context.session);
+  if (::renameat2(from->fd.get(), name.c_str(), to->fd.get(), new_name.c_str(), flags) != 0) {
+    return last_errno();
+  }
+  (void)moved.change->finish(true);
+  if (replaced.change) (void)replaced.change->finish(true);
+  (void)in_from.finish(true);
+  if (in_to) (void)in_to->finish(true);
+  const bool exchanged = (flags & RENAME_EXCHANGE) != 0;
+  if (replaced.fd && !exchanged) forget_if_unlinked(replaced.fd.get());
+  return success();
+}
+
+Result<std::string> LocalStore::readlink(const CallContext& context, HandleView file) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, file));
+  if (node->type != S_IFLNK) return Errno(EINVAL);
+  std::string target(kMaxSymlinkBytes + 1, '\0');
+  const ssize_t length = ::readlinkat(node->fd.get(), "", target.data(), target.size());
+  if (length < 0) return last_errno();
+  target.resize(static_cast<std::size_t>(length));
+  return target;
+}
+
+// --- Directories -------------------------------------------------------------------------------
+
+namespace {
+
+// As getdents64 fills it in.
+struct RawEntry {
+  std::uint64_t ino;
+  std::int64_t offset;
+  std::uint16_t length;
+  std::uint8_t type;  // the name follows
+};
+constexpr std::size_t kRawNameAt = 19;
+
+bool is_dot(const char* name) {
+  return std::strcmp(name, ".") == 0;
+}
+
+bool is_dot_dot(const char* name) {
+  return std::strcmp(name, "..") == 0;
+}
+
+}  // namespace
+
+void LocalStore::fill_entry(const CallContext& context, int directory, DirectoryEntry& entry) {
+  auto fd = open_child(directory, entry.name.data());
+  if (!fd) return;
+  struct statx info {};
+  if (!look_at(fd.value().get(), info)) return;
+  // Listing a large directory must not push the nodes in use out of the table, so only those that
+  // could not be found again are put there.
+  Result<Handle> handle = Errno(ESTALE);
+  auto known = nodes_.find(id_of(info));
+  if (known != nullptr) {
+    handle = known->handle;
+  } else if (source_->can_reopen()) {
+    handle = identify(fd.value().get());
+  } else if (auto node = adopt(reopen(fd.value().get(), O_PATH)); node) {
+    handle = node.value()->handle;
+  }
+  if (!handle) return;
+  auto attributes = attributes_of(fd.value().get(), *inodes_.get(id_of(info)), context.session);
+  if (!attributes) return;
+  entry.handle = handle.value();
+  entry.attributes = attributes.value();
+  entry.ino = attributes.value().ino();
+  entry.type = attributes.value().mode() & S_IFMT;
+}
+
+Result<bool> LocalStore::read_directory(const CallContext& context, HandleView directory,
+                                        std::uint64_t cookie, bool with_attributes,
+                                        DirectorySink& sink) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, directory));
+  if (node->type != S_IFDIR) return Errno(ENOTDIR);
+  UniqueFd fd = reopen(node->fd.get(), O_RDONLY | O_DIRECTORY);
+  if (!fd) return last_errno();
+  if (cookie != 0 && ::lseek(fd.get(), static_cast<off_t>(cookie), SEEK_SET) < 0) {
+    return last_errno();
+  }
+  alignas(RawEntry) std::array<char, 32768> raw;
+  for (;;) {
+    const long filled = ::syscall(SYS_getdents64, fd.get(), raw.data(), raw.size());
+    if (filled < 0) return last_errno();
+    if (filled == 0) return true;
+    for (long at = 0; at < filled;) {
+      if (sink.full()) return false;
+      const auto* found = reinterpret_cast<const RawEntry*>(raw.data() + at);
+      const char* name = raw.data() + at + kRawNameAt;
+      at += found->length;
+      DirectoryEntry entry;
+      entry.cookie = static_cast<std::uint64_t>(found->offset);
+      entry.ino = found->ino;
+      entry.type = DTTOIF(found->type);
+      entry.name = name;
+      // What is above the export is nobody's business.
+      if (is_dot_dot(name) && node == root_) entry.ino = node->id.inode;
+      if (with_attributes && !is_dot(name) && !is_dot_dot(name)) {
+        fill_entry(context, fd.get(), entry);
+      }
+      sink.add(entry);
+    }
+  }
+}
+
+}  // namespace foliofs::server

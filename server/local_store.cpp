@@ -1,0 +1,245 @@
+#include "server/local_store.h"
+
+#include <fmt/format.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+
+#include "server/credentials.h"
+#include "server/local_calls.h"
+
+namespace foliofs::server {
+
+// --- ChangeScope -------------------------------------------------------------------------------
+
+ChangeScope::ChangeScope(const LocalStore& store, int fd, Inode& inode, std::uint64_t session)
+    : store_(store), fd_(fd), inode_(inode), session_(session), info_() {
+  inode_.begin_change([this] {
+    look_at(fd_, info_);
+    return stamp_of(info_);
+  });
+}
+
+Result<wire::Attributes> ChangeScope::finish(bool changed) {
+  finished_ = true;
+  bool seen = true;
+  const ChangeCounts counts = inode_.end_change(session_, changed, [&] {
+    seen = look_at(fd_, info_);
+    return stamp_of(info_);
+  });
+  if (!seen) return Errno(EIO);
+  return store_.describe(info_, counts);
+}
+
+ChangeScope::~ChangeScope() {
+  if (finished_) return;
+  const int kept_errno = errno;
+  (void)finish(false);
+  errno = kept_errno;
+}
+
+// --- LocalStore --------------------------------------------------------------------------------
+
+LocalStore::LocalStore(const LocalStoreOptions& options, UniqueFd root, UniqueFd proc_fds)
+    : proc_fds_(std::move(proc_fds)),
+      root_fd_(std::move(root)),
+      signer_(options.secret, options.name + '\0' + options.path),
+      nodes_(options.max_nodes) {}
+
+Result<std::unique_ptr<FileStore>> LocalStore::open_tree(const LocalStoreOptions& options) {
+  BOOST_OUTCOME_TRYV(act_as_server());
+  UniqueFd root(::open(options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return last_errno();
+  UniqueFd proc_fds(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!proc_fds) return last_errno();
+
+  std::unique_ptr<LocalStore> store(new LocalStore(options, std::move(root), std::move(proc_fds)));
+  const int root_fd = store->root_fd_.get();
+  auto kernel =
+      options.handles == HandleKind::kAutomatic ? make_kernel_handles(root_fd) : Errno(EOPNOTSUPP);
+  if (kernel) {
+    store->source_ = std::move(kernel.value());
+  } else {
+    store->source_ = make_descriptor_handles();
+    store->remark_ = fmt::format(
+        "no lasting file handles here ({}); keeps up to {} descriptors instead, and clients look "
+        "names up again after a restart",
+        errno_text(kernel.error()), options.max_nodes);
+  }
+  struct statx info {};
+  if (!look_at(root_fd, info)) return last_errno();
+  store->root_device_ = id_of(info).device;
+  BOOST_OUTCOME_TRY(store->root_, store->adopt(store->reopen(root_fd, O_PATH | O_CLOEXEC)));
+  return store;
+}
+
+void LocalStore::drop_idle() {
+  if (source_->can_reopen()) nodes_.drop_idle();
+}
+
+UniqueFd LocalStore::reopen(int fd, int flags) const {
+  return UniqueFd(::openat(proc_fds_.get(), fd_name(fd).c_str(), flags | O_CLOEXEC | O_NOCTTY));
+}
+
+Result<UniqueFd> LocalStore::open_child(int directory, const char* name) const {
+  struct open_how how {};
+  how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_XDEV;
+  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, directory, name, &how, sizeof how)));
+  if (!fd) return last_errno();
+  return fd;
+}
+
+Result<Handle> LocalStore::identify(int fd) const {
+  BOOST_OUTCOME_TRY(auto body, source_->identify(fd));
+  return signer_.seal({body.data(), body.size()});
+}
+
+Result<NodeRef> LocalStore::adopt(UniqueFd path_fd, const Handle* handle) {
+  struct statx info {};
+  if (!path_fd || !look_at(path_fd.get(), info)) return last_errno();
+  const FileId id = id_of(info);
+  if (auto known = nodes_.find(id)) return known;
+  auto node = std::make_shared<Node>();
+  if (handle != nullptr) {
+    node->handle = *handle;
+  } else {
+    BOOST_OUTCOME_TRY(node->handle, identify(path_fd.get()));
+  }
+  node->fd = std::move(path_fd);
+  node->id = id;
+  node->type = info.stx_mode & S_IFMT;
+  node->inode = inodes_.get(id);
+  return nodes_.insert(std::move(node));
+}
+
+Result<NodeRef> LocalStore::resolve(HandleView handle) {
+  if (auto known = nodes_.find(handle)) return known;
+  BOOST_OUTCOME_TRY(const HandleView body, signer_.unseal(handle));
+  BOOST_OUTCOME_TRYV(act_as_server());
+  Result<UniqueFd> fd = source_->open(body);
+  if (!fd && fd.error() == Errno(EMFILE)) {
+    nodes_.shrink();
+    fd = source_->open(body);
+  }
+  if (!fd) return fd.error();
+  const Handle whole(handle.begin(), handle.end());
+  return adopt(std::move(fd.value()), &whole);
+}
+
+Result<NodeRef> LocalStore::resolve_as(const CallContext& context, HandleView handle) {
+  BOOST_OUTCOME_TRY(auto node, resolve(handle));
+  BOOST_OUTCOME_TRYV(act_as(context.caller));
+  return node;
+}
+
+// --- Attributes --------------------------------------------------------------------------------
+
+// One export may span devices without crossing a mount (subvolumes, stacked filesystems), with
+// inode numbers that are unique in each device only.
+std::uint64_t LocalStore::ino_of(const struct statx& info) const {
+  const std::uint64_t device = id_of(info).device;
+  if (device == root_device_) return info.stx_ino;
+  return info.stx_ino ^ (device * 0x9e3779b97f4a7c15u);
+}
+
+wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts counts) const {
+  const std::uint64_t rdev = ::makedev(info.stx_rdev_major, info.stx_rdev_minor);
+  const std::int64_t birth_ns = (info.stx_mask & STATX_BTIME) != 0 ? to_ns(info.stx_btime) : 0;
+  return {ino_of(info),          info.stx_size,         info.stx_blocks,       rdev,
+          to_ns(info.stx_atime), to_ns(info.stx_mtime), to_ns(info.stx_ctime), birth_ns,
+          counts.foreign,        counts.epoch,          info.stx_mode,         info.stx_nlink,
+          info.stx_uid,          info.stx_gid,          info.stx_blksize};
+}
+
+Result<wire::Attributes> LocalStore::attributes_of(int fd, Inode& inode,
+                                                   std::uint64_t session) const {
+  struct statx info {};
+  if (!look_at(fd, info)) return last_errno();
+  const ChangeCounts counts = inode.observe(session, stamp_of(info), [&] {
+    look_at(fd, info);
+    return stamp_of(info);
+  });
+  return describe(info, counts);
+}
+
+Result<wire::Attributes> LocalStore::attributes(const CallContext& context, HandleView file) {
+  BOOST_OUTCOME_TRY(auto node, resolve(file));
+  BOOST_OUTCOME_TRY(auto attributes, attributes_of(node->fd.get(), *node->inode, context.session));
+  // Removed behind our back: do not be the one who keeps its blocks on the disk.
+  if (attributes.nlink() == 0) nodes_.unlinked(node->id);
+  return attributes;
+}
+
+Result<wire::Attributes> LocalStore::attributes(const CallContext& context, OpenFile& file) {
+  auto& local = static_cast<LocalFile&>(file);
+  return attributes_of(local.fd(), local.inode(), context.session);
+}
+
+Status LocalStore::change_times(int fd, const AttributeChanges& changes) const {
+  constexpr std::uint32_t kAny =
+      proto::kSetAtime | proto::kSetMtime | proto::kSetAtimeNow | proto::kSetMtimeNow;
+  if ((changes.valid & kAny) == 0) return success();
+  auto chosen = [&](std::uint32_t set, std::uint32_t now, std::int64_t ns) {
+    if ((changes.valid & now) != 0) return timespec{0, UTIME_NOW};
+    if ((changes.valid & set) != 0) return to_timespec(ns);
+    return timespec{0, UTIME_OMIT};
+  };
+  const timespec times[2] = {chosen(proto::kSetAtime, proto::kSetAtimeNow, changes.atime_ns),
+                             chosen(proto::kSetMtime, proto::kSetMtimeNow, changes.mtime_ns)};
+  if (::utimensat(fd, "", times, AT_EMPTY_PATH) != 0) return last_errno();
+  return success();
+}
+
+Status LocalStore::change_size(Node& node, LocalFile* open, std::uint64_t size) const {
+  if (node.type == S_IFDIR) return Errno(EISDIR);
+  if (node.type != S_IFREG) return Errno(EINVAL);
+  if (size > INT64_MAX) return Errno(EFBIG);
+  const auto length = static_cast<off_t>(size);
+  const std::string path = "/proc/self/fd/" + std::string(fd_name(node.fd.get()).c_str());
+  const int failed =
+      open != nullptr ? ::ftruncate(open->fd(), length) : ::truncate(path.c_str(), length);
+  if (failed != 0) return last_errno();
+  return success();
+}
+
+Result<wire::Attributes> LocalStore::set_attributes(const CallContext& context, HandleView file,
+                                                    OpenFile* open,
+                                                    const AttributeChanges& changes) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, file));
+  const int fd = node->fd.get();
+  auto* local = static_cast<LocalFile*>(open);
+  if (local != nullptr && &local->inode() != node->inode.get()) return Errno(EINVAL);
+  if ((changes.valid & proto::kSetMode) != 0 && node->type == S_IFLNK) return Errno(EOPNOTSUPP);
+
+  ChangeScope change(*this, *node, context.session);
+  if ((changes.valid & (proto::kSetUid | proto::kSetGid)) != 0) {
+    const uid_t uid = (changes.valid & proto::kSetUid) != 0 ? changes.uid : static_cast<uid_t>(-1);
+    const gid_t gid = (changes.valid & proto::kSetGid) != 0 ? changes.gid : static_cast<gid_t>(-1);
+    if (::fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) return last_errno();
+  }
+  if ((changes.valid & proto::kSetMode) != 0 &&
+      ::fchmodat(proc_fds_.get(), fd_name(fd).c_str(), changes.mode & 07777, 0) != 0) {
+    return last_errno();
+  }
+  if ((changes.valid & proto::kSetSize) != 0) {
+    BOOST_OUTCOME_TRYV(change_size(*node, local, changes.size));
+  }
+  BOOST_OUTCOME_TRYV(change_times(fd, changes));
+  return change.finish(true);
+}
+
+Result<Space> LocalStore::space(const CallContext& context, HandleView file) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, file));
+  struct statvfs info {};
+  if (::fstatvfs(node->fd.get(), &info) != 0) return last_errno();
+  return Space{static_cast<std::uint32_t>(info.f_bsize),
+               static_cast<std::uint32_t>(info.f_frsize),
+               info.f_blocks,
+               info.f_bfree,
+               info.f_bavail,
+               info.f_files,
+               info.f_ffree,
+               static_cast<std::uint32_t>(info.f_namemax)};
+}
+
+}  // namespace foliofs::server

@@ -1,0 +1,162 @@
+// LocalStore: the FileStore of a directory on this machine.
+//
+// Resolves handles with the server's own privileges and does everything else as the caller, so that
+// the kernel decides what is permitted. Works on O_PATH descriptors throughout: a name is looked up
+// as one component below such a descriptor, never following a symlink or entering another mount,
+// and what was looked up is opened through /proc/self/fd, so that its type was checked on the very
+// file that is opened.
+#pragma once
+
+#include <sys/stat.h>
+
+#include "server/file_store.h"
+#include "server/handle_source.h"
+#include "server/node_table.h"
+
+namespace foliofs::server {
+
+enum class HandleKind {
+  kAutomatic,   // the kernel's where they work, else descriptors
+  kDescriptor,  // numbers of descriptors that the server holds
+};
+
+struct LocalStoreOptions {
+  std::string path;
+  std::string name;  // of the export
+  std::span<const std::uint8_t> secret;
+  std::size_t max_nodes = 1024;  // descriptors kept for handles in use
+  HandleKind handles = HandleKind::kAutomatic;
+};
+
+class LocalFile;
+class ChangeScope;
+
+class LocalStore final : public FileStore {
+ public:
+  // ENOENT, ENOTDIR, EACCES … as opening the directory gives.
+  static Result<std::unique_ptr<FileStore>> open_tree(const LocalStoreOptions& options);
+
+  std::string remark() const override { return remark_; }
+  void drop_idle() override;
+  Handle root() const override { return root_->handle; }
+
+  Result<Entry> lookup(const CallContext& context, HandleView parent, Name name) override;
+  Result<Opened> create(const CallContext& context, HandleView parent, Name name, mode_t mode,
+                        int flags) override;
+  Result<Entry> mknod(const CallContext& context, HandleView parent, Name name, mode_t mode,
+                      dev_t rdev) override;
+  Result<Entry> mkdir(const CallContext& context, HandleView parent, Name name,
+                      mode_t mode) override;
+  Result<Entry> symlink(const CallContext& context, HandleView parent, Name name,
+                        const std::string& target) override;
+  Result<Entry> link(const CallContext& context, HandleView file, HandleView parent,
+                     Name name) override;
+  Status unlink(const CallContext& context, HandleView parent, Name name, bool directory) override;
+  Status rename(const CallContext& context, HandleView parent, Name name, HandleView new_parent,
+                Name new_name, unsigned flags) override;
+  Result<std::string> readlink(const CallContext& context, HandleView file) override;
+  Result<bool> read_directory(const CallContext& context, HandleView directory,
+                              std::uint64_t cookie, bool with_attributes,
+                              DirectorySink& sink) override;
+  Result<wire::Attributes> attributes(const CallContext& context, HandleView file) override;
+  Result<wire::Attributes> attributes(const CallContext& context, OpenFile& file) override;
+  Result<wire::Attributes> set_attributes(const CallContext& context, HandleView file,
+                                          OpenFile* open, const AttributeChanges& changes) override;
+  Result<Space> space(const CallContext& context, HandleView file) override;
+  Result<Opened> open(const CallContext& context, HandleView file, int flags) override;
+  Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,
+                           std::span<std::byte> into, Waiting waiting) override;
+  Result<wire::Attributes> write(const CallContext& context, OpenFile& file, std::uint64_t offset,
+                                 std::span<const std::byte> data,
+                                 std::optional<std::int64_t> mtime_ns) override;
+  Result<wire::Attributes> commit(const CallContext& context, OpenFile& file,
+                                  bool data_only) override;
+
+ private:
+  friend class LocalFile;
+  friend class ChangeScope;
+
+  LocalStore(const LocalStoreOptions& options, UniqueFd root, UniqueFd proc_fds);
+
+  // The node that `handle` names; the thread acts as the server when it had to be opened.
+  Result<NodeRef> resolve(HandleView handle);
+  // As resolve, and from then on the thread acts as the caller.
+  Result<NodeRef> resolve_as(const CallContext& context, HandleView handle);
+  Result<NodeRef> adopt(UniqueFd path_fd, const Handle* handle = nullptr);
+  Result<Handle> identify(int fd) const;
+  Result<UniqueFd> open_child(int directory, const char* name) const;
+  // Opens the file behind an O_PATH or any other descriptor anew.
+  UniqueFd reopen(int fd, int flags) const;
+
+  Result<wire::Attributes> attributes_of(int fd, Inode& inode, std::uint64_t session) const;
+  wire::Attributes describe(const struct statx& info, ChangeCounts counts) const;
+  std::uint64_t ino_of(const struct statx& info) const;
+
+  Result<Entry> new_entry(const CallContext& context, Node& parent, Name name,
+                          Result<wire::Attributes> parent_attributes);
+  template <class Make>
+  Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, Make make);
+  Result<Opened> create_new(const CallContext& context, Node& parent, Name name, mode_t mode,
+                            int flags);
+  Result<Opened> open_node(const CallContext& context, NodeRef node, int flags);
+  Result<Opened> opened(const CallContext& context, UniqueFd fd, NodeRef node);
+  void fill_entry(const CallContext& context, int directory, DirectoryEntry& entry);
+  Status change_times(int fd, const AttributeChanges& changes) const;
+  Status change_size(Node& node, LocalFile* open, std::uint64_t size) const;
+  void forget_if_unlinked(int fd);
+
+  const UniqueFd proc_fds_;  // /proc/self/fd
+  const UniqueFd root_fd_;   // readable: what open_by_handle_at wants
+  const HandleSigner signer_;
+  std::unique_ptr<HandleSource> source_;
+  std::string remark_;
+  std::uint64_t root_device_ = 0;
+  InodeTable inodes_;
+  NodeTable nodes_;
+  NodeRef root_;
+};
+
+// A file held open. Immutable but for what the kernel keeps behind the descriptor.
+class LocalFile final : public OpenFile {
+ public:
+  LocalFile(UniqueFd fd, NodeRef node, NodeTable& nodes)
+      : fd_(std::move(fd)), node_(std::move(node)), nodes_(nodes) {
+    nodes_.opened(*node_);
+  }
+  ~LocalFile() override { nodes_.closed(*node_); }
+  LocalFile(const LocalFile&) = delete;
+  LocalFile& operator=(const LocalFile&) = delete;
+
+  int fd() const { return fd_.get(); }
+  Inode& inode() const { return *node_->inode; }
+
+ private:
+  const UniqueFd fd_;
+  const NodeRef node_;
+  NodeTable& nodes_;
+};
+
+// Brackets a change of one file: from here to finish() what happens to it is the session's doing.
+class ChangeScope {
+ public:
+  // `fd` and `inode` must outlive the scope.
+  ChangeScope(const LocalStore& store, int fd, Inode& inode, std::uint64_t session);
+  ChangeScope(const LocalStore& store, const Node& node, std::uint64_t session)
+      : ChangeScope(store, node.fd.get(), *node.inode, session) {}
+  ChangeScope(const ChangeScope&) = delete;
+  ChangeScope& operator=(const ChangeScope&) = delete;
+  ~ChangeScope();
+
+  // The operation is over; `changed` when it succeeded. The attributes that it left. Once at most.
+  Result<wire::Attributes> finish(bool changed);
+
+ private:
+  const LocalStore& store_;
+  const int fd_;
+  Inode& inode_;
+  const std::uint64_t session_;
+  struct statx info_;
+  bool finished_ = false;
+};
+
+}  // namespace foliofs::server

@@ -1,0 +1,81 @@
+// NodeTable: files that the local store holds an O_PATH descriptor of, so that a handle in use
+// costs no system call to resolve. Bounded: the one least recently used goes first.
+//
+// An O_PATH descriptor keeps a deleted file's blocks on the disk, so nodes of files that lost their
+// last name are dropped at once unless they are open, and nodes that nobody used for a while by
+// drop_idle().
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <unordered_map>
+
+#include "server/file_handle.h"
+#include "server/inode_table.h"
+#include "server/unique_fd.h"
+
+namespace foliofs::server {
+
+struct Node {
+  // Immutable.
+  UniqueFd fd;  // O_PATH
+  Handle handle;
+  FileId id;
+  mode_t type = 0;  // S_IFMT bits
+  std::shared_ptr<Inode> inode;
+
+  // Guarded by the table's mutex.
+  std::uint32_t opens = 0;
+  bool unlinked = false;
+  bool recently_used = true;
+};
+
+using NodeRef = std::shared_ptr<Node>;
+
+// Thread-safe.
+class NodeTable {
+ public:
+  explicit NodeTable(std::size_t capacity) : capacity_(capacity) {}
+
+  // nullptr when the table does not have it. Only a handle with the right MAC can be found.
+  NodeRef find(HandleView handle);
+  NodeRef find(const FileId& id);
+
+  // The node that the table has for this file from now on: `node`, or the one that was there first.
+  NodeRef insert(NodeRef node);
+
+  void opened(Node& node);
+  void closed(Node& node);
+  // The file has lost its last name.
+  void unlinked(const FileId& id);
+
+  // Drops what was not used since the last call, except what is in use elsewhere.
+  void drop_idle();
+  // Drops half of it, for when descriptors run out.
+  void shrink();
+
+  std::size_t size() const;
+
+ private:
+  using List = std::list<NodeRef>;
+
+  NodeRef touch(List::iterator found);
+  void erase(List::iterator found);
+  void evict_down_to(std::size_t target, std::size_t tries);
+  static std::string_view key_of(HandleView handle) {
+    return {reinterpret_cast<const char*>(handle.data()), handle.size()};
+  }
+
+  const std::size_t capacity_;
+  mutable std::mutex mutex_;  // guards what follows
+  List by_use_;               // most recent first
+  std::unordered_map<std::string_view, List::iterator> by_handle_;
+  std::unordered_map<FileId, List::iterator, FileIdHash> by_id_;
+};
+
+}  // namespace foliofs::server

@@ -1,0 +1,62 @@
+// What foliofsd is told: by its command line and, in the same words, by a TOML file.
+//
+// Only reads and checks; nothing here opens an export or a socket.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "foliofs/base/limits.h"
+#include "foliofs/base/result.h"
+#include "server/export.h"
+#include "server/local_store.h"
+
+namespace foliofs::server {
+
+// Why foliofsd does not start: one line that says what to do.
+struct Refusal {
+  std::string line;
+};
+
+template <class T>
+using Checked = boost::outcome_v2::basic_result<T, Refusal, boost::outcome_v2::policy::terminate>;
+
+struct Options {
+  boost::asio::ip::tcp::endpoint listen{boost::asio::ip::address_v4::loopback(), kDefaultPort};
+  bool allow_plaintext = false;
+  std::vector<ExportOptions> exports;
+  unsigned threads = 0;  // 0: one a core, at most 8
+  std::chrono::microseconds poll{50};
+  std::chrono::milliseconds grace{90'000};
+  std::chrono::milliseconds hello_timeout{10'000};  // not for users
+  HandleKind handles = HandleKind::kAutomatic;      // not for users
+  std::string state_dir;                            // empty: the default
+  std::string log_level = "info";
+};
+
+// What is to be done: serve with `options`, or print `text` and end well.
+struct Invocation {
+  Options options;
+  std::string text;  // --help and --version
+};
+
+Checked<Invocation> parse_command_line(int argc, const char* const* argv);
+
+// NAME=PATH[,ro][,squash=root|none|all][,anonuid=N][,anongid=N]
+Checked<ExportOptions> parse_export(std::string_view text);
+
+// ADDR, ADDR:PORT or [ADDR6]:PORT; "localhost" is 127.0.0.1.
+Checked<boost::asio::ip::tcp::endpoint> parse_listen(std::string_view text);
+
+// Reads `path` into `options`: what it names replaces what is there, exports are added.
+Checked<void> read_config(const std::string& path, Options& options);
+
+// What only shows when everything was read: at least one export, no name twice, no plain text to
+// the outside unless it is allowed.
+Checked<void> check_options(const Options& options);
+
+}  // namespace foliofs::server

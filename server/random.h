@@ -1,0 +1,27 @@
+// Random bytes from the kernel's generator, for ids and keys that nobody may guess.
+#pragma once
+
+#include <sys/random.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+
+namespace foliofs::server {
+
+// Cannot fail for up to 256 bytes once the kernel's generator is seeded; a kernel without the call
+// cannot run this server.
+inline void fill_random(std::span<std::uint8_t> bytes) {
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    std::abort();
+}
+
+template <class T>
+T random_value() {
+  T value;
+  fill_random({reinterpret_cast<std::uint8_t*>(&value), sizeof value});
+  return value;
+}
+
+}  // namespace foliofs::server

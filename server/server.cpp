@@ -1,0 +1,228 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+#include <malloc.h>
+#include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+
+#include "server/credentials.h"
+#include "server/state_key.h"
+
+namespace foliofs::server {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+namespace {
+
+unsigned choose_threads(unsigned asked) {
+  return asked != 0 ? asked : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
+}
+
+// Half of the descriptors for files in use that are not open; the rest for opens and connections.
+std::size_t nodes_per_export(std::size_t exports) {
+  rlimit limit{};
+  const bool known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  const std::size_t descriptors = known ? limit.rlim_cur : 65536;
+  return std::clamp<std::size_t>(descriptors / 2 / std::max<std::size_t>(exports, 1), 64, 16384);
+}
+
+// So that a client that is gone without a word is noticed.
+void set_socket_options(Connection::Socket& socket) {
+  const int fd = socket.native_handle();
+  const auto set = [fd](int level, int option, int value) {
+    (void)::setsockopt(fd, level, option, &value, sizeof value);
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 30);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+}  // namespace
+
+Server::Server(Options options) : options_(std::move(options)) {
+  services_.grace = options_.grace;
+  services_.hello_timeout = options_.hello_timeout;
+}
+
+Server::~Server() {
+  stop();
+}
+
+// --- Start --------------------------------------------------------------------------------------
+
+Checked<void> Server::start() {
+  const unsigned threads = choose_threads(options_.threads);
+  for (unsigned i = 0; i < threads; ++i) {
+    workers_.push_back(std::make_unique<Worker>(options_.poll));
+  }
+  BOOST_OUTCOME_TRYV(open_exports());
+  BOOST_OUTCOME_TRYV(listen());
+  if (!can_act_as_others()) {
+    spdlog::info("not root: every call is made as user {}, whoever asks", ::geteuid());
+  }
+  asio::io_context& first = workers_.front()->loop.context();
+  house_timer_ = std::make_unique<asio::steady_timer>(first);
+  retry_timer_ = std::make_unique<asio::steady_timer>(first);
+  spawn(first.get_executor(), "acceptor", accept());
+  spawn(first.get_executor(), "housekeeping", keep_house());
+  ::umask(0);
+  for (auto& worker : workers_) worker->loop.start();
+  started_ = true;
+  return success();
+}
+
+Checked<void> Server::open_exports() {
+  const std::string state_dir =
+      options_.state_dir.empty() ? default_state_dir() : options_.state_dir;
+  const StateKey key = load_state_key(state_dir);
+  if (!key.why_ephemeral.empty()) {
+    spdlog::warn("handles will not outlive this run: {}", key.why_ephemeral);
+  }
+  for (const ExportOptions& share : options_.exports) {
+    LocalStoreOptions local;
+    local.path = share.path;
+    local.name = share.name;
+    local.secret = key.bytes;
+    local.max_nodes = nodes_per_export(options_.exports.size());
+    local.handles = options_.handles;
+    auto store = LocalStore::open_tree(local);
+    if (!store) {
+      return Refusal{fmt::format("export {}: cannot serve {}: {}; name an existing directory",
+                                 share.name, share.path, errno_text(store.error()))};
+    }
+    const std::string remark = store.value()->remark();
+    if (!remark.empty()) spdlog::warn("export {}: {}", share.name, remark);
+    services_.exports.emplace(share.name, Export{share, std::move(store.value())});
+  }
+  return success();
+}
+
+Checked<void> Server::listen() {
+  const tcp::endpoint& where = options_.listen;
+  boost::system::error_code error;
+  acceptor_ = std::make_unique<Acceptor>(workers_.front()->loop.executor());
+  auto step = [&](auto&& call) {
+    if (!error) call();
+  };
+  step([&] { acceptor_->open(where.protocol(), error); });
+  step([&] { acceptor_->set_option(tcp::acceptor::reuse_address(true), error); });
+  step([&] { acceptor_->bind(where, error); });
+  step([&] { acceptor_->listen(asio::socket_base::max_listen_connections, error); });
+  step([&] { endpoint_ = acceptor_->local_endpoint(error); });
+  if (!error) return success();
+  return Refusal{fmt::format("cannot listen on {}:{}: {}; choose another address with --listen",
+                             where.address().to_string(), where.port(), error.message())};
+}
+
+std::string Server::describe() const {
+  std::string names;
+  for (const auto& [name, share] : services_.exports) names += (names.empty() ? "" : ", ") + name;
+  const bool v6 = endpoint_.address().is_v6();
+  return fmt::format("listening on {}{}{}:{}, exports: {}", v6 ? "[" : "",
+                     endpoint_.address().to_string(), v6 ? "]" : "", endpoint_.port(), names);
+}
+
+// --- While it runs ------------------------------------------------------------------------------
+
+Task<void> Server::accept() {
+  std::size_t next = 0;
+  while (!stopping_) {
+    boost::system::error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    auto socket = co_await acceptor_->async_accept(token);
+    if (stopping_) break;
+    if (error) {
+      // Out of descriptors, most likely; trying again at once would only burn the core.
+      spdlog::warn("cannot accept a connection: {}", error.message());
+      retry_timer_->expires_after(std::chrono::milliseconds(100));
+      co_await retry_timer_->async_wait(asio::redirect_error(asio::use_awaitable, error));
+      continue;
+    }
+    Worker& worker = *workers_[next++ % workers_.size()];
+    const int fd = socket.release(error);
+    if (error) continue;
+    asio::post(worker.loop.executor(), [&worker, fd, this] { adopt(worker, fd, services_); });
+  }
+}
+
+void Server::adopt(Worker& worker, int fd, Services& services) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
+  Connection::Socket socket(worker.loop.executor());
+  boost::system::error_code error;
+  socket.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), fd, error);
+  if (error || worker.closing) {
+    if (error) ::close(fd);
+    return;
+  }
+  set_socket_options(socket);
+  std::erase_if(worker.connections, [](const auto& weak) { return weak.expired(); });
+  auto connection = std::make_shared<Connection>(std::move(socket), services);
+  worker.connections.push_back(connection);
+  spawn(worker.loop.executor(), "connection", Connection::serve(std::move(connection)));
+}
+
+// Ends sessions that stayed without a connection, and lets go of descriptors that nobody uses.
+Task<void> Server::keep_house() {
+  constexpr std::chrono::milliseconds kSeldom{30'000};
+  constexpr std::chrono::milliseconds kOften{50};
+  const auto interval = std::clamp(services_.grace / 2, kOften, kSeldom);
+  auto idle_dropped = std::chrono::steady_clock::now();
+  while (!stopping_) {
+    house_timer_->expires_after(interval);
+    boost::system::error_code ignored;
+    co_await house_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (stopping_) break;
+    const auto now = std::chrono::steady_clock::now();
+    for (auto& session : services_.sessions.take_lost(now, services_.grace)) {
+      spdlog::info("session {} ended, its client did not come back: {}", session->number(),
+                   server::describe(session->counters()));
+      asio::post(services_.pool, [session] { session->end(); });
+    }
+    if (now - idle_dropped < kSeldom) continue;
+    idle_dropped = now;
+    for (auto& [name, share] : services_.exports) share.store->drop_idle();
+  }
+}
+
+// --- Stop ---------------------------------------------------------------------------------------
+
+void Server::close_all(Worker& worker) {
+  worker.closing = true;
+  for (auto& weak : worker.connections) {
+    if (auto connection = weak.lock()) connection->close();
+  }
+}
+
+// Connections are closed on their loops, whose coroutines then end by themselves. What still
+// executes in the pool is waited for: a write that has begun is done, or reports its error to
+// nobody.
+void Server::stop() {
+  if (!started_) return;
+  started_ = false;
+  asio::post(workers_.front()->loop.executor(), [this] {
+    stopping_ = true;
+    boost::system::error_code ignored;
+    acceptor_->close(ignored);
+    house_timer_->cancel();
+    retry_timer_->cancel();
+  });
+  for (auto& worker : workers_) {
+    asio::post(worker->loop.executor(), [&worker = *worker] { close_all(worker); });
+    worker->loop.finish();
+  }
+  for (auto& worker : workers_) worker->loop.join();
+  services_.pool.join();
+  for (auto& session : services_.sessions.take_all()) session->end();
+}
+
+}  // namespace foliofs::server

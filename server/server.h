@@ -1,0 +1,72 @@
+// Server: the listener, the loops that serve its connections, and what they share.
+//
+// Not here: the command line (options.h) and signals (main.cpp).
+#pragma once
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/connection.h"
+#include "server/local_store.h"
+#include "server/loop.h"
+#include "server/options.h"
+#include "server/services.h"
+
+namespace foliofs::server {
+
+class Server {
+ public:
+  explicit Server(Options options);
+  // Stops it, if need be.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Opens the exports, binds, and serves from then on in threads of its own. Sets the umask of the
+  // process to 0: modes arrive as they shall be. The refusal says what to do. Once.
+  Checked<void> start();
+
+  // Ends every connection and session, and waits for what executes. Harmless when repeated.
+  void stop();
+
+  // Where it listens; the port is real when 0 was asked for. REQUIRES: started.
+  const boost::asio::ip::tcp::endpoint& endpoint() const { return endpoint_; }
+  // "listening on 127.0.0.1:7440, exports: a, b"
+  std::string describe() const;
+
+ private:
+  using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp,
+                                                      boost::asio::io_context::executor_type>;
+
+  // A loop and the connections that live on it; the list is the loop's own.
+  struct Worker {
+    explicit Worker(std::chrono::microseconds poll) : loop(poll) {}
+    Loop loop;
+    std::vector<std::weak_ptr<Connection>> connections;
+    bool closing = false;
+  };
+
+  Checked<void> open_exports();
+  Checked<void> listen();
+  Task<void> accept();
+  Task<void> keep_house();
+  static void adopt(Worker& worker, int socket, Services& services);
+  static void close_all(Worker& worker);
+
+  const Options options_;
+  Services services_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  // On the first worker's loop.
+  std::unique_ptr<Acceptor> acceptor_;
+  std::unique_ptr<boost::asio::steady_timer> house_timer_;
+  std::unique_ptr<boost::asio::steady_timer> retry_timer_;  // accepting, when it failed
+  boost::asio::ip::tcp::endpoint endpoint_;
+  bool stopping_ = false;
+  bool started_ = false;
+};
+
+}  // namespace foliofs::server

@@ -1,0 +1,30 @@
+// Services: what all connections of a server share.
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <map>
+#include <string>
+
+#include "server/buffer_pool.h"
+#include "server/export.h"
+#include "server/session.h"
+
+namespace foliofs::server {
+
+struct Services {
+  // Immutable while the server runs. Exports outlive sessions, buffers outlive everything.
+  BufferPool buffers;
+  std::map<std::string, Export, std::less<>> exports;
+  std::chrono::milliseconds grace{90'000};
+  std::chrono::milliseconds hello_timeout{10'000};
+
+  // Thread-safe.
+  SessionTable sessions;
+
+  // Where calls go that would wait. A thread that sleeps on the disk costs nothing.
+  static constexpr std::size_t kPoolThreads = 8;
+  boost::asio::thread_pool pool{kPoolThreads};
+};
+
+}  // namespace foliofs::server

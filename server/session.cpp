@@ -1,0 +1,227 @@
+#include "server/session.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "foliofs/base/limits.h"
+#include "server/random.h"
+
+namespace foliofs::server {
+
+std::string describe(const SessionCounters& counters) {
+  return fmt::format("{} requests, {} bytes read, {} bytes written, {} writes by invalidations",
+                     counters.requests.load(), counters.bytes_read.load(),
+                     counters.bytes_written.load(), counters.invalidation_writes.load());
+}
+
+Session::Session(SessionId id, std::uint64_t number, const Export& share, bool read_only,
+                 std::uint32_t slots)
+    : id_(id),
+      number_(number),
+      share_(share),
+      read_only_(read_only),
+      slots_(slots),
+      next_open_(random_value<std::uint64_t>()) {}
+
+// --- The session and its connection -------------------------------------------------------------
+
+bool Session::attach(const SinkRef& sink) {
+  SinkRef before;
+  {
+    std::lock_guard lock(mutex_);
+    if (ended_) return false;
+    before = std::exchange(sink_, sink);
+  }
+  if (before != nullptr && before != sink) before->fence();
+  return true;
+}
+
+void Session::detach(const ReplySink* sink, SteadyTime now) {
+  SinkRef gone;  // dropped after the lock
+  std::lock_guard lock(mutex_);
+  if (sink_.get() != sink) return;
+  gone = std::exchange(sink_, nullptr);
+  lost_at_ = now;
+}
+
+bool Session::expire(SteadyTime now, std::chrono::milliseconds grace) {
+  std::lock_guard lock(mutex_);
+  if (sink_ != nullptr || now - lost_at_ < grace) return false;
+  ended_ = true;
+  return true;
+}
+
+void Session::end() {
+  std::unordered_map<std::uint64_t, OpenRecord> closing;  // closed after the lock: that may block
+  SinkRef gone;
+  std::lock_guard lock(mutex_);
+  ended_ = true;
+  gone = std::exchange(sink_, nullptr);
+  closing.swap(opens_);
+}
+
+// --- Slots --------------------------------------------------------------------------------------
+
+std::vector<std::uint32_t> Session::sequences() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::uint32_t> sequences;
+  for (const Slot& slot : slots_) sequences.push_back(slot.sequence);
+  return sequences;
+}
+
+void Session::occupy(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink) {
+  slot.sequence = header.sequence;
+  slot.busy = true;
+  slot.rerouted = false;
+  slot.type = header.type;
+  slot.request_id = header.request_id;
+  slot.waiting = sink;
+  slot.kept = nullptr;
+}
+
+Admitted Session::admit(const proto::FrameHeader& header, const SinkRef& sink, bool idempotent) {
+  std::lock_guard lock(mutex_);
+  if (ended_ || sink_ != sink) return {Admission::kFenced, {}, {}};
+  Admitted refused;
+  if (header.slot >= slots_.size()) {
+    refused.why = fmt::format("slot {} of {}", header.slot, slots_.size());
+    return refused;
+  }
+  Slot& slot = slots_[header.slot];
+  const bool is_new = header.sequence == slot.sequence + 1;
+  if (is_new && slot.busy) {
+    refused.why = fmt::format("slot {} is busy", header.slot);
+    return refused;
+  }
+  if (is_new) {
+    occupy(slot, header, sink);
+    ++counters_.requests;
+    return {Admission::kExecute, {}, {}};
+  }
+  if (header.sequence == slot.sequence) return admit_retry(slot, header, sink, idempotent);
+  refused.why = fmt::format("sequence {} in slot {}, expected {}", header.sequence, header.slot,
+                            slot.sequence + 1);
+  return refused;
+}
+
+Admitted Session::admit_retry(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink,
+                              bool idempotent) {
+  Admitted refused;
+  refused.why = fmt::format("a retry in slot {} that is none", header.slot);
+  if (slot.type != header.type) return refused;
+  if (slot.busy) {
+    // The reply comes over this connection anyway.
+    if (slot.waiting.lock() == sink) return refused;
+    slot.rerouted = true;
+    slot.request_id = header.request_id;
+    slot.waiting = sink;
+    return {Admission::kWait, {}, {}};
+  }
+  if (idempotent) {
+    occupy(slot, header, sink);
+    return {Admission::kExecute, {}, {}};
+  }
+  if (slot.kept == nullptr) return refused;
+  Admitted replay{Admission::kReplay, {}, {}};
+  replay.reply.header = header;
+  replay.reply.header.flags = slot.kept_flags;
+  replay.reply.header.meta_bytes = static_cast<std::uint32_t>(slot.kept->size());
+  replay.reply.header.payload_bytes = 0;
+  replay.reply.meta = slot.kept;
+  return replay;
+}
+
+void Session::complete(Outgoing frame, bool idempotent) {
+  SinkRef to;
+  {
+    std::lock_guard lock(mutex_);
+    Slot& slot = slots_[frame.header.slot];
+    slot.busy = false;
+    slot.kept = idempotent ? nullptr : frame.meta;
+    slot.kept_flags = frame.header.flags;
+    frame.header.request_id = slot.request_id;
+    if (slot.rerouted) frame.charge = 0;
+    to = slot.waiting.lock();
+    slot.waiting.reset();
+    if (to != sink_) to = nullptr;
+  }
+  if (to != nullptr) to->deliver(std::move(frame));
+}
+
+// --- Opens --------------------------------------------------------------------------------------
+
+std::uint64_t Session::add_open(std::shared_ptr<OpenFile> file, Identity opener) {
+  std::lock_guard lock(mutex_);
+  if (next_open_ == 0) ++next_open_;
+  const std::uint64_t id = next_open_++;
+  // An ended session holds nothing; whoever asked will not hear the answer.
+  if (!ended_) opens_.emplace(id, OpenRecord{std::move(file), std::move(opener)});
+  return id;
+}
+
+Result<OpenRecord> Session::find_open(std::uint64_t id) const {
+  std::lock_guard lock(mutex_);
+  auto found = opens_.find(id);
+  if (found == opens_.end()) return Errno(EBADF);
+  return found->second;
+}
+
+Result<OpenRecord> Session::take_open(std::uint64_t id) {
+  std::lock_guard lock(mutex_);
+  auto found = opens_.find(id);
+  if (found == opens_.end()) return Errno(EBADF);
+  OpenRecord record = std::move(found->second);
+  opens_.erase(found);
+  return record;
+}
+
+// --- SessionTable -------------------------------------------------------------------------------
+
+Result<std::shared_ptr<Session>> SessionTable::begin(const Export& share, bool read_only,
+                                                     std::uint32_t slots) {
+  std::lock_guard lock(mutex_);
+  if (sessions_.size() >= kMaxSessions) return Errno(EBUSY);
+  SessionId id;
+  fill_random(id);
+  auto session = std::make_shared<Session>(id, next_number_++, share, read_only, slots);
+  sessions_.emplace(id, session);
+  return session;
+}
+
+std::shared_ptr<Session> SessionTable::find(std::span<const std::uint8_t> id) const {
+  SessionId key;
+  if (id.size() != key.size()) return nullptr;
+  std::memcpy(key.data(), id.data(), key.size());
+  std::lock_guard lock(mutex_);
+  auto found = sessions_.find(key);
+  return found == sessions_.end() ? nullptr : found->second;
+}
+
+void SessionTable::remove(const SessionId& id) {
+  std::lock_guard lock(mutex_);
+  sessions_.erase(id);
+}
+
+std::vector<std::shared_ptr<Session>> SessionTable::take_lost(SteadyTime now,
+                                                              std::chrono::milliseconds grace) {
+  std::vector<std::shared_ptr<Session>> lost;
+  std::lock_guard lock(mutex_);
+  for (auto it = sessions_.begin(); it != sessions_.end();) {
+    auto here = it++;
+    if (!here->second->expire(now, grace)) continue;
+    lost.push_back(std::move(here->second));
+    sessions_.erase(here);
+  }
+  return lost;
+}
+
+std::vector<std::shared_ptr<Session>> SessionTable::take_all() {
+  std::vector<std::shared_ptr<Session>> all;
+  std::lock_guard lock(mutex_);
+  for (auto& [id, session] : sessions_) all.push_back(std::move(session));
+  sessions_.clear();
+  return all;
+}
+
+}  // namespace foliofs::server

@@ -1,0 +1,172 @@
+// Session: what a client keeps when its connection breaks. Its slots make every request happen
+// once, its opens hold files.
+//
+// A slot: idle (sequence n) → busy (n + 1, executing) → idle (n + 1, its reply kept). A request
+// with the slot's sequence is a retry: it gets the kept reply, or waits for the one that executes;
+// the reply of an idempotent request is not kept, such a request executes again.
+//
+// Does not execute anything and knows no sockets: replies go to a ReplySink.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "server/export.h"
+#include "server/file_store.h"
+#include "server/reply.h"
+
+namespace foliofs::server {
+
+using SessionId = std::array<std::uint8_t, 16>;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+// Where a session's replies go: a connection. Both calls may come from any thread and do not block.
+class ReplySink {
+ public:
+  virtual ~ReplySink() = default;
+  virtual void deliver(Outgoing frame) = 0;
+  // Another connection has taken the session over: close.
+  virtual void fence() = 0;
+};
+
+using SinkRef = std::shared_ptr<ReplySink>;
+
+// An open file, and as whom it was opened: reads and writes are made as the opener.
+struct OpenRecord {
+  std::shared_ptr<OpenFile> file;
+  Identity opener;
+};
+
+enum class Admission {
+  kExecute,     // a new request, or an idempotent one once more
+  kReplay,      // the kept reply answers it
+  kWait,        // it executes already; its reply will come
+  kOutOfOrder,  // no client that keeps to the protocol sends this
+  kFenced,      // the session belongs to another connection
+};
+
+struct Admitted {
+  Admission admission = Admission::kOutOfOrder;
+  Outgoing reply;   // with kReplay
+  std::string why;  // with kOutOfOrder
+};
+
+struct SessionCounters {
+  std::atomic<std::uint64_t> requests{0};
+  std::atomic<std::uint64_t> bytes_read{0};
+  std::atomic<std::uint64_t> bytes_written{0};
+  std::atomic<std::uint64_t> invalidation_writes{0};  // WRITEs that belong to an invalidation
+};
+
+// "12 requests, 4096 bytes read, …", for the log.
+std::string describe(const SessionCounters& counters);
+
+class Session {
+ public:
+  // `share` must outlive the session. REQUIRES: 1 <= slots <= kMaxSlots.
+  Session(SessionId id, std::uint64_t number, const Export& share, bool read_only,
+          std::uint32_t slots);
+
+  const SessionId& id() const { return id_; }
+  std::uint64_t number() const { return number_; }
+  const Export& share() const { return share_; }
+  bool read_only() const { return read_only_; }
+  std::uint32_t slots() const { return static_cast<std::uint32_t>(slots_.size()); }
+  SessionCounters& counters() { return counters_; }
+
+  // `sink` is the session's connection from here on; the one before is fenced. False when the
+  // session has ended.
+  bool attach(const SinkRef& sink);
+  // `sink` is gone; if it was the session's connection, the time of grace begins.
+  void detach(const ReplySink* sink, SteadyTime now);
+  // Whether the session has been without a connection for `grace`. It then takes no connection any
+  // more, and is to be ended.
+  bool expire(SteadyTime now, std::chrono::milliseconds grace);
+  // Closes every open file, which may block; nothing is admitted any more.
+  void end();
+
+  // The sequence of the last request taken in each slot.
+  std::vector<std::uint32_t> sequences() const;
+
+  // May this request, which came over `sink`, execute?
+  Admitted admit(const proto::FrameHeader& header, const SinkRef& sink, bool idempotent);
+
+  // The request in `frame.header.slot` has executed. Keeps the reply unless `idempotent`, and
+  // delivers it to whoever waits for it, if that is still the session's connection.
+  void complete(Outgoing frame, bool idempotent);
+
+  // The id under which the session holds `file` open: unguessable, never 0.
+  std::uint64_t add_open(std::shared_ptr<OpenFile> file, Identity opener);
+  // EBADF when there is no such open.
+  Result<OpenRecord> find_open(std::uint64_t id) const;
+  Result<OpenRecord> take_open(std::uint64_t id);
+
+ private:
+  struct Slot {
+    std::uint32_t sequence = 0;
+    bool busy = false;
+    bool rerouted = false;  // while busy: a retry over another connection waits
+    proto::MessageType type{};
+    std::uint64_t request_id = 0;
+    std::weak_ptr<ReplySink> waiting;  // while busy
+    SharedMeta kept;                   // null: idempotent, or nothing has executed yet
+    std::uint16_t kept_flags = 0;
+  };
+
+  Admitted admit_retry(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink,
+                       bool idempotent);
+  static void occupy(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink);
+
+  const SessionId id_;
+  const std::uint64_t number_;
+  const Export& share_;
+  const bool read_only_;
+  SessionCounters counters_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  bool ended_ = false;
+  SinkRef sink_;  // the session's connection, if it has one
+  SteadyTime lost_at_ = std::chrono::steady_clock::now();
+  std::vector<Slot> slots_;
+  std::uint64_t next_open_;
+  std::unordered_map<std::uint64_t, OpenRecord> opens_;
+};
+
+// All sessions, whichever connection they have. Thread-safe.
+class SessionTable {
+ public:
+  // EBUSY when there are too many.
+  Result<std::shared_ptr<Session>> begin(const Export& share, bool read_only, std::uint32_t slots);
+  // nullptr when there is none.
+  std::shared_ptr<Session> find(std::span<const std::uint8_t> id) const;
+  void remove(const SessionId& id);
+  // Takes out those that have expired for want of a connection; to be ended.
+  std::vector<std::shared_ptr<Session>> take_lost(SteadyTime now, std::chrono::milliseconds grace);
+  std::vector<std::shared_ptr<Session>> take_all();
+
+ private:
+  struct Hash {
+    std::size_t operator()(const SessionId& id) const noexcept {
+      std::size_t hash;
+      std::memcpy(&hash, id.data(), sizeof hash);
+      return hash;
+    }
+  };
+
+  static constexpr std::size_t kMaxSessions = 4096;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::uint64_t next_number_ = 1;
+  std::unordered_map<SessionId, std::shared_ptr<Session>, Hash> sessions_;
+};
+
+}  // namespace foliofs::server
