@@ -1,0 +1,51 @@
+// ControlClient: asks the daemon of a mount over its control socket (server.h). Blocking, for the
+// command line; never touches the mount itself.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "foliofs/control/unique_fd.h"
+#include "foliofs/control/mount_table.h"
+#include "foliofs/control/refusal.h"
+
+namespace foliofs::control {
+
+class ControlClient {
+ public:
+  using Timeout = std::optional<std::chrono::milliseconds>;  // none: for as long as it takes
+
+  // Connects to the daemon of `entry`. Refused when there is none, when it takes nobody in, or when
+  // it belongs neither to root nor to the owner of the mount.
+  static Answer<ControlClient> connect(const MountEntry& entry);
+
+  // The "result" of the reply. Refused with the daemon's own words, when the daemon ends, or when
+  // the reply is not there after `timeout`.
+  Answer<nlohmann::json> call(const nlohmann::json& request, Timeout timeout,
+                              const std::function<void(const nlohmann::json&)>& on_progress = {});
+
+  // The next line that the daemon sends, for a connection that watches.
+  Answer<nlohmann::json> next_line(Timeout timeout);
+
+  pid_t daemon_pid() const { return daemon_pid_; }
+
+  // Refers to the daemon's process even if its number is used again; not valid when the kernel
+  // gave none. Readable once the daemon has ended.
+  const UniqueFd& daemon_handle() const { return daemon_; }
+
+ private:
+  ControlClient(UniqueFd socket, pid_t daemon_pid, UniqueFd daemon)
+      : socket_(std::move(socket)), daemon_pid_(daemon_pid), daemon_(std::move(daemon)) {}
+
+  UniqueFd socket_;
+  pid_t daemon_pid_;
+  UniqueFd daemon_;
+  std::string received_;  // bytes after the last whole line
+};
+
+}  // namespace foliofs::control

@@ -1,0 +1,42 @@
+// MountCommands: what the control socket's commands do to one mount.
+//
+//   stats                                    the object of `foliofs stats`
+//   set        options [[key, value], …]     null; all of them, or a refusal
+//   invalidate path_bytes [mode] flush       the object of `foliofs invalidate`
+//   drain                                    {"error", "text", "dirty_bytes"}; progress {"dirty_bytes"}
+//   abandon                                  {"dirty_bytes"}: what will be lost
+//
+// path_bytes is an array of numbers, relative to the root of the mount: names are bytes, and JSON
+// has only Unicode.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "foliofs/control/server.h"
+#include "foliofs/rpc/session.h"
+#include "foliofs/vfs/mount.h"
+
+namespace foliofs::control {
+
+class MountCommands final : public CommandHandler {
+ public:
+  // `mount` and `session` must outlive this. `abandon` is called when somebody gives up what is
+  // dirty: from then on nothing may wait for the server.
+  MountCommands(vfs::Mount& mount, rpc::Session& session, std::function<void()> abandon);
+
+  Task<nlohmann::json> run(Peer peer, nlohmann::json request, Progress progress) override;
+
+ private:
+  nlohmann::json stats() const;
+  nlohmann::json set(const nlohmann::json& request);
+  Task<nlohmann::json> invalidate(Peer peer, nlohmann::json request);
+  Task<nlohmann::json> drain(Progress progress);
+  nlohmann::json abandon();
+
+  vfs::Mount& mount_;
+  rpc::Session& session_;
+  std::function<void()> abandon_;
+};
+
+}  // namespace foliofs::control

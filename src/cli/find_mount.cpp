@@ -1,0 +1,47 @@
+#include "find_mount.h"
+
+namespace foliofs::cli {
+namespace {
+
+using control::Answer;
+using control::MountEntry;
+using control::MountTable;
+using control::Refusal;
+
+struct Located {
+  MountTable table;
+  std::string path;
+};
+
+Answer<Located> locate(const std::string& path) {
+  if (path.empty()) return Refusal{"the path is empty"};
+  auto table = control::read_mount_table();
+  if (!table) return Refusal{"cannot read the mounts: " + errno_text(table.error())};
+  const auto located = control::locate_path(table.value(), path);
+  if (!located) return Refusal{path + ": " + errno_text(located.error())};
+  return Located{std::move(table.value()), located.value()};
+}
+
+}  // namespace
+
+Answer<MountEntry> find_mount(const std::string& path) {
+  BOOST_OUTCOME_TRY(const auto located, locate(path));
+  const MountEntry* entry = control::find_mount_point(located.table, located.path);
+  if (entry == nullptr || !entry->is_foliofs()) {
+    return Refusal{path + " is not a mount point of foliofs; foliofs mounts lists them"};
+  }
+  return *entry;
+}
+
+Answer<PathOnMount> find_path_on_mount(const std::string& path) {
+  BOOST_OUTCOME_TRY(const auto located, locate(path));
+  const MountEntry* entry = control::find_covering(located.table, located.path);
+  if (entry == nullptr || !entry->is_foliofs()) {
+    return Refusal{path + " is not on a foliofs mount; foliofs mounts lists them"};
+  }
+  std::string relative = located.path.substr(entry->mount_point.size());
+  if (relative.starts_with('/')) relative.erase(0, 1);
+  return PathOnMount{*entry, std::move(relative)};
+}
+
+}  // namespace foliofs::cli

@@ -1,0 +1,119 @@
+#include "mount_command.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "foliofs/control/unique_fd.h"
+#include "mount_daemon.h"
+#include "text.h"
+
+namespace foliofs::cli {
+namespace {
+
+using control::UniqueFd;
+
+class ForegroundStarter final : public Starter {
+ public:
+  bool ready() override { return true; }
+  void failed(const std::string& why) override { fail("mount", why); }
+};
+
+// In the child: tells the command that waits in the parent, by one line that is empty when all is
+// well. Until then the child shares the parent's terminal, so that a Ctrl-C ends both.
+class BackgroundStarter final : public Starter {
+ public:
+  explicit BackgroundStarter(UniqueFd pipe) : pipe_(std::move(pipe)) {}
+
+  bool ready() override {
+    if (!tell("\n")) return false;
+    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (null.valid()) {
+      for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
+    }
+    ::setsid();
+    return true;
+  }
+
+  void failed(const std::string& why) override { tell(why + '\n'); }
+
+ private:
+  bool tell(std::string_view line) {
+    const bool told =
+        ::write(pipe_.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size());
+    pipe_.reset();
+    return told;
+  }
+
+  UniqueFd pipe_;
+};
+
+std::string read_line(int fd) {
+  std::string text;
+  std::array<char, 1024> bytes;
+  for (;;) {
+    const ssize_t length = ::read(fd, bytes.data(), bytes.size());
+    if (length > 0) text.append(bytes.data(), static_cast<std::size_t>(length));
+    if (length == 0 || (length < 0 && errno != EINTR) || text.ends_with('\n')) return text;
+  }
+}
+
+int wait_until_ready(UniqueFd pipe, pid_t child) {
+  std::string line = read_line(pipe.get());
+  if (line == "\n") return 0;
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!line.ends_with('\n')) {
+    return fail("mount", "the daemon ended before the mount was ready; -f -o log_level=debug "
+                         "shows what it does");
+  }
+  line.pop_back();
+  return fail("mount", line);
+}
+
+// REQUIRES: no thread has been started.
+int run_in_background(const MountRequest& request) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail("mount", std::strerror(errno));
+  UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) return fail("mount", std::string("cannot fork: ") + std::strerror(errno));
+  if (child > 0) {
+    writer.reset();
+    return wait_until_ready(std::move(reader), child);
+  }
+  reader.reset();
+  BackgroundStarter starter(std::move(writer));
+  if (::chdir("/") != 0) {
+    starter.failed(std::string("cannot leave this directory: ") + std::strerror(errno));
+    return 1;
+  }
+  return run_mount_daemon(request, starter);
+}
+
+}  // namespace
+
+int run_mount(const MountWords& words) {
+  const auto request = make_mount_request(words);
+  if (!request) return fail("mount", request.error().text);
+  if (words.fake) return 0;
+  if (words.foreground) {
+    ForegroundStarter starter;
+    return run_mount_daemon(request.value(), starter);
+  }
+  const int status = run_in_background(request.value());
+  if (status == 0 && words.verbose) {
+    std::printf("%s mounted on %s\n", request.value().source.c_str(),
+                request.value().mount_point.c_str());
+  }
+  return status;
+}
+
+}  // namespace foliofs::cli

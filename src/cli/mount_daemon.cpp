@@ -1,0 +1,233 @@
+#include "mount_daemon.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <spdlog/spdlog.h>
+
+#include "daemon_log.h"
+#include "foliofs/base/polling_loop.h"
+#include "foliofs/base/wait_queue.h"
+#include "foliofs/control/mount_commands.h"
+#include "foliofs/control/mount_table.h"
+#include "foliofs/control/runtime_dir.h"
+#include "foliofs/control/server.h"
+#include "foliofs/fuse/fuse_mount.h"
+#include "foliofs/rpc/session.h"
+#include "kernel_unmount.h"
+
+namespace foliofs::cli {
+namespace {
+
+std::string host_name() {
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+rpc::SessionOptions session_options(const vfs::MountOptions& options) {
+  rpc::SessionOptions session;
+  session.export_name = options.export_name;
+  session.client_name = host_name() + ":" + std::to_string(::getpid());
+  session.read_only = options.read_only;
+  session.timeout_us = options.timeo_us;
+  session.hard = options.hard;
+  return session;
+}
+
+class Daemon {
+ public:
+  Daemon(const MountRequest& request, Starter& starter)
+      : request_(request),
+        starter_(starter),
+        connector_(rpc::make_tcp_connector(request.options.host, request.options.port)),
+        session_(executor(), clock_, *connector_, session_options(request.options)),
+        signals_(context_, SIGINT, SIGTERM, SIGHUP) {}
+
+  int run() {
+    spawn(executor(), "mount", live());
+    run_polling(context_, request_.options.poll_us);
+    // Given up: operations still wait for a server that does not come, and would do so for ever.
+    if (abandoned_ && !drained_) ::_exit(status_);
+    for (std::thread& thread : unmounters_) thread.join();
+    return status_;
+  }
+
+  DaemonLog* log = nullptr;
+
+ private:
+  Executor executor() { return context_.get_executor(); }
+
+  Task<void> live() {
+    if (co_await start()) co_await end();
+    co_await session_.close();
+    context_.stop();
+  }
+
+  // True once the mount has been there and is gone again.
+  Task<bool> start() {
+    auto connected = co_await session_.start();
+    if (!connected) {
+      refuse(why_not_connected(connected.error()));
+      co_return false;
+    }
+    kernel_.emplace(context_);
+    auto mounted = kernel_->mount(request_.mount_point, request_.source, request_.options);
+    if (!mounted) {
+      refuse(mounted.error().text);
+      kernel_.reset();
+      co_return false;
+    }
+    vfs::MountOptions options = request_.options;
+    options.cache.max_io = std::min(options.cache.max_io, session_.hello().max_payload);
+    options.read_only = options.read_only || session_.hello().read_only;
+    mount_.emplace(executor(), clock_, session_, *kernel_, options);
+    kernel_->serve(*mount_, [this] {
+      kernel_gone_ = true;
+      changed_.wake_all();
+    });
+    const std::string problem = open_control();
+    if (!problem.empty() || !starter_.ready()) {
+      if (!problem.empty()) refuse(problem);
+      unmount_in_background(Unmount::kLazy);
+    } else {
+      log->show();
+      spdlog::info("{} mounted on {}", request_.source, request_.mount_point);
+    }
+    wait_for_signal();
+    while (!kernel_gone_ && !abandoned_) co_await changed_.wait();
+    co_return true;
+  }
+
+  // The kernel has let go, or somebody has given up what is dirty.
+  Task<void> end() {
+    if (control_) control_->withdraw();
+    Status drained = success();
+    if (!abandoned_) {
+      spawn(executor(), "drain", drain());
+      while (!drained_ && !abandoned_) {
+        announce_progress();
+        co_await changed_.wait();
+      }
+      if (drained_) drained = *drained_;
+    }
+    const std::uint64_t lost = mount_->stats().cache.dirty_bytes;
+    nlohmann::json report = nlohmann::json::object();
+    report["dirty_bytes"] = lost;
+    report["error"] = drained ? nlohmann::json() : nlohmann::json(errno_name(drained.error()));
+    report["text"] = drained ? nlohmann::json() : nlohmann::json(errno_text(drained.error()));
+    if (lost != 0) spdlog::error("{} bytes could not be written and are lost", lost);
+    status_ = lost == 0 ? status_ : 1;
+    if (control_) {
+      nlohmann::json message = nlohmann::json::object();
+      message["end"] = report;
+      control_->announce(message);
+      co_await control_->stop();
+    }
+    signals_.cancel();
+    if (status_ == 0) log->discard();
+  }
+
+  Task<void> drain() {
+    Status drained = co_await mount_->shut_down();
+    drained_ = drained;
+    changed_.wake_all();
+  }
+
+  void announce_progress() {
+    if (!control_) return;
+    nlohmann::json state = nlohmann::json::object(), message = nlohmann::json::object();
+    state["dirty_bytes"] = mount_->stats().cache.dirty_bytes;
+    message["progress"] = state;
+    control_->announce(message);
+  }
+
+  // Empty when all is well.
+  std::string open_control() {
+    auto table = control::read_mount_table();
+    const control::MountEntry* entry =
+        table ? control::find_mount_point(table.value(), request_.mount_point) : nullptr;
+    if (entry == nullptr) return "the mount is not in /proc/self/mountinfo; is /proc mounted?";
+    fuse::FuseMount::raise_kernel_readahead(entry->device);
+    auto directory = control::make_runtime_dir();
+    if (!directory) return directory.error().text;
+    commands_.emplace(*mount_, session_, [this] {
+      abandoned_ = true;
+      changed_.wake_all();
+    });
+    control_.emplace(executor(), *commands_);
+    auto listening = control_->listen(control::socket_path(directory.value(), entry->device));
+    if (!listening) return "cannot make the control socket: " + errno_text(listening.error());
+    return "";
+  }
+
+  void wait_for_signal() {
+    signals_.async_wait([this](boost::system::error_code error, int) {
+      if (error) return;
+      unmount_in_background(signalled_ ? Unmount::kForce : Unmount::kIfIdle);
+      signalled_ = true;
+      wait_for_signal();
+    });
+  }
+
+  // The kernel may need answers from the loop while it unmounts, so never on the loop.
+  void unmount_in_background(Unmount how) {
+    unmounters_.emplace_back([this, how] {
+      const UnmountResult result = unmount(request_.mount_point, how);
+      if (!result.done && result.busy) unmount(request_.mount_point, Unmount::kLazy);
+    });
+  }
+
+  std::string why_not_connected(Errno error) const {
+    const std::string& said = session_.start_error_text();
+    if (!said.empty()) return said;
+    const std::string& host = request_.options.host;
+    return "cannot reach " + host + ":" + std::to_string(request_.options.port) + ": " +
+           errno_text(error) + "; is foliofsd running there?";
+  }
+
+  void refuse(const std::string& why) {
+    status_ = 1;
+    starter_.failed(why);
+  }
+
+  const MountRequest& request_;
+  Starter& starter_;
+  boost::asio::io_context context_{1};
+  SystemClock clock_;
+  std::unique_ptr<rpc::Connector> connector_;
+  rpc::Session session_;
+  boost::asio::signal_set signals_;
+  std::optional<fuse::FuseMount> kernel_;
+  std::optional<vfs::Mount> mount_;
+  std::optional<control::MountCommands> commands_;
+  std::optional<control::ControlServer> control_;
+  std::vector<std::thread> unmounters_;
+  WaitQueue changed_;
+  bool kernel_gone_ = false;
+  bool abandoned_ = false;
+  bool signalled_ = false;
+  std::optional<Status> drained_;
+  int status_ = 0;
+};
+
+}  // namespace
+
+int run_mount_daemon(const MountRequest& request, Starter& starter) {
+  auto log = DaemonLog::open(request);
+  if (!log) {
+    starter.failed(log.error().text);
+    return 1;
+  }
+  Daemon daemon(request, starter);
+  daemon.log = &log.value();
+  return daemon.run();
+}
+
+}  // namespace foliofs::cli

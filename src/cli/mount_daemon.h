@@ -1,0 +1,30 @@
+// The daemon of one mount, from the session with the server to the last byte written after the
+// unmount. It owns everything that a mount is made of; nothing of it is global.
+//
+//   starting -> mounted -> draining -> ended
+//
+// starting: a failure leaves nothing mounted. SIGINT, SIGTERM or SIGHUP end it.
+// mounted:  the same signals unmount, lazily when the mount is busy; a second one ends the mount
+//           for those who still use it.
+// draining: the kernel has let go. What is dirty is written; what cannot be is logged.
+#pragma once
+
+#include <string>
+
+#include "mount_request.h"
+
+namespace foliofs::cli {
+
+// Who waits for the mount to be there. Exactly one of the two is called, once.
+class Starter {
+ public:
+  virtual ~Starter() = default;
+  // False when nobody waits any more; the mount is then taken away again.
+  virtual bool ready() = 0;
+  virtual void failed(const std::string& why) = 0;  // one line, no newline
+};
+
+// Returns when the mount has ended: 0 when all that was written to it is on the server.
+int run_mount_daemon(const MountRequest& request, Starter& starter);
+
+}  // namespace foliofs::cli

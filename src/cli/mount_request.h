@@ -1,0 +1,43 @@
+// What a mount is asked for: the words of the command line and of mount(8), checked and taken apart.
+// Mounts nothing.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "foliofs/control/refusal.h"
+#include "foliofs/vfs/mount_options.h"
+
+namespace foliofs::cli {
+
+struct MountWords {
+  std::vector<std::string> positional;  // [SOURCE] MOUNT_POINT
+  std::vector<std::string> options;     // one for each -o, comma-separated
+  bool foreground = false;
+  bool fake = false;     // mount(8) -f: check everything, mount nothing
+  bool sloppy = false;   // mount(8) -s: an option that is refused is reported and left out
+  bool verbose = false;  // mount(8) -v
+};
+
+struct MountRequest {
+  vfs::MountOptions options;
+  std::string source;       // HOST:/NAME as it was written
+  std::string mount_point;  // absolute, without symlinks
+  std::string log_file;     // absolute; empty: the default of the daemon
+  bool foreground = false;
+};
+
+using OptionWord = std::pair<std::string, std::string>;  // key, value
+
+// The words of "a,b=c"; a comma inside a value is written "\,".
+std::vector<OptionWord> split_options(const std::vector<std::string>& lists);
+
+// HOST:/NAME, with HOST a name, an IPv4 address or an IPv6 address in brackets.
+control::Answer<void> parse_source(std::string_view source, vfs::MountOptions& options);
+
+// The mount point is looked at, and must be a directory on which no foliofs is mounted.
+control::Answer<MountRequest> make_mount_request(const MountWords& words);
+
+}  // namespace foliofs::cli

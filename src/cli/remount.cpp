@@ -1,0 +1,148 @@
+#include "remount.h"
+
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <map>
+#include <optional>
+
+#include "find_mount.h"
+#include "foliofs/control/client.h"
+#include "text.h"
+
+namespace foliofs::cli {
+namespace {
+
+using control::Answer;
+using control::ControlClient;
+using control::MountEntry;
+using control::Refusal;
+using nlohmann::json;
+using OptionMap = std::map<std::string, std::string>;
+
+constexpr auto kAnswer = std::chrono::seconds(10);
+
+struct KernelFlag {
+  std::string_view name;
+  unsigned long set;
+  unsigned long clear;
+};
+
+constexpr std::array kKernelFlags{
+    KernelFlag{"ro", MS_RDONLY, 0},
+    KernelFlag{"rw", 0, MS_RDONLY},
+    KernelFlag{"nosuid", MS_NOSUID, 0},
+    KernelFlag{"suid", 0, MS_NOSUID},
+    KernelFlag{"nodev", MS_NODEV, 0},
+    KernelFlag{"dev", 0, MS_NODEV},
+    KernelFlag{"noexec", MS_NOEXEC, 0},
+    KernelFlag{"exec", 0, MS_NOEXEC},
+    KernelFlag{"noatime", MS_NOATIME, MS_RELATIME | MS_STRICTATIME},
+    KernelFlag{"atime", 0, MS_NOATIME},
+    KernelFlag{"relatime", MS_RELATIME, MS_NOATIME | MS_STRICTATIME},
+    KernelFlag{"nodiratime", MS_NODIRATIME, 0},
+    KernelFlag{"diratime", 0, MS_NODIRATIME},
+    KernelFlag{"sync", MS_SYNCHRONOUS, 0},
+    KernelFlag{"async", 0, MS_SYNCHRONOUS},
+    KernelFlag{"dirsync", MS_DIRSYNC, 0},
+};
+
+// What the kernel lists for every FUSE mount, and mount(8) repeats to us.
+constexpr std::array<std::string_view, 6> kListedByKernel{"user_id",  "group_id", "rootmode",
+                                                          "max_read", "fd",       "remount"};
+
+bool apply_flag(std::string_view name, unsigned long& flags) {
+  const auto flag = std::find_if(kKernelFlags.begin(), kKernelFlags.end(),
+                                 [name](const KernelFlag& known) { return known.name == name; });
+  if (flag == kKernelFlags.end()) return false;
+  flags = (flags & ~flag->clear) | flag->set;
+  return true;
+}
+
+Answer<json> ask(const MountEntry& mount, const json& request) {
+  BOOST_OUTCOME_TRY(auto client, ControlClient::connect(mount));
+  return client.call(request, kAnswer);
+}
+
+// The options that the daemon has now.
+Answer<OptionMap> current_options(const MountEntry& mount) {
+  json request = json::object();
+  request["command"] = "stats";
+  BOOST_OUTCOME_TRY(const auto stats, ask(mount, request));
+  OptionMap current;
+  if (const auto options = stats.find("options"); options != stats.end()) {
+    for (const auto& [key, value] : options->items()) {
+      current[key] = value.is_string() ? value.get<std::string>() : value.dump();
+    }
+  }
+  return current;
+}
+
+// Those of `words` that are foliofs' own and differ from what the daemon has.
+Answer<std::vector<OptionWord>> changed_options(const std::vector<OptionWord>& words,
+                                                const OptionMap& current) {
+  std::vector<OptionWord> changed;
+  for (const OptionWord& word : words) {
+    vfs::MountOptions alone;
+    if (const auto set = vfs::set_option(alone, word.first, word.second); !set) {
+      return Refusal{set.error().text};
+    }
+    const auto described = vfs::describe_options(alone);
+    const auto known =
+        std::find_if(described.begin(), described.end(),
+                     [&word](const auto& pair) { return pair.first == word.first; });
+    if (known == described.end()) continue;  // mount(8)'s and libfuse's words
+    const auto now = current.find(word.first);
+    if (now == current.end() || now->second != known->second) changed.push_back(word);
+  }
+  return changed;
+}
+
+Answer<void> remount(const MountWords& words) {
+  BOOST_OUTCOME_TRY(const auto mount, find_mount(words.positional.back()));
+  unsigned long before = 0;
+  for (const std::string& option : mount.options) apply_flag(option, before);
+  unsigned long after = before;
+  std::vector<OptionWord> own;
+  for (const OptionWord& word : split_options(words.options)) {
+    const bool listed = std::find(kListedByKernel.begin(), kListedByKernel.end(), word.first) !=
+                        kListedByKernel.end();
+    if (!listed && !apply_flag(word.first, after)) own.push_back(word);
+  }
+  BOOST_OUTCOME_TRY(const auto current, current_options(mount));
+  if ((after & MS_RDONLY) == 0 && current.contains("ro")) {
+    return Refusal{mount.mount_point +
+                   " was mounted with ro; unmount it and mount it again to write"};
+  }
+  BOOST_OUTCOME_TRY(const auto changed, changed_options(own, current));
+  if (!changed.empty()) {
+    json request = json::object();
+    request["command"] = "set";
+    request["options"] = changed;
+    BOOST_OUTCOME_TRY(ask(mount, request));
+  }
+  if (after != before &&
+      ::mount(nullptr, mount.mount_point.c_str(), nullptr, MS_REMOUNT | after, nullptr) != 0) {
+    return Refusal{"the kernel refuses to remount " + mount.mount_point + ": " +
+                   errno_text(last_errno())};
+  }
+  return boost::outcome_v2::success();
+}
+
+}  // namespace
+
+bool asks_for_remount(const MountWords& words) {
+  const auto options = split_options(words.options);
+  return !words.positional.empty() &&
+         std::any_of(options.begin(), options.end(),
+                     [](const OptionWord& word) { return word.first == "remount"; });
+}
+
+int run_remount(const MountWords& words) {
+  const auto done = remount(words);
+  return done ? 0 : fail("mount", done.error().text);
+}
+
+}  // namespace foliofs::cli

@@ -1,0 +1,235 @@
+#include "umount_command.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "find_mount.h"
+#include "foliofs/control/client.h"
+#include "kernel_unmount.h"
+#include "text.h"
+
+namespace foliofs::cli {
+namespace {
+
+using control::Answer;
+using control::ControlClient;
+using control::MountEntry;
+using control::Refusal;
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+constexpr auto kForcedDrain = 2s;   // how long -f lets the daemon try
+constexpr auto kForcedAnswer = 1s;  // … and say what will be lost
+constexpr auto kForcedEnd = 3s;     // … and end by itself
+constexpr auto kKilledEnd = 2s;
+constexpr auto kSilence = 30s;      // of a daemon that writes what came with the unmount
+constexpr auto kEnd = 10s;          // from its last word to its end
+
+// Less than this is written before anybody could read a line about it.
+constexpr std::uint64_t kWorthShowing = 8 << 20;
+
+// One line on a terminal that is written over again and again; nothing anywhere else.
+class ProgressLine {
+ public:
+  ProgressLine() : terminal_(::isatty(STDERR_FILENO) == 1) {}
+  ~ProgressLine() { clear(); }
+
+  void show(const json& progress) {
+    const std::uint64_t left = progress.is_object() ? progress.value("dirty_bytes", 0ull) : 0;
+    if (!terminal_ || (!shown_ && left < kWorthShowing)) return;
+    shown_ = true;
+    std::fprintf(stderr, "\rfoliofs umount: %s left to write\033[K", bytes_text(left).c_str());
+  }
+
+  void clear() {
+    if (shown_) std::fputs("\r\033[K", stderr);
+    shown_ = false;
+  }
+
+ private:
+  const bool terminal_;
+  bool shown_ = false;
+};
+
+// What a drain or the end of the daemon left unwritten.
+struct Leftover {
+  std::uint64_t bytes = 0;
+  std::string name;  // of the errno; empty: no error
+  std::string text;
+};
+
+Leftover leftover_of(const json& report) {
+  const auto text_of = [&report](const char* key) {
+    const auto member = report.find(key);
+    return member != report.end() && member->is_string() ? member->get<std::string>() : "";
+  };
+  Leftover left;
+  if (!report.is_object()) return left;
+  if (const auto bytes = report.find("dirty_bytes");
+      bytes != report.end() && bytes->is_number_unsigned()) {
+    left.bytes = bytes->get<std::uint64_t>();
+  }
+  left.name = text_of("error");
+  left.text = text_of("text");
+  return left;
+}
+
+json command(const char* name) {
+  json request = json::object();
+  request["command"] = name;
+  return request;
+}
+
+bool wait_for_end(const ControlClient& client, std::chrono::milliseconds timeout) {
+  if (client.daemon_handle().valid()) {
+    pollfd entry{client.daemon_handle().get(), POLLIN, 0};
+    return ::poll(&entry, 1, static_cast<int>(timeout.count())) > 0;
+  }
+  for (auto waited = 0ms; waited < timeout; waited += 50ms) {
+    if (::kill(client.daemon_pid(), 0) != 0 && errno == ESRCH) return true;
+    ::usleep(50'000);
+  }
+  return false;
+}
+
+// After the unmount: until the daemon has written what came with it, said so, and gone.
+Status await_daemon(ControlClient& client, ProgressLine& progress, std::optional<Leftover>& left) {
+  for (;;) {
+    const auto message = client.next_line(kSilence);
+    if (!message) break;  // gone, or silent: the wait below tells
+    if (const auto state = message.value().find("progress"); state != message.value().end()) {
+      progress.show(*state);
+    }
+    if (const auto end = message.value().find("end"); end != message.value().end()) {
+      left = leftover_of(*end);
+      break;
+    }
+  }
+  if (!wait_for_end(client, kEnd)) return Errno(ETIMEDOUT);
+  return success();
+}
+
+int finish_unmounted(const MountEntry& mount, ControlClient& client, ProgressLine& progress) {
+  std::optional<Leftover> left;
+  const auto ended = await_daemon(client, progress, left);
+  progress.clear();
+  if (left && left->bytes > 0) {
+    return fail("umount", mount.mount_point + " is unmounted, but " + bytes_text(left->bytes) +
+                              " could not be written and are lost: " + left->name + " (" +
+                              left->text + ")");
+  }
+  if (!ended) {
+    return fail("umount", mount.mount_point + " is unmounted, but its daemon (pid " +
+                              std::to_string(client.daemon_pid()) + ") has not ended yet");
+  }
+  return 0;
+}
+
+int report_busy(const MountEntry& mount, const UnmountResult& result) {
+  if (!result.busy) {
+    return fail("umount", "cannot unmount " + mount.mount_point + ": " + result.text);
+  }
+  return fail("umount", mount.mount_point + " is busy; close what is open there (fuser -vm " +
+                            mount.mount_point + " lists it), or use --lazy or --force");
+}
+
+int run_lazy(const MountEntry& mount) {
+  const UnmountResult result = unmount(mount.mount_point, Unmount::kLazy);
+  return result.done ? 0 : report_busy(mount, result);
+}
+
+int run_orderly(const MountEntry& mount) {
+  auto client = ControlClient::connect(mount);
+  if (!client) {
+    return fail("umount", client.error().text + "; foliofs umount -f " + mount.mount_point +
+                              " unmounts it all the same");
+  }
+  ProgressLine progress;
+  const auto watching = client.value().call(command("watch"), kEnd);
+  if (!watching) return fail("umount", watching.error().text + "; --force unmounts all the same");
+  const auto drained =
+      client.value().call(command("drain"), std::nullopt,
+                          [&progress](const json& state) { progress.show(state); });
+  progress.clear();
+  if (!drained) return fail("umount", drained.error().text + "; --force unmounts all the same");
+  const Leftover left = leftover_of(drained.value());
+  if (!left.name.empty()) {
+    return fail("umount", bytes_text(left.bytes) + " cannot be written: " + left.name + " (" +
+                              left.text + "); still mounted; --force unmounts and loses them");
+  }
+  const UnmountResult result = unmount(mount.mount_point, Unmount::kIfIdle);
+  if (!result.done) return report_busy(mount, result);
+  return finish_unmounted(mount, client.value(), progress);
+}
+
+// The drain of a forced unmount: true when everything was written in time.
+bool try_drain(ControlClient& client) {
+  const auto watching = client.call(command("watch"), kForcedAnswer);
+  if (!watching) return false;
+  const auto drained = client.call(command("drain"), kForcedDrain);
+  return drained && leftover_of(drained.value()).name.empty();
+}
+
+// Tells the daemon that nobody waits for its data any more. What it will not write, if it says so.
+std::optional<std::uint64_t> abandon(const MountEntry& mount) {
+  auto client = ControlClient::connect(mount);
+  if (!client) return std::nullopt;
+  const auto abandoned = client.value().call(command("abandon"), kForcedAnswer);
+  if (!abandoned) return std::nullopt;
+  return leftover_of(abandoned.value()).bytes;
+}
+
+// Bounded: a daemon that does not end by itself is killed, as its mount is gone.
+bool end_daemon(const ControlClient& client) {
+  if (wait_for_end(client, kForcedEnd)) return true;
+  if (client.daemon_handle().valid()) {
+    ::syscall(SYS_pidfd_send_signal, client.daemon_handle().get(), SIGKILL, nullptr, 0);
+  } else {
+    ::kill(client.daemon_pid(), SIGKILL);
+  }
+  return wait_for_end(client, kKilledEnd);
+}
+
+int run_forced(const MountEntry& mount) {
+  auto client = ControlClient::connect(mount);
+  if (client && try_drain(client.value()) &&
+      unmount(mount.mount_point, Unmount::kIfIdle).done) {
+    ProgressLine progress;
+    return finish_unmounted(mount, client.value(), progress);
+  }
+  const std::optional<std::uint64_t> lost = client ? abandon(mount) : std::nullopt;
+  abort_connection(mount.minor);
+  const UnmountResult result = unmount(mount.mount_point, Unmount::kForce);
+  const bool ended = !client || end_daemon(client.value());
+  if (!result.done) {
+    return fail("umount", "cannot unmount " + mount.mount_point + ": " + result.text);
+  }
+  if (!ended) {
+    return fail("umount", mount.mount_point + " is unmounted, but its daemon (pid " +
+                              std::to_string(client.value().daemon_pid()) + ") does not end");
+  }
+  if (!lost) {
+    fail("umount", "the daemon of " + mount.mount_point +
+                       " did not answer; what it had not written is lost");
+  } else if (*lost > 0) {
+    fail("umount", bytes_text(*lost) + " were not written and are lost");
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_umount(const UmountWords& words) {
+  const auto mount = find_mount(words.mount_point);
+  if (!mount) return fail("umount", mount.error().text);
+  if (words.force) return run_forced(mount.value());
+  if (words.lazy) return run_lazy(mount.value());
+  return run_orderly(mount.value());
+}
+
+}  // namespace foliofs::cli

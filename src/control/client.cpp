@@ -1,0 +1,160 @@
+#include "foliofs/control/client.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "foliofs/control/runtime_dir.h"
+
+namespace foliofs::control {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+// Longest line that a daemon is believed to send.
+constexpr std::size_t kMaxLineBytes = 4 << 20;
+
+Result<UniqueFd> connect_to(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return Errno(ENAMETOOLONG);
+  std::memcpy(address.sun_path, path.data(), path.size());
+  // Not blocking: a daemon that stands still would keep us in connect().
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return last_errno();
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    return last_errno();
+  }
+  return fd;
+}
+
+// Who listens at the other end.
+Result<ucred> listener_of(int fd) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return last_errno();
+  return credentials;
+}
+
+// Waits for `events` until `deadline`; without one for ever. ETIMEDOUT.
+Status wait_for(int fd, short events, std::optional<Clock::time_point> deadline) {
+  for (;;) {
+    int wait_ms = -1;
+    if (deadline) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now());
+      wait_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+    }
+    pollfd entry{fd, events, 0};
+    const int ready = ::poll(&entry, 1, wait_ms);
+    if (ready > 0) return success();
+    if (ready == 0) return Errno(ETIMEDOUT);
+    if (errno != EINTR) return last_errno();
+  }
+}
+
+Status send_all(int fd, std::string_view bytes, std::optional<Clock::time_point> deadline) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    } else if (errno == EAGAIN) {
+      BOOST_OUTCOME_TRY(wait_for(fd, POLLOUT, deadline));
+    } else if (errno != EINTR) {
+      return last_errno();
+    }
+  }
+  return success();
+}
+
+std::optional<Clock::time_point> deadline_after(ControlClient::Timeout timeout) {
+  if (!timeout) return std::nullopt;
+  return Clock::now() + *timeout;
+}
+
+Refusal no_daemon(const MountEntry& entry, Errno error) {
+  if (error == Errno(ENOENT) || error == Errno(ECONNREFUSED)) {
+    return {"no daemon answers for " + entry.mount_point};
+  }
+  if (error == Errno(EACCES)) {
+    return {"only root and the user who mounted " + entry.mount_point + " may do this"};
+  }
+  return {"cannot reach the daemon of " + entry.mount_point + ": " + errno_text(error)};
+}
+
+}  // namespace
+
+Answer<ControlClient> ControlClient::connect(const MountEntry& entry) {
+  Errno error(ENOENT);
+  for (const std::string& path : socket_candidates(entry.owner, entry.device)) {
+    auto socket = connect_to(path);
+    if (!socket) {
+      if (error == Errno(ENOENT)) error = socket.error();
+      continue;
+    }
+    const auto listener = listener_of(socket.value().get());
+    if (!listener || (listener.value().uid != 0 && listener.value().uid != entry.owner)) {
+      return Refusal{path + " does not belong to the user who mounted " + entry.mount_point};
+    }
+    const pid_t pid = listener.value().pid;
+    UniqueFd daemon(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
+    return ControlClient(std::move(socket.value()), pid, std::move(daemon));
+  }
+  return no_daemon(entry, error);
+}
+
+Answer<json> ControlClient::call(const json& request, Timeout timeout,
+                                 const std::function<void(const json&)>& on_progress) {
+  const auto deadline = deadline_after(timeout);
+  const auto sent = send_all(
+      socket_.get(), request.dump(-1, ' ', false, json::error_handler_t::replace) + '\n', deadline);
+  // A daemon that turns us away has said why before it closed.
+  if (!sent && sent.error() != Errno(EPIPE)) {
+    return Refusal{"the daemon does not take the request: " + errno_text(sent.error())};
+  }
+  for (;;) {
+    Timeout left;
+    if (deadline) {
+      left = std::max(std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()),
+                      std::chrono::milliseconds(0));
+    }
+    auto message = next_line(left);
+    if (!message) return message.error();
+    json& reply = message.value();
+    if (const auto result = reply.find("result"); result != reply.end()) return *result;
+    if (const auto refusal = reply.find("refusal"); refusal != reply.end()) {
+      return Refusal{refusal->is_string() ? refusal->get<std::string>() : "refused"};
+    }
+    const auto progress = reply.find("progress");
+    if (progress != reply.end() && on_progress) on_progress(*progress);
+  }
+}
+
+Answer<json> ControlClient::next_line(Timeout timeout) {
+  const auto deadline = deadline_after(timeout);
+  for (;;) {
+    if (const std::size_t end = received_.find('\n'); end != std::string::npos) {
+      json message = json::parse(received_.substr(0, end), nullptr, /*allow_exceptions=*/false);
+      received_.erase(0, end + 1);
+      if (!message.is_object()) return Refusal{"the daemon's answer is not understood"};
+      return message;
+    }
+    if (received_.size() > kMaxLineBytes) return Refusal{"the daemon's answer is too long"};
+    if (const auto ready = wait_for(socket_.get(), POLLIN, deadline); !ready) {
+      return Refusal{"the daemon (pid " + std::to_string(daemon_pid_) + ") does not answer"};
+    }
+    char bytes[16 << 10];
+    const ssize_t length = ::recv(socket_.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+    if (length > 0) {
+      received_.append(bytes, static_cast<std::size_t>(length));
+    } else if (length == 0 || (errno != EAGAIN && errno != EINTR)) {
+      return Refusal{"the daemon has gone"};
+    }
+  }
+}
+
+}  // namespace foliofs::control

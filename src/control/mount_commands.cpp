@@ -1,0 +1,142 @@
+#include "foliofs/control/mount_commands.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "foliofs/control/report_json.h"
+
+namespace foliofs::control {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto kProgressInterval = std::chrono::milliseconds(100);
+
+// The text of a member, empty when it is no text.
+std::string text_member(const json& object, const char* key) {
+  const auto member = object.find(key);
+  return member != object.end() && member->is_string() ? member->get<std::string>() : "";
+}
+
+// Nothing when the member is not an array of bytes.
+std::optional<std::string> bytes_member(const json& object, const char* key) {
+  const auto member = object.find(key);
+  if (member == object.end() || !member->is_array()) return std::nullopt;
+  std::string bytes;
+  for (const json& byte : *member) {
+    if (!byte.is_number_unsigned() || byte.get<std::uint64_t>() > 255) return std::nullopt;
+    bytes += static_cast<char>(byte.get<std::uint8_t>());
+  }
+  return bytes;
+}
+
+using OptionPair = std::pair<std::string, std::string>;
+
+std::optional<std::vector<OptionPair>> option_pairs(const json& request) {
+  const auto options = request.find("options");
+  if (options == request.end() || !options->is_array()) return std::nullopt;
+  std::vector<OptionPair> pairs;
+  for (const json& option : *options) {
+    if (!option.is_array() || option.size() != 2) return std::nullopt;
+    if (!option[0].is_string() || !option[1].is_string()) return std::nullopt;
+    pairs.emplace_back(option[0].get<std::string>(), option[1].get<std::string>());
+  }
+  return pairs;
+}
+
+}  // namespace
+
+MountCommands::MountCommands(vfs::Mount& mount, rpc::Session& session,
+                             std::function<void()> abandon)
+    : mount_(mount), session_(session), abandon_(std::move(abandon)) {}
+
+Task<json> MountCommands::run(Peer peer, json request, Progress progress) {
+  const std::string command = text_member(request, "command");
+  if (command == "stats") co_return result_reply(stats());
+  if (command == "set") co_return set(request);
+  if (command == "abandon") co_return abandon();
+  if (command == "drain") co_return co_await drain(std::move(progress));
+  if (command == "invalidate") {
+    co_return co_await invalidate(std::move(peer), std::move(request));
+  }
+  co_return refusal_reply("this daemon (version " FOLIOFS_VERSION ") has no command \"" + command +
+                          "\"");
+}
+
+json MountCommands::stats() const {
+  const vfs::MountOptions& options = mount_.options();
+  json stats = stats_json(mount_.stats(), session_.silent_for_us(), options);
+  const bool ipv6 = options.host.find(':') != std::string::npos;
+  stats["server"] = (ipv6 ? '[' + options.host + ']' : options.host) + ':' +
+                    std::to_string(options.port);
+  stats["version"] = FOLIOFS_VERSION;
+  stats["pid"] = ::getpid();
+  return stats;
+}
+
+json MountCommands::set(const json& request) {
+  const auto pairs = option_pairs(request);
+  if (!pairs) return refusal_reply("set needs options, an array of pairs");
+  // On a copy first, so that a wrong word leaves everything as it was.
+  vfs::MountOptions trial = mount_.options();
+  for (const auto& [key, value] : *pairs) {
+    const auto tried = vfs::set_live_option(trial, key, value);
+    if (!tried) return refusal_reply(tried.error().text);
+  }
+  for (const auto& [key, value] : *pairs) {
+    const auto changed = mount_.set_live_option(key, value);
+    if (!changed) return refusal_reply(changed.error().text);
+  }
+  return result_reply(nullptr);
+}
+
+Task<json> MountCommands::invalidate(Peer peer, json request) {
+  const auto path = bytes_member(request, "path_bytes");
+  if (!path) co_return refusal_reply("invalidate needs path_bytes, an array of bytes");
+  std::optional<cache::InvalidateMode> mode;
+  if (request.contains("mode")) {
+    const std::string name = text_member(request, "mode");
+    mode = cache::parse_mode(name);
+    if (!mode) {
+      co_return refusal_reply("there is no mode \"" + name +
+                              "\"; there are launder, bulk and hybrid");
+    }
+  }
+  const bool flush = request.value("flush", json(true)) != json(false);
+  vfs::Caller caller{peer.uid, peer.gid, std::move(peer.groups)};
+  auto report = co_await mount_.invalidate(std::move(caller), *path, mode, flush);
+  if (!report) {
+    const char* hint =
+        report.error() == Errno(EISDIR) ? "; name a regular file that is on the mount" : "";
+    co_return refusal_reply(errno_text(report.error()) + hint);
+  }
+  co_return result_reply(invalidate_json(report.value()));
+}
+
+Task<json> MountCommands::drain(Progress progress) {
+  auto next = std::chrono::steady_clock::now();
+  std::function<void(std::uint64_t)> on_progress = [&](std::uint64_t dirty_bytes) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next) return;
+    next = now + kProgressInterval;
+    json state = json::object();
+    state["dirty_bytes"] = dirty_bytes;
+    progress(state);
+  };
+  const auto drained = co_await mount_.drain(std::move(on_progress));
+  json result = json::object();
+  result["error"] = drained ? json() : json(errno_name(drained.error()));
+  result["text"] = drained ? json() : json(errno_text(drained.error()));
+  result["dirty_bytes"] = mount_.stats().cache.dirty_bytes;
+  co_return result_reply(std::move(result));
+}
+
+json MountCommands::abandon() {
+  json result = json::object();
+  result["dirty_bytes"] = mount_.stats().cache.dirty_bytes;
+  abandon_();
+  return result_reply(std::move(result));
+}
+
+}  // namespace foliofs::control
