@@ -65,7 +65,8 @@ class Daemon {
   Executor executor() { return context_.get_executor(); }
 
   Task<void> live() {
-    if (co_await start()) co_await end();
+    const bool was_mounted = co_await start();
+    if (was_mounted) co_await end();
     co_await session_.close();
     context_.stop();
   }
