@@ -159,12 +159,11 @@ Task<Status> Connection::read_rest(std::span<std::byte> rest) {
 }
 
 Task<void> Connection::until_room() {
-  while (held_bytes_ > kMaxHeldBytes && socket_.is_open()) {
-    reading_ = false;
-    flush();
-    co_await progress_.wait();
-    reading_ = true;
-  }
+  if (held_bytes_ <= kMaxHeldBytes) co_return;
+  reading_ = false;
+  flush();
+  while (held_bytes_ > kMaxHeldBytes && socket_.is_open()) co_await progress_.wait();
+  reading_ = true;
 }
 
 // --- Requests -----------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   const std::string peer_;
   std::shared_ptr<Session> session_;  // from Hello on
   std::string why_;                   // what the client did wrong
+  bool greeted_ = false;
   bool bye_ = false;
 
   std::vector<std::byte> input_;  // received, not yet taken: [input_begin_, input_end_)

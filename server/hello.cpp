@@ -38,7 +38,7 @@ Task<Status> Connection::greet() {
   hello_timer_.expires_after(services_.hello_timeout);
   hello_timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
     auto self = weak.lock();
-    if (error || self == nullptr) return;
+    if (error || self == nullptr || self->greeted_) return;
     if (self->why_.empty()) self->why_ = "no hello in time";
     self->close();
   });
@@ -63,6 +63,7 @@ Task<Status> Connection::greet() {
   if (!begun) co_return co_await refuse(header, begun.error(), "the session cannot be had");
   auto root = root_attributes(*session_);
   if (!root) co_return co_await refuse(header, root.error(), "the export's root is out of reach");
+  greeted_ = true;
   hello_timer_.cancel();
   enqueue(hello_reply(header, root.value(), begun.value()));
   co_return success();

@@ -41,13 +41,13 @@ Status write_key(const std::string& path, const KeyBytes& key) {
   ::unlink(draft.c_str());
   UniqueFd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) return last_errno();
-  Status written = success();
-  if (::write(fd.get(), key.data(), key.size()) != static_cast<ssize_t>(key.size()) ||
-      ::fsync(fd.get()) != 0 || ::link(draft.c_str(), path.c_str()) != 0) {
-    written = last_errno();
-  }
+  const bool written =
+      ::write(fd.get(), key.data(), key.size()) == static_cast<ssize_t>(key.size()) &&
+      ::fsync(fd.get()) == 0 && ::link(draft.c_str(), path.c_str()) == 0;
+  const int failure = errno;
   ::unlink(draft.c_str());
-  return written;
+  if (!written) return Errno(failure);
+  return success();
 }
 
 StateKey ephemeral(std::string why) {

@@ -61,8 +61,8 @@ int run_invalidate(const InvalidateWords& words) {
   if (!place) return fail("invalidate", place.error().text);
   json request = json::object();
   request["command"] = "invalidate";
-  request["path_bytes"] = std::vector<unsigned char>(place.value().path.begin(),
-                                                     place.value().path.end());
+  request["path_bytes"] =
+      std::vector<unsigned char>(place.value().path.begin(), place.value().path.end());
   request["flush"] = !words.no_flush;
   if (!words.mode.empty()) request["mode"] = words.mode;
   // As long as the mount's own timeo lets it try.

@@ -1,6 +1,5 @@
 // foliofs: the command line. Also mount.fuse.foliofs, the helper of mount(8), when called so.
 #include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +20,30 @@ namespace {
 constexpr const char* kAbout =
     "Mounts a share of foliofsd with a cache of its own that can be invalidated in three ways.";
 
+constexpr const char* kMountOptions = R"(Options of -o, with their defaults:
+  port=7440                TCP port of the server
+  invalidate=hybrid        launder, bulk or hybrid *
+  coherence=cto            close-to-open; the only one yet
+  actimeo=1                seconds until attributes are asked for again *
+  cache_size=256m          memory for cached data *
+  folio_size=64k           unit of caching, a power of two from 4k to 1m
+  dirty_background=16m     dirty bytes from which on they are written *
+  dirty_limit=96m          dirty bytes from which on writers wait *
+  readahead=8m             how far a sequential reader is read ahead; 0: never *
+  kernel_cache=on          whether the kernel may cache too: on or off
+  poll=50                  microseconds to poll before the daemon sleeps
+  timeo=60                 seconds that a call waits for an absent server (soft)
+  soft, hard               give up after timeo, or never; soft
+  ro, rw                   rw
+  allow_other              other users may use the mount
+  log_level=info           trace, debug, info, warn, error or off
+  log_file=PATH            log there; see foliofs(1) for where else
+and those of fuse(8) and mount(8). `foliofs set` changes those with * on a live mount.)";
+
+constexpr const char* kLiveOptions =
+    "A live mount can change invalidate, actimeo, cache_size, dirty_background, dirty_limit and "
+    "readahead;\nfoliofs mount --help says what they are.";
+
 struct Words {
   MountWords mount;
   UmountWords umount;
@@ -29,7 +52,7 @@ struct Words {
   InvalidateWords invalidate;
   std::string stats_mount_point;
   bool stats_json = false;
-  std::string type;       // mount(8) -t: what led to us
+  std::string type;  // mount(8) -t: what led to us
   std::string namespace_path;
 };
 
@@ -39,24 +62,22 @@ int mount_or_remount(const MountWords& words) {
 
 void add_mount(CLI::App& app, Words& words, int& status) {
   auto* mount = app.add_subcommand("mount", "Mount HOST:/NAME on a directory");
-  mount->add_option("what", words.mount.positional, "HOST:/NAME MOUNTPOINT")
+  mount->add_option("share", words.mount.positional, "HOST:/NAME MOUNTPOINT")
       ->required()
       ->expected(1, 2);
-  mount
-      ->add_option("-o,--options", words.mount.options,
-                   "Options, separated by commas; foliofs(1) lists them")
+  mount->add_option("-o,--options", words.mount.options, "Options, separated by commas")
       ->allow_extra_args(false);
   mount->add_flag("-f,--foreground", words.mount.foreground,
                   "Stay in the foreground and log to stderr");
+  mount->footer(kMountOptions);
   mount->callback([&] { status = mount_or_remount(words.mount); });
 }
 
 void add_umount(CLI::App& app, Words& words, int& status) {
   auto* umount = app.add_subcommand("umount", "Write what is dirty, then unmount");
   umount->add_option("mountpoint", words.umount.mount_point)->required();
-  auto* force =
-      umount->add_flag("-f,--force", words.umount.force,
-                       "Always unmount within seconds, and say what was lost");
+  auto* force = umount->add_flag("-f,--force", words.umount.force,
+                                 "Always unmount within seconds, and say what was lost");
   umount
       ->add_flag("-l,--lazy", words.umount.lazy,
                  "Unmount now; the mount ends when nobody uses it any more")
@@ -70,6 +91,7 @@ void add_set(CLI::App& app, Words& words, int& status) {
   set->add_option("setting", words.settings, "KEY=VALUE, for example invalidate=bulk")
       ->required()
       ->expected(1, 64);
+  set->footer(kLiveOptions);
   set->callback([&] { status = run_set(words.set_mount_point, words.settings); });
 }
 
@@ -129,7 +151,7 @@ int run_mount_helper(std::vector<std::string> arguments) {
   bool no_mtab = false;
   CLI::App app(kAbout, "mount.fuse.foliofs");
   app.set_version_flag("--version", "mount.fuse.foliofs " FOLIOFS_VERSION);
-  app.add_option("what", words.mount.positional, "HOST:/NAME MOUNTPOINT")
+  app.add_option("share", words.mount.positional, "HOST:/NAME MOUNTPOINT")
       ->required()
       ->expected(1, 2);
   app.add_option("-o", words.mount.options, "Options, separated by commas")

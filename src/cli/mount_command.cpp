@@ -70,8 +70,9 @@ int wait_until_ready(UniqueFd pipe, pid_t child) {
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (!line.ends_with('\n')) {
-    return fail("mount", "the daemon ended before the mount was ready; -f -o log_level=debug "
-                         "shows what it does");
+    return fail("mount",
+                "the daemon ended before the mount was ready; -f -o log_level=debug "
+                "shows what it does");
   }
   line.pop_back();
   return fail("mount", line);

@@ -1,15 +1,14 @@
 #include "mount_daemon.h"
 
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <memory>
 #include <optional>
 #include <thread>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <spdlog/spdlog.h>
 
 #include "daemon_log.h"
 #include "foliofs/base/polling_loop.h"
@@ -24,6 +23,8 @@
 
 namespace foliofs::cli {
 namespace {
+
+constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 
 std::string host_name() {
   char name[256] = {};
@@ -53,8 +54,9 @@ class Daemon {
   int run() {
     spawn(executor(), "mount", live());
     run_polling(context_, request_.options.poll_us);
-    // Given up: operations still wait for a server that does not come, and would do so for ever.
-    if (abandoned_ && !drained_) ::_exit(status_);
+    if (status_ == 0 || !was_mounted_) log->discard();
+    // Given up: an unmount may still wait for answers that nobody gives any more.
+    if (abandoned_) ::_exit(status_);
     for (std::thread& thread : unmounters_) thread.join();
     return status_;
   }
@@ -65,8 +67,9 @@ class Daemon {
   Executor executor() { return context_.get_executor(); }
 
   Task<void> live() {
-    const bool was_mounted = co_await start();
-    if (was_mounted) co_await end();
+    wait_for_signal();
+    was_mounted_ = co_await start();
+    if (was_mounted_) co_await end();
     co_await session_.close();
     context_.stop();
   }
@@ -101,7 +104,6 @@ class Daemon {
       log->show();
       spdlog::info("{} mounted on {}", request_.source, request_.mount_point);
     }
-    wait_for_signal();
     while (!kernel_gone_ && !abandoned_) co_await changed_.wait();
     co_return true;
   }
@@ -109,43 +111,51 @@ class Daemon {
   // The kernel has let go, or somebody has given up what is dirty.
   Task<void> end() {
     if (control_) control_->withdraw();
-    Status drained = success();
-    if (!abandoned_) {
-      spawn(executor(), "drain", drain());
-      while (!drained_ && !abandoned_) {
-        announce_progress();
-        co_await changed_.wait();
-      }
-      if (drained_) drained = *drained_;
-    }
+    spawn(executor(), "drain", drain());
+    while (!drained_ && !abandoned_) co_await changed_.wait();
+    // Whoever still waits for the server, a drain of the control socket too, is told that it ended.
+    if (abandoned_) co_await session_.close();
     const std::uint64_t lost = mount_->stats().cache.dirty_bytes;
-    nlohmann::json report = nlohmann::json::object();
-    report["dirty_bytes"] = lost;
-    report["error"] = drained ? nlohmann::json() : nlohmann::json(errno_name(drained.error()));
-    report["text"] = drained ? nlohmann::json() : nlohmann::json(errno_text(drained.error()));
-    if (lost != 0) spdlog::error("{} bytes could not be written and are lost", lost);
-    status_ = lost == 0 ? status_ : 1;
+    if (lost != 0) {
+      spdlog::error("{} bytes could not be written and are lost", lost);
+      status_ = 1;
+    }
     if (control_) {
-      nlohmann::json message = nlohmann::json::object();
-      message["end"] = report;
-      control_->announce(message);
+      announce("end", end_report(lost));
       co_await control_->stop();
     }
     signals_.cancel();
-    if (status_ == 0) log->discard();
   }
 
   Task<void> drain() {
+    auto next = clock_.now();
+    std::function<void(std::uint64_t)> progress = [this, next](std::uint64_t dirty) mutable {
+      if (clock_.now() < next) return;
+      next = clock_.now() + kProgressInterval;
+      nlohmann::json state = nlohmann::json::object();
+      state["dirty_bytes"] = dirty;
+      announce("progress", std::move(state));
+    };
+    // What fails here is tried once more, and reported, by shut_down().
+    (void)co_await mount_->drain(std::move(progress));
     Status drained = co_await mount_->shut_down();
     drained_ = drained;
     changed_.wake_all();
   }
 
-  void announce_progress() {
+  nlohmann::json end_report(std::uint64_t lost) const {
+    const Status drained = drained_.value_or(Errno(ECANCELED));
+    nlohmann::json report = nlohmann::json::object();
+    report["dirty_bytes"] = lost;
+    report["error"] = drained ? nlohmann::json() : nlohmann::json(errno_name(drained.error()));
+    report["text"] = drained ? nlohmann::json() : nlohmann::json(errno_text(drained.error()));
+    return report;
+  }
+
+  void announce(const char* what, nlohmann::json state) {
     if (!control_) return;
-    nlohmann::json state = nlohmann::json::object(), message = nlohmann::json::object();
-    state["dirty_bytes"] = mount_->stats().cache.dirty_bytes;
-    message["progress"] = state;
+    nlohmann::json message = nlohmann::json::object();
+    message[what] = std::move(state);
     control_->announce(message);
   }
 
@@ -171,6 +181,11 @@ class Daemon {
   void wait_for_signal() {
     signals_.async_wait([this](boost::system::error_code error, int) {
       if (error) return;
+      if (!mount_) {
+        refuse("interrupted before the share was mounted");
+        context_.stop();
+        return;
+      }
       unmount_in_background(signalled_ ? Unmount::kForce : Unmount::kIfIdle);
       signalled_ = true;
       wait_for_signal();
@@ -186,11 +201,21 @@ class Daemon {
   }
 
   std::string why_not_connected(Errno error) const {
+    const vfs::MountOptions& options = request_.options;
+    const std::string server = options.host + ":" + std::to_string(options.port);
     const std::string& said = session_.start_error_text();
-    if (!said.empty()) return said;
-    const std::string& host = request_.options.host;
-    return "cannot reach " + host + ":" + std::to_string(request_.options.port) + ": " +
-           errno_text(error) + "; is foliofsd running there?";
+    if (error == Errno(ENOENT)) {
+      return server + ": " + (said.empty() ? "no such export" : said) +
+             "; mount one that its foliofsd was started with";
+    }
+    if (error == Errno(EPROTONOSUPPORT)) {
+      return server + ": " + (said.empty() ? "another protocol version" : said) +
+             "; install the same foliofs on both sides";
+    }
+    if (!said.empty()) return server + ": " + said;
+    if (error == Errno(EPROTO)) return server + " does not speak foliofs; is the port right?";
+    if (error == Errno(ENXIO)) return "the host " + options.host + " is not known; check its name";
+    return "cannot reach " + server + ": " + errno_text(error) + "; is foliofsd running there?";
   }
 
   void refuse(const std::string& why) {
@@ -214,6 +239,7 @@ class Daemon {
   bool kernel_gone_ = false;
   bool abandoned_ = false;
   bool signalled_ = false;
+  bool was_mounted_ = false;
   std::optional<Status> drained_;
   int status_ = 0;
 };

@@ -1,5 +1,5 @@
-// What a mount is asked for: the words of the command line and of mount(8), checked and taken apart.
-// Mounts nothing.
+// What a mount is asked for: the words of the command line and of mount(8), checked and taken
+// apart. Mounts nothing.
 #pragma once
 
 #include <string>

@@ -80,6 +80,11 @@ Answer<OptionMap> current_options(const MountEntry& mount) {
   return current;
 }
 
+// What describe_options() calls the option that `word` sets.
+std::string described_key(const OptionWord& word) {
+  return word.first == "soft" || word.first == "hard" ? "retry" : word.first;
+}
+
 // Those of `words` that are foliofs' own and differ from what the daemon has.
 Answer<std::vector<OptionWord>> changed_options(const std::vector<OptionWord>& words,
                                                 const OptionMap& current) {
@@ -89,12 +94,12 @@ Answer<std::vector<OptionWord>> changed_options(const std::vector<OptionWord>& w
     if (const auto set = vfs::set_option(alone, word.first, word.second); !set) {
       return Refusal{set.error().text};
     }
+    const std::string key = described_key(word);
     const auto described = vfs::describe_options(alone);
-    const auto known =
-        std::find_if(described.begin(), described.end(),
-                     [&word](const auto& pair) { return pair.first == word.first; });
+    const auto known = std::find_if(described.begin(), described.end(),
+                                    [&key](const auto& pair) { return pair.first == key; });
     if (known == described.end()) continue;  // mount(8)'s and libfuse's words
-    const auto now = current.find(word.first);
+    const auto now = current.find(key);
     if (now == current.end() || now->second != known->second) changed.push_back(word);
   }
   return changed;
@@ -112,7 +117,8 @@ Answer<void> remount(const MountWords& words) {
     if (!listed && !apply_flag(word.first, after)) own.push_back(word);
   }
   BOOST_OUTCOME_TRY(const auto current, current_options(mount));
-  if ((after & MS_RDONLY) == 0 && current.contains("ro")) {
+  const auto access = current.find("access");
+  if ((after & MS_RDONLY) == 0 && access != current.end() && access->second == "ro") {
     return Refusal{mount.mount_point +
                    " was mounted with ro; unmount it and mount it again to write"};
   }

@@ -1,5 +1,5 @@
-// `mount -o remount,…`: what of it works on a live mount. ro and rw and the flags of the VFS are the
-// kernel's; foliofs' own options go to the daemon as `foliofs set` would send them.
+// `mount -o remount,…`: what of it works on a live mount. ro and rw and the flags of the VFS are
+// the kernel's; foliofs' own options go to the daemon as `foliofs set` would send them.
 #pragma once
 
 #include "mount_request.h"

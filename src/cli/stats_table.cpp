@@ -58,19 +58,19 @@ void add_cache(Page& page, const json& stats) {
   const std::uint64_t hits = number(cache, "read_hits");
   const std::uint64_t misses = number(cache, "read_misses");
   page.heading("Cache");
-  page.row("in use", fmt::format("{} of {}, at most {}; {} folios of {} files",
-                                 bytes_text(number(cache, "bytes")),
-                                 bytes_text(number(cache, "limit_bytes")),
-                                 bytes_text(number(cache, "peak_bytes")), number(cache, "folios"),
-                                 number(cache, "mappings")));
+  page.row(
+      "in use",
+      fmt::format("{} of {}, at most {}; {} folios of {} files", bytes_text(number(cache, "bytes")),
+                  bytes_text(number(cache, "limit_bytes")), bytes_text(number(cache, "peak_bytes")),
+                  number(cache, "folios"), number(cache, "mappings")));
   page.row("not written yet", fmt::format("{} dirty, {} of it on the way to the server",
                                           bytes_text(number(cache, "dirty_bytes")),
                                           bytes_text(number(cache, "writeback_bytes"))));
   page.row("reads", fmt::format("{} from the cache{}, {} from the server", hits,
                                 percent(hits, misses), misses));
-  page.row("read ahead", fmt::format("{}; {} folios of it were used",
-                                     bytes_text(number(readahead, "bytes")),
-                                     number(readahead, "hits")));
+  page.row("read ahead",
+           fmt::format("{}; {} folios of it were used", bytes_text(number(readahead, "bytes")),
+                       number(readahead, "hits")));
   page.row("reclaimed", fmt::format("{} folios", number(cache, "reclaimed_folios")));
   page.row("throttled writes", fmt::format("{}", number(cache, "throttled_writes")));
   page.row("write errors", fmt::format("{}", number(cache, "write_errors")));
@@ -81,8 +81,8 @@ void add_session(Page& page, const json& stats) {
   const json& session = part(stats, "session");
   const std::uint64_t silent_us = number(session, "silent_us");
   page.heading("Server");
-  page.row("state", text(session, "state") + (silent_us == 0 ? ""
-                                              : ", nothing heard for " + duration_text(silent_us)));
+  page.row("state", text(session, "state") +
+                        (silent_us == 0 ? "" : ", nothing heard for " + duration_text(silent_us)));
   page.row("connections", fmt::format("{} made, {} lost; {} sessions begun, {} requests replayed",
                                       number(session, "connects"), number(session, "disconnects"),
                                       number(session, "sessions"), number(session, "replays")));
@@ -126,8 +126,8 @@ std::string stats_text(const control::MountEntry& mount, const json& stats) {
   Page page;
   page.add("{} on {}\n", mount.source, mount.mount_point);
   page.row("server", text(stats, "server"));
-  page.row("daemon", fmt::format("pid {}, version {}", number(stats, "pid"),
-                                 text(stats, "version")));
+  page.row("daemon",
+           fmt::format("pid {}, version {}", number(stats, "pid"), text(stats, "version")));
   page.row("known", fmt::format("{} inodes, {} open files", number(stats, "inodes"),
                                 number(stats, "open_files")));
   add_cache(page, stats);
@@ -142,12 +142,12 @@ std::string invalidate_text(const std::string& path, const json& report) {
   Page page;
   const std::string error = text(report, "error");
   page.add("{}: {}{}\n", path, text(report, "mode"), error.empty() ? "" : " failed: " + error);
-  page.row("folios", fmt::format("{} dropped, {} kept, {} laundered",
-                                 number(report, "folios_dropped"), number(report, "folios_kept"),
-                                 number(report, "folios_laundered")));
-  page.row("written", fmt::format("{} in {} WRITE calls",
-                                  bytes_text(number(report, "bytes_written")),
-                                  number(report, "write_calls")));
+  page.row("folios",
+           fmt::format("{} dropped, {} kept, {} laundered", number(report, "folios_dropped"),
+                       number(report, "folios_kept"), number(report, "folios_laundered")));
+  page.row("written",
+           fmt::format("{} in {} WRITE calls", bytes_text(number(report, "bytes_written")),
+                       number(report, "write_calls")));
   page.row("elapsed", duration_text(number(report, "elapsed_us")));
   page.row("writers stood", duration_text(number(report, "writer_stall_us_max")) + " at most");
   return page.take();

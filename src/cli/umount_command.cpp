@@ -27,8 +27,8 @@ constexpr auto kForcedDrain = 2s;   // how long -f lets the daemon try
 constexpr auto kForcedAnswer = 1s;  // … and say what will be lost
 constexpr auto kForcedEnd = 3s;     // … and end by itself
 constexpr auto kKilledEnd = 2s;
-constexpr auto kSilence = 30s;      // of a daemon that writes what came with the unmount
-constexpr auto kEnd = 10s;          // from its last word to its end
+constexpr auto kSilence = 30s;  // of a daemon that writes what came with the unmount
+constexpr auto kEnd = 10s;      // from its last word to its end
 
 // Less than this is written before anybody could read a line about it.
 constexpr std::uint64_t kWorthShowing = 8 << 20;
@@ -152,9 +152,8 @@ int run_orderly(const MountEntry& mount) {
   ProgressLine progress;
   const auto watching = client.value().call(command("watch"), kEnd);
   if (!watching) return fail("umount", watching.error().text + "; --force unmounts all the same");
-  const auto drained =
-      client.value().call(command("drain"), std::nullopt,
-                          [&progress](const json& state) { progress.show(state); });
+  const auto drained = client.value().call(
+      command("drain"), std::nullopt, [&progress](const json& state) { progress.show(state); });
   progress.clear();
   if (!drained) return fail("umount", drained.error().text + "; --force unmounts all the same");
   const Leftover left = leftover_of(drained.value());
@@ -197,8 +196,7 @@ bool end_daemon(const ControlClient& client) {
 
 int run_forced(const MountEntry& mount) {
   auto client = ControlClient::connect(mount);
-  if (client && try_drain(client.value()) &&
-      unmount(mount.mount_point, Unmount::kIfIdle).done) {
+  if (client && try_drain(client.value()) && unmount(mount.mount_point, Unmount::kIfIdle).done) {
     ProgressLine progress;
     return finish_unmounted(mount, client.value(), progress);
   }
@@ -214,8 +212,8 @@ int run_forced(const MountEntry& mount) {
                               std::to_string(client.value().daemon_pid()) + ") does not end");
   }
   if (!lost) {
-    fail("umount", "the daemon of " + mount.mount_point +
-                       " did not answer; what it had not written is lost");
+    fail("umount",
+         "the daemon of " + mount.mount_point + " did not answer; what it had not written is lost");
   } else if (*lost > 0) {
     fail("umount", bytes_text(*lost) + " were not written and are lost");
   }

@@ -76,35 +76,31 @@ std::optional<Clock::time_point> deadline_after(ControlClient::Timeout timeout) 
   return Clock::now() + *timeout;
 }
 
-Refusal no_daemon(const MountEntry& entry, Errno error) {
-  if (error == Errno(ENOENT) || error == Errno(ECONNREFUSED)) {
-    return {"no daemon answers for " + entry.mount_point};
-  }
-  if (error == Errno(EACCES)) {
-    return {"only root and the user who mounted " + entry.mount_point + " may do this"};
-  }
-  return {"cannot reach the daemon of " + entry.mount_point + ": " + errno_text(error)};
-}
-
 }  // namespace
+
+Result<ControlClient> ControlClient::attach(const std::string& socket_path, uid_t owner) {
+  BOOST_OUTCOME_TRY(auto socket, connect_to(socket_path));
+  BOOST_OUTCOME_TRY(const ucred listener, listener_of(socket.get()));
+  if (listener.uid != 0 && listener.uid != owner) return Errno(EPERM);
+  UniqueFd daemon(listener.pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, listener.pid, 0))
+                                   : -1);
+  return ControlClient(std::move(socket), listener.pid, std::move(daemon));
+}
 
 Answer<ControlClient> ControlClient::connect(const MountEntry& entry) {
   Errno error(ENOENT);
   for (const std::string& path : socket_candidates(entry.owner, entry.device)) {
-    auto socket = connect_to(path);
-    if (!socket) {
-      if (error == Errno(ENOENT)) error = socket.error();
-      continue;
-    }
-    const auto listener = listener_of(socket.value().get());
-    if (!listener || (listener.value().uid != 0 && listener.value().uid != entry.owner)) {
-      return Refusal{path + " does not belong to the user who mounted " + entry.mount_point};
-    }
-    const pid_t pid = listener.value().pid;
-    UniqueFd daemon(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
-    return ControlClient(std::move(socket.value()), pid, std::move(daemon));
+    auto client = attach(path, entry.owner);
+    if (client) return std::move(client.value());
+    if (error == Errno(ENOENT)) error = client.error();
   }
-  return no_daemon(entry, error);
+  if (error == Errno(ENOENT) || error == Errno(ECONNREFUSED)) {
+    return Refusal{"no daemon answers for " + entry.mount_point};
+  }
+  if (error == Errno(EACCES) || error == Errno(EPERM)) {
+    return Refusal{"only root and the user who mounted " + entry.mount_point + " may do this"};
+  }
+  return Refusal{"cannot reach the daemon of " + entry.mount_point + ": " + errno_text(error)};
 }
 
 Answer<json> ControlClient::call(const json& request, Timeout timeout,

@@ -68,8 +68,8 @@ json MountCommands::stats() const {
   const vfs::MountOptions& options = mount_.options();
   json stats = stats_json(mount_.stats(), session_.silent_for_us(), options);
   const bool ipv6 = options.host.find(':') != std::string::npos;
-  stats["server"] = (ipv6 ? '[' + options.host + ']' : options.host) + ':' +
-                    std::to_string(options.port);
+  stats["server"] =
+      (ipv6 ? '[' + options.host + ']' : options.host) + ':' + std::to_string(options.port);
   stats["version"] = FOLIOFS_VERSION;
   stats["pid"] = ::getpid();
   return stats;

@@ -18,7 +18,9 @@ constexpr int kMaxSymlinks = 40;  // as the kernel's own limit
 
 // The kernel writes space, tab, newline, backslash and '#' as \ooo.
 std::string unescape(std::string_view text) {
-  const auto octal = [](char c) { return c >= '0' && c <= '7'; };
+  const auto octal = [](char c) {
+    return c >= '0' && c <= '7';
+  };
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\' && i + 3 < text.size() && octal(text[i + 1]) && octal(text[i + 2]) &&

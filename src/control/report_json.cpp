@@ -49,12 +49,9 @@ json rpc_json(const rpc::RpcStats& stats) {
 
 json session_json(const vfs::MountStats& stats, std::chrono::microseconds silent_us) {
   return {
-      {"state", state_name(stats.connection)},
-      {"connects", stats.rpc.connects},
-      {"disconnects", stats.rpc.disconnects},
-      {"sessions", stats.rpc.sessions},
-      {"replays", stats.rpc.replays},
-      {"in_flight", stats.rpc.in_flight},
+      {"state", state_name(stats.connection)}, {"connects", stats.rpc.connects},
+      {"disconnects", stats.rpc.disconnects},  {"sessions", stats.rpc.sessions},
+      {"replays", stats.rpc.replays},          {"in_flight", stats.rpc.in_flight},
       {"silent_us", silent_us.count()},
   };
 }
@@ -113,8 +110,7 @@ json stats_json(const vfs::MountStats& stats, std::chrono::microseconds silent_u
   for (const auto& [key, value] : vfs::describe_options(options)) described[key] = value;
   return {
       {"cache", cache_json(stats, options.cache)},
-      {"readahead",
-       {{"hits", stats.cache.readahead_hits}, {"bytes", stats.cache.readahead_bytes}}},
+      {"readahead", {{"hits", stats.cache.readahead_hits}, {"bytes", stats.cache.readahead_bytes}}},
       {"rpc", rpc_json(stats.rpc)},
       {"session", session_json(stats, silent_us)},
       {"invalidations", invalidations_json(stats.cache)},

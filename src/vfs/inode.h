@@ -69,6 +69,7 @@ struct OpenFile {
   cache::ErrCursor errors;
   cache::Readahead readahead;
   bool direct = false;  // O_DIRECT
+  bool append = false;  // O_APPEND: stores go to the end, wherever the kernel thinks that is
 };
 
 struct OpenDirectory {

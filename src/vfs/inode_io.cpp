@@ -35,6 +35,12 @@ std::shared_ptr<ServerOpen> InodeIo::find(bool (ServerOpen::*suitable)() const) 
   return nullptr;
 }
 
+void InodeIo::prefer(const std::shared_ptr<ServerOpen>& open) {
+  if (opens_.empty() || opens_.front() == open) return;
+  auto found = std::find(opens_.begin(), opens_.end(), open);
+  if (found != opens_.end()) std::rotate(opens_.begin(), found, found + 1);
+}
+
 Task<Status> InodeIo::ensure_current(std::shared_ptr<ServerOpen> open) {
   while (open->incarnation != session_.incarnation()) {
     if (open->reopening) {

@@ -32,6 +32,10 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   void add(std::shared_ptr<ServerOpen> open) { opens_.push_back(std::move(open)); }
   void remove(const std::shared_ptr<ServerOpen>& open) { std::erase(opens_, open); }
 
+  // Stores came through `open` last: they are written back through it, so that the server sees who
+  // wrote (set-id bits, reserved blocks).
+  void prefer(const std::shared_ptr<ServerOpen>& open);
+
   // Makes `open` valid in the present session. ESTALE when the file is gone.
   Task<Status> ensure_current(std::shared_ptr<ServerOpen> open);
 

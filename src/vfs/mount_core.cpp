@@ -1,6 +1,7 @@
 #include "mount_core.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 namespace foliofs::vfs {
 
@@ -124,9 +125,17 @@ Attributes MountCore::shown_attributes(Inode& inode) {
   return shown;
 }
 
-void MountCore::note_store(Inode& inode) {
+void MountCore::note_store(const OpenFile& file) {
+  Inode& inode = *file.inode;
   inode.local_mtime_ns = clock.wall_ns();
   inode.mtime_shown = false;
+  inode.io->prefer(file.server_open);
+  // The server will take the set-id bits away when the bytes arrive there (inode(7)).
+  if (file.server_open->opener.uid != 0) {
+    std::uint32_t& mode = inode.attributes.mode;
+    if ((mode & S_IXGRP) != 0) mode &= ~static_cast<std::uint32_t>(S_ISGID);
+    mode &= ~static_cast<std::uint32_t>(S_ISUID);
+  }
 }
 
 Task<void> MountCore::settle_mtime(InodeRef inode) {
@@ -151,11 +160,14 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
   file->server_open = open;
   file->errors = inode->mapping->errors().sample();
   file->direct = (flags & O_DIRECT) != 0;
+  file->append = (flags & O_APPEND) != 0;
   inode->io->add(std::move(open));
   ++inode->open_count;
   OpenedFile opened;
   opened.file = file.get();
-  opened.direct = !options.kernel_cache;
+  // An appender's data goes where the server's file ends, which the kernel may not know; so it must
+  // not keep the data under an offset of its own.
+  opened.direct = !options.kernel_cache || file->append;
   open_files[file.get()] = std::move(file);
   return opened;
 }

@@ -88,7 +88,8 @@ class MountCore {
   cache::InvalidateRequest request_for(cache::InvalidateReason reason) const {
     return {options.invalidate, reason, true};
   }
-  void note_store(Inode& inode);
+  // Bytes were stored through `file`.
+  void note_store(const OpenFile& file);
 
   // Goes on trying to write what could not be written when the file was released.
   static Task<void> write_later(MountCore& core, InodeRef inode, std::shared_ptr<ServerOpen> open);

@@ -11,15 +11,20 @@ namespace {
 constexpr int kServerOpenFlags = O_ACCMODE;
 constexpr int kServerCreateFlags = O_ACCMODE | O_EXCL | O_TRUNC;
 
-std::shared_ptr<ServerOpen> make_open(MountCore& core, std::uint64_t id, int flags,
-                                      const Caller& caller, std::uint64_t incarnation) {
-  (void)core;
+std::shared_ptr<ServerOpen> make_open(std::uint64_t id, int flags, const Caller& caller,
+                                      std::uint64_t incarnation) {
   auto open = std::make_shared<ServerOpen>();
   open->id = id;
   open->incarnation = incarnation;
   open->flags = flags & O_ACCMODE;
   open->opener = caller;
   return open;
+}
+
+std::uint64_t where_to_store(const OpenFile& file, std::uint64_t offset,
+                             cache::WriteSource source) {
+  const bool at_end = file.append && source == cache::WriteSource::kSystemCall;
+  return at_end ? file.inode->mapping->size() : offset;
 }
 
 }  // namespace
@@ -37,12 +42,19 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   if (!reply) co_return reply.error();
   if (!reply.value().attributes) co_return Errno(EPROTO);
   auto server_open =
-      make_open(core_, reply.value().open_id, flags, call.caller, core_.session.incarnation());
+      make_open(reply.value().open_id, flags, call.caller, core_.session.incarnation());
+  const Attributes attributes = from_wire(*reply.value().attributes);
+  if (attributes.nlink == 0 && !inode->name.empty()) {
+    // Somebody else has removed or replaced it under the name by which the kernel remembers it.
+    // On ESTALE the kernel looks the path up anew.
+    core_.inodes.change_name(*inode, 0, "");
+    co_await core_.close_server_open(server_open);
+    co_return Errno(ESTALE);
+  }
   core_.prepare_mapping(inode);
   const bool first = !inode->cached_version;
   OpenedFile opened = core_.add_open_file(inode, std::move(server_open), flags);
-  const bool changed =
-      co_await core_.take_attributes(inode, from_wire(*reply.value().attributes), asked_at);
+  const bool changed = co_await core_.take_attributes(inode, attributes, asked_at);
   opened.keep_cache = !changed && !first;
   co_return opened;
 }
@@ -78,7 +90,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   if (!inode->cached_version) inode->cached_version = attributes;
   CreatedFile created;
   created.opened = core_.add_open_file(
-      inode, make_open(core_, reply.value().open_id, flags, call.caller, incarnation), flags);
+      inode, make_open(reply.value().open_id, flags, call.caller, incarnation), flags);
   created.entry = entered.value();
   co_return created;
 }
@@ -99,8 +111,10 @@ Task<Result<cache::ReadResult>> Operations::read(OpenFile* file, std::uint64_t o
 
 bool Operations::try_write(OpenFile* file, std::uint64_t offset, std::span<const std::byte> data,
                            cache::WriteSource source) {
-  if (file->direct || !file->inode->mapping->try_write(offset, data, source)) return false;
-  core_.note_store(*file->inode);
+  if (file->direct) return false;
+  offset = where_to_store(*file, offset, source);
+  if (!file->inode->mapping->try_write(offset, data, source)) return false;
+  core_.note_store(*file);
   return true;
 }
 
@@ -109,12 +123,13 @@ Task<Status> Operations::write(Call call, OpenFile* file, std::uint64_t offset,
   InodeRef inode = file->inode;
   auto mapping = inode->mapping;
   Status status = success();
+  offset = where_to_store(*file, offset, source);
   if (file->direct && source == cache::WriteSource::kSystemCall) {
     status = co_await mapping->write_direct(offset, data, call.abandoned);
   } else {
     status = co_await mapping->write(offset, data, source, call.abandoned);
   }
-  if (status) core_.note_store(*inode);
+  if (status) core_.note_store(*file);
   co_return status;
 }
 

@@ -126,7 +126,10 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   core_.directory_changed(*parent);
   // Its link count is another one now.
   InodeRef removed = core_.inodes.find_by_name(parent_node, name);
-  if (removed) removed->attributes_expire = {};
+  if (removed) {
+    removed->attributes_expire = {};
+    if (reply) core_.inodes.change_name(*removed, 0, "");
+  }
   if (reply) co_return success();
   // Sent twice because the server restarted in between: the first one did it.
   if (retried && reply.error() == Errno(ENOENT)) co_return success();

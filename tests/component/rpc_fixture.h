@@ -145,11 +145,16 @@ class Peer {
     if (got) got = co_await read(frame.payload.data(), frame.payload.size());
     co_return got;
   }
+  // Answers a goodbye, and is as silent to pings as a half-open connection.
   Task<void> expect_end() {
     Frame frame;
     for (;;) {
       const bool got = co_await try_receive(frame);
       if (!got) co_return;
+      if (frame.header.type == proto::MessageType::kBye) {
+        Bytes answer = reply_bytes(frame, wire::EmptyT());
+        co_await send(std::move(answer));
+      }
       const auto type = frame.header.type;
       EXPECT_TRUE(type == proto::MessageType::kPing || type == proto::MessageType::kBye)
           << "unexpected " << proto::message_name(type);

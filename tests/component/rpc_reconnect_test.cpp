@@ -234,6 +234,7 @@ TEST_P(RpcGarbage, EndsTheConnectionAndNothingElse) {
 INSTANTIATE_TEST_SUITE_P(Kinds, RpcGarbage, testing::Range(0, 5));
 
 TEST_F(RpcReconnect, AnAnswerOfAnotherKindFailsItsCallAndEndsTheConnection) {
+  options_.slots = 2;  // one to use
   auto client = [&]() -> Task<void> {
     co_await start();
     const int got = co_await echo("x");

@@ -4,11 +4,18 @@
 namespace foliofs::rpc {
 namespace {
 
-class RpcSilence : public RpcTest {};
+class RpcSilence : public RpcTest {
+ protected:
+  // The server's script waits until the client's has come so far.
+  Task<void> until(const bool& reached) {
+    while (!reached) co_await pause(milliseconds(1));
+  }
+};
 
 TEST_F(RpcSilence, ASoftCallTimesOutAndItsSlotComesBackWithTheAnswer) {
   options_.timeout_us = milliseconds(300);
   options_.slots = 2;  // one to use
+  bool next_waits = false;
   auto client = [&]() -> Task<void> {
     co_await start();
     EXPECT_EQ(session().silent_for_us().count(), 0);
@@ -22,6 +29,7 @@ TEST_F(RpcSilence, ASoftCallTimesOutAndItsSlotComesBackWithTheAnswer) {
     EXPECT_EQ(session().state(), ConnectionState::kConnected);
     int next = -1;
     start_echo("next", next);
+    next_waits = true;
     co_await until_done(next);
     EXPECT_EQ(next, 0);
     EXPECT_EQ(session().stats().disconnects, 0u);
@@ -30,8 +38,7 @@ TEST_F(RpcSilence, ASoftCallTimesOutAndItsSlotComesBackWithTheAnswer) {
   auto server = [&]() -> Task<void> {
     auto peer = co_await accept(hello_reply());
     Frame late = co_await peer->receive();
-    while (session().stats().in_flight > 0) co_await pause(milliseconds(1));
-    while (session().stats().in_flight == 0) co_await pause(milliseconds(1));
+    co_await until(next_waits);
     co_await pause(milliseconds(5));
     EXPECT_EQ(peer->socket.available(), 0u) << "the slot is still taken";
     co_await peer->send(echo_bytes(late));
@@ -51,10 +58,12 @@ TEST_F(RpcSilence, ASlotGivenUpIsRecoveredByResuming) {
   for (const bool arrived : {true, false}) {
     session_.reset();
     io_.restart();
+    bool timed_out = false;
     auto client = [&]() -> Task<void> {
       co_await start();
       const int late = co_await echo("late");
       EXPECT_EQ(late, ETIMEDOUT);
+      timed_out = true;
       int next = co_await echo("next");
       EXPECT_EQ(next, 0);
       co_await session().close();
@@ -62,7 +71,7 @@ TEST_F(RpcSilence, ASlotGivenUpIsRecoveredByResuming) {
     auto server = [&]() -> Task<void> {
       auto peer = co_await accept(hello_reply());
       Frame late = co_await peer->receive();
-      while (session().stats().in_flight > 0) co_await pause(milliseconds(1));
+      co_await until(timed_out);
       peer->close();
       const std::vector<std::uint32_t> sequences{arrived ? late.header.sequence : 0, 0};
       peer = co_await accept(resumed_reply(sequences));
@@ -86,6 +95,7 @@ TEST_F(RpcSilence, ASlotGivenUpIsRecoveredByResuming) {
 TEST_F(RpcSilence, MemoryOfACallThatTimedOutIsNotTouched) {
   options_.timeout_us = milliseconds(300);
   const Bytes data = pattern(400'000);
+  bool timed_out = false;
   auto client = [&]() -> Task<void> {
     co_await start();
     Bytes memory(data.size());
@@ -99,6 +109,7 @@ TEST_F(RpcSilence, MemoryOfACallThatTimedOutIsNotTouched) {
       EXPECT_EQ(reply.error(), Errno(ETIMEDOUT));
     }
     std::fill(memory.begin(), memory.end(), std::byte{0xcc});
+    timed_out = true;
     const int after = co_await echo("after");
     EXPECT_EQ(after, 0);
     EXPECT_EQ(memory, Bytes(data.size(), std::byte{0xcc}));
@@ -109,7 +120,7 @@ TEST_F(RpcSilence, MemoryOfACallThatTimedOutIsNotTouched) {
     Frame request = co_await peer->receive();
     const Bytes whole = reply_bytes(request, wire::ReadReplyT(), data);
     co_await peer->send(Bytes(whole.begin(), whole.begin() + 200'000));
-    while (session().stats().in_flight > 0) co_await pause(milliseconds(1));
+    co_await until(timed_out);
     co_await peer->send(Bytes(whole.begin() + 200'000, whole.end()));
     peer->close();
     std::vector<std::uint32_t> sequences(8, 0);
@@ -118,7 +129,8 @@ TEST_F(RpcSilence, MemoryOfACallThatTimedOutIsNotTouched) {
     for (int i = 0; i < 2; ++i) {
       Frame next = co_await peer->receive();
       const bool read = next.header.type == proto::MessageType::kRead;
-      co_await peer->send(read ? reply_bytes(next, wire::ReadReplyT(), data) : echo_bytes(next));
+      Bytes answer = read ? reply_bytes(next, wire::ReadReplyT(), data) : echo_bytes(next);
+      co_await peer->send(std::move(answer));
     }
     co_await peer->expect_end();
   };
@@ -148,7 +160,6 @@ TEST_F(RpcSilence, ASoftCallTimesOutWhileTheServerDoesNotRead) {
     co_await session().close();
   };
   auto server = [&]() -> Task<void> {
-    options_.slots = 64;
     auto peer = co_await accept(hello_reply(64));
     while (session().state() != ConnectionState::kClosed) co_await pause(milliseconds(1));
   };
@@ -239,7 +250,8 @@ TEST_F(RpcSilence, ASilentConnectionIsProbedAndThenMadeAnew) {
     while (!answered) {
       Frame again = co_await next->receive();
       const bool is_ping = again.header.type == proto::MessageType::kPing;
-      co_await next->send(is_ping ? reply_bytes(again, wire::EmptyT()) : echo_bytes(again));
+      Bytes answer = is_ping ? reply_bytes(again, wire::EmptyT()) : echo_bytes(again);
+      co_await next->send(std::move(answer));
       answered = !is_ping;
     }
     co_await next->expect_end();

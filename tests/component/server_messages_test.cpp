@@ -1,4 +1,7 @@
 // Every message against a real server on a real directory.
+#include <sched.h>
+#include <sys/mount.h>
+
 #include <set>
 
 #include "tests/component/server_fixture.h"
@@ -436,6 +439,41 @@ TEST_F(Messages, RequestsWithoutACallerAreRefused) {
   EXPECT_EQ(errno_of(client->call(request)), EINVAL);
   client->uid = 0xffffffff;
   EXPECT_EQ(errno_of(client->lookup(client->root(), "x")), EINVAL);
+}
+
+// --- Mounts inside the export
+// ---------------------------------------------------------------------
+
+// In a mount namespace of its own, which ends with the process whatever happens.
+class Mounts : public ServerTest {
+ protected:
+  void SetUp() override {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) != 0) {
+      GTEST_SKIP() << "needs a mount namespace: " << std::strerror(errno);
+    }
+    ServerTest::SetUp();
+    fs::create_directory(tree() / "mounted");
+    ASSERT_EQ(::mount("tmpfs", (tree() / "mounted").c_str(), "tmpfs", 0, "size=1m"), 0);
+    put_file("mounted/secret", "x");
+  }
+  void TearDown() override {
+    ::umount2((tree() / "mounted").c_str(), MNT_DETACH);
+    ServerTest::TearDown();
+  }
+};
+
+TEST_F(Mounts, AreNotEntered) {
+  auto client = connect();
+  EXPECT_EQ(errno_of(client->lookup(client->root(), "mounted")), EXDEV);
+  EXPECT_EQ(errno_of(client->mkdir(client->root(), "mounted")), EEXIST);
+  wire::ReadDirRequestT request;
+  request.caller = client->caller();
+  request.handle = client->root();
+  request.max_bytes = 4096;
+  request.with_attributes = true;
+  auto answer = client->call(request);
+  ASSERT_TRUE(answer);
+  for (const auto& entry : answer.value().reply.entries) EXPECT_TRUE(entry->handle.empty());
 }
 
 // --- Without handles from the kernel

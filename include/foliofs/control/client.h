@@ -10,9 +10,9 @@
 #include <optional>
 #include <string>
 
-#include "foliofs/control/unique_fd.h"
 #include "foliofs/control/mount_table.h"
 #include "foliofs/control/refusal.h"
+#include "foliofs/control/unique_fd.h"
 
 namespace foliofs::control {
 
@@ -23,6 +23,10 @@ class ControlClient {
   // Connects to the daemon of `entry`. Refused when there is none, when it takes nobody in, or when
   // it belongs neither to root nor to the owner of the mount.
   static Answer<ControlClient> connect(const MountEntry& entry);
+
+  // The same at a known socket. EPERM when it is listened to by neither root nor `owner`; else the
+  // errno of connect(). Never waits.
+  static Result<ControlClient> attach(const std::string& socket_path, uid_t owner);
 
   // The "result" of the reply. Refused with the daemon's own words, when the daemon ends, or when
   // the reply is not there after `timeout`.

@@ -3,8 +3,8 @@
 //   stats                                    the object of `foliofs stats`
 //   set        options [[key, value], …]     null; all of them, or a refusal
 //   invalidate path_bytes [mode] flush       the object of `foliofs invalidate`
-//   drain                                    {"error", "text", "dirty_bytes"}; progress {"dirty_bytes"}
-//   abandon                                  {"dirty_bytes"}: what will be lost
+//   drain                                    {"error", "text", "dirty_bytes"}; progress
+//   {"dirty_bytes"} abandon                                  {"dirty_bytes"}: what will be lost
 //
 // path_bytes is an array of numbers, relative to the root of the mount: names are bytes, and JSON
 // has only Unicode.

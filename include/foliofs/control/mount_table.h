@@ -17,8 +17,8 @@ struct MountEntry {
   std::string device;  // "0:45", as the control socket is named
   unsigned minor = 0;  // also the number of the FUSE connection below /sys/fs/fuse/connections
   std::string mount_point;
-  std::string type;    // "fuse.foliofs"
-  std::string source;  // "host:/export"
+  std::string type;                  // "fuse.foliofs"
+  std::string source;                // "host:/export"
   std::vector<std::string> options;  // of the mount, then of the filesystem
   uid_t owner = 0;                   // who mounted it (FUSE's user_id)
 

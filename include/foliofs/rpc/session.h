@@ -12,14 +12,14 @@
 // Single-threaded: all use is on the loop of the executor.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <sys/uio.h>
 
 #include "foliofs/base/clock.h"
 #include "foliofs/base/result.h"
@@ -40,7 +40,8 @@ struct SessionOptions {
   bool read_only = false;
   std::uint32_t slots = 128;
   // How long a call waits for an answer while the server is away or silent, before it fails with
-  // ETIMEDOUT; with `hard` it waits for ever.
+  // ETIMEDOUT; with `hard` it waits for ever. Time during which the server says anything else does
+  // not count: a server that is slow is not away.
   std::chrono::microseconds timeout_us = std::chrono::seconds(60);
   bool hard = false;
 };
@@ -61,7 +62,8 @@ enum class ConnectionState { kConnecting, kConnected, kDisconnected, kClosed };
 
 class Session {
  public:
-  // `clock` and `connector` must outlive the session.
+  // `clock` and `connector` must outlive the session. The session is closed before it is destroyed,
+  // or its loop does not run again afterwards; the loop itself outlives it.
   Session(Executor executor, Clock& clock, Connector& connector, SessionOptions options);
   ~Session();
 
@@ -78,11 +80,11 @@ class Session {
   std::uint64_t incarnation() const;
 
   // One request, one reply. Errors: the server's errno unchanged; ETIMEDOUT when the server was
-  // away too long (soft); kSessionLost; EPROTO when the reply is not what it should be;
-  // ENOTCONN once the session is closed.
-  // With `incarnation` not 0 the call is for that incarnation only (it names an open of it), and
-  // fails with kSessionLost when that is gone.
-  // A timed-out or abandoned call's payload memory is not touched after the return.
+  // away too long (soft); kSessionLost; EPROTO when the reply is not what it should be; EMSGSIZE
+  // when the request does not fit into a frame; ENOTCONN before start() and once the session is
+  // closed. With `incarnation` not 0 the call is for that incarnation only (it names an open of
+  // it), and fails with kSessionLost when that is gone. A timed-out or abandoned call's payload
+  // memory is not touched after the return.
   Task<Result<RawReply>> exchange(proto::MessageType type, proto::MetaBuffer meta, Payload payload,
                                   std::uint64_t incarnation = 0);
 

@@ -29,8 +29,8 @@ struct RpcStats {
   std::map<proto::MessageType, CallStats> calls;
   std::uint64_t connects = 0;
   std::uint64_t disconnects = 0;
-  std::uint64_t sessions = 0;   // begun; 1 while the server has never forgotten us
-  std::uint64_t replays = 0;    // requests sent again after a reconnect
+  std::uint64_t sessions = 0;  // begun; 1 while the server has never forgotten us
+  std::uint64_t replays = 0;   // requests sent again after a reconnect
   std::uint64_t in_flight = 0;
 };
 

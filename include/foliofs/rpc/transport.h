@@ -2,12 +2,12 @@
 // simulated wire in tests.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
-
-#include <sys/uio.h>
 
 #include "foliofs/base/result.h"
 #include "foliofs/base/task.h"
@@ -34,8 +34,10 @@ class Connector {
   virtual ~Connector() = default;
 
   // A connected stream. ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH … as the system says them;
-  // ENXIO when the host's name has no address. Waits no longer than `timeout_us`.
-  virtual Task<Result<std::unique_ptr<Transport>>> connect(std::chrono::microseconds timeout_us) = 0;
+  // ENXIO when the host's name has no address. Waits no longer than `timeout_us`. Nobody waits for
+  // the end of a connect that is not wanted any more, so once begun it must not need the connector.
+  virtual Task<Result<std::unique_ptr<Transport>>> connect(
+      std::chrono::microseconds timeout_us) = 0;
 };
 
 // Connects by TCP (TCP_NODELAY, keep-alive) on the executor of the coroutine that asks.
