@@ -136,10 +136,11 @@ class Daemon {
       state["dirty_bytes"] = dirty;
       announce("progress", std::move(state));
     };
-    // What fails here is tried once more, and reported, by shut_down().
-    (void)co_await mount_->drain(std::move(progress));
-    Status drained = co_await mount_->shut_down();
-    drained_ = drained;
+    Status drained = co_await mount_->drain(std::move(progress));
+    // It had its time. Without the session, shut_down() does not wait for the same a second time.
+    if (!drained) co_await session_.close();
+    const Status ended = co_await mount_->shut_down();
+    drained_ = drained ? ended : drained;
     changed_.wake_all();
   }
 
@@ -184,6 +185,11 @@ class Daemon {
       if (!mount_) {
         refuse("interrupted before the share was mounted");
         context_.stop();
+        return;
+      }
+      if (kernel_gone_) {
+        abandoned_ = true;
+        changed_.wake_all();
         return;
       }
       unmount_in_background(signalled_ ? Unmount::kForce : Unmount::kIfIdle);

@@ -6,7 +6,8 @@
 // starting: a failure leaves nothing mounted. SIGINT, SIGTERM or SIGHUP end it.
 // mounted:  the same signals unmount, lazily when the mount is busy; a second one ends the mount
 //           for those who still use it.
-// draining: the kernel has let go. What is dirty is written; what cannot be is logged.
+// draining: the kernel has let go. What is dirty is written; what cannot be is logged. One of the
+//           signals gives it up.
 #pragma once
 
 #include <string>

@@ -10,6 +10,7 @@
 
 #include "find_mount.h"
 #include "foliofs/control/client.h"
+#include "foliofs/control/runtime_dir.h"
 #include "kernel_unmount.h"
 #include "text.h"
 
@@ -201,6 +202,10 @@ int run_forced(const MountEntry& mount) {
     return finish_unmounted(mount, client.value(), progress);
   }
   const std::optional<std::uint64_t> lost = client ? abandon(mount) : std::nullopt;
+  // A daemon that is dead or will be killed cannot; and afterwards the name may be another mount's.
+  for (const std::string& path : control::socket_candidates(mount.owner, mount.device)) {
+    ::unlink(path.c_str());
+  }
   abort_connection(mount.minor);
   const UnmountResult result = unmount(mount.mount_point, Unmount::kForce);
   const bool ended = !client || end_daemon(client.value());

@@ -33,13 +33,15 @@ void InitFlags::patch_reply(const iovec* parts, int count) {
   std::memcpy(&header, parts[0].iov_base, sizeof header);
   if (header.unique != init_unique_ || parts[1].iov_len < sizeof(fuse_init_out)) return;
   init_unique_ = 0;
-  if ((offered_ & kDirectIoAllowMmap) == 0) return;
+  const std::uint64_t wanted = offered_ & (FUSE_HANDLE_KILLPRIV | kDirectIoAllowMmap);
   fuse_init_out init;
   std::memcpy(&init, parts[1].iov_base, sizeof init);
-  init.flags |= FUSE_INIT_EXT;
-  init.flags2 |= static_cast<std::uint32_t>(kDirectIoAllowMmap >> 32);
+  init.flags |= static_cast<std::uint32_t>(wanted);
+  if ((wanted >> 32) != 0) {
+    init.flags |= FUSE_INIT_EXT;
+    init.flags2 |= static_cast<std::uint32_t>(wanted >> 32);
+  }
   std::memcpy(parts[1].iov_base, &init, sizeof init);
-  direct_io_allows_mmap_ = true;
 }
 
 }  // namespace foliofs::fuse

@@ -1,7 +1,9 @@
-// INIT flags that libfuse 3.14 does not know, set in the INIT reply on its way to the kernel.
+// INIT flags that libfuse 3.14 does not know or does not pass on, set in the INIT reply on its way
+// to the kernel.
 //
 // | flag                        | Linux | what it gives                                         |
 // |-----------------------------|-------|-------------------------------------------------------|
+// | FUSE_HANDLE_KILLPRIV        | 4.9   | the server takes set-id bits away, as its kernel does |
 // | FUSE_DIRECT_IO_ALLOW_MMAP   | 6.6   | MAP_SHARED of files opened with FOPEN_DIRECT_IO       |
 //
 // A flag is set only if the kernel has offered it. fuse_session_custom_io() lets us see both ways.
@@ -22,13 +24,9 @@ class InitFlags {
   // Changes the reply, if it is the one to INIT.
   void patch_reply(const iovec* parts, int count);
 
-  // MAP_SHARED works on files that bypass the kernel's cache.
-  bool direct_io_allows_mmap() const { return direct_io_allows_mmap_; }
-
  private:
   std::uint64_t init_unique_ = 0;
   std::uint64_t offered_ = 0;
-  bool direct_io_allows_mmap_ = false;
 };
 
 }  // namespace foliofs::fuse
