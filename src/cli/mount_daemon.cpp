@@ -55,8 +55,8 @@ class Daemon {
     spawn(executor(), "mount", live());
     run_polling(context_, request_.options.poll_us);
     if (status_ == 0 || !was_mounted_) log->discard();
-    // Given up: an unmount may still wait for answers that nobody gives any more.
-    if (abandoned_) ::_exit(status_);
+    // The kernel or an unmount may still wait for answers that nobody gives any more.
+    if (abandoned_ || evicting_) ::_exit(status_);
     for (std::thread& thread : unmounters_) thread.join();
     return status_;
   }
@@ -104,14 +104,14 @@ class Daemon {
       log->show();
       spdlog::info("{} mounted on {}", request_.source, request_.mount_point);
     }
-    while (!kernel_gone_ && !abandoned_) co_await changed_.wait();
+    while (!kernel_gone_ && !evicting_ && !abandoned_) co_await changed_.wait();
     co_return true;
   }
 
-  // The kernel has let go, or somebody has given up what is dirty.
+  // The kernel has let go, or its users are to go, or somebody has given up what is dirty.
   Task<void> end() {
     if (control_) control_->withdraw();
-    spawn(executor(), "drain", drain());
+    if (!abandoned_) spawn(executor(), "drain", drain());
     while (!drained_ && !abandoned_) co_await changed_.wait();
     // Whoever still waits for the server, a drain of the control socket too, is told that it ended.
     if (abandoned_) co_await session_.close();
@@ -139,8 +139,12 @@ class Daemon {
     Status drained = co_await mount_->drain(std::move(progress));
     // It had its time. Without the session, shut_down() does not wait for the same a second time.
     if (!drained) co_await session_.close();
-    const Status ended = co_await mount_->shut_down();
-    drained_ = drained ? ended : drained;
+    // While the kernel still asks, open files must stay; the end of the process closes them.
+    if (kernel_gone_) {
+      const Status ended = co_await mount_->shut_down();
+      if (drained) drained = ended;
+    }
+    drained_ = drained;
     changed_.wake_all();
   }
 
@@ -187,13 +191,15 @@ class Daemon {
         context_.stop();
         return;
       }
-      if (kernel_gone_) {
+      if (kernel_gone_ || evicting_) {
         abandoned_ = true;
-        changed_.wake_all();
-        return;
+      } else if (signalled_) {
+        evicting_ = true;
+      } else {
+        signalled_ = true;
+        unmount_in_background(Unmount::kIfIdle);
       }
-      unmount_in_background(signalled_ ? Unmount::kForce : Unmount::kIfIdle);
-      signalled_ = true;
+      changed_.wake_all();
       wait_for_signal();
     });
   }
@@ -243,7 +249,8 @@ class Daemon {
   std::vector<std::thread> unmounters_;
   WaitQueue changed_;
   bool kernel_gone_ = false;
-  bool abandoned_ = false;
+  bool abandoned_ = false;  // nothing waits for the server any more
+  bool evicting_ = false;   // drain, and then end although the kernel has not let go
   bool signalled_ = false;
   bool was_mounted_ = false;
   std::optional<Status> drained_;

@@ -4,10 +4,9 @@
 //   starting -> mounted -> draining -> ended
 //
 // starting: a failure leaves nothing mounted. SIGINT, SIGTERM or SIGHUP end it.
-// mounted:  the same signals unmount, lazily when the mount is busy; a second one ends the mount
-//           for those who still use it.
-// draining: the kernel has let go. What is dirty is written; what cannot be is logged. One of the
-//           signals gives it up.
+// mounted:  the first of these signals unmounts, lazily when the mount is busy. The second drains
+//           and ends the mount for those who still use it.
+// draining: what is dirty is written; what cannot be is logged. A further signal gives it up.
 #pragma once
 
 #include <string>
