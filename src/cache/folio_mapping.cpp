@@ -51,7 +51,12 @@ FolioRef FolioMapping::folio_from(std::uint64_t offset) {
   return found == folios_.end() ? nullptr : FolioRef(&*found);
 }
 
+void FolioMapping::void_fills(ByteRange range) {
+  for (const auto& fill : fills_) fill->stale = fill->stale || fill->range.overlaps(range);
+}
+
 void FolioMapping::erase(Folio& folio) {
+  void_fills(folio.range);
   account_dirty(folio.dirty.size() + folio.writing.size(), 0);
   core_->folio_removed(folio);
   folios_.erase(folios_.iterator_to(folio));
@@ -71,6 +76,7 @@ bool FolioMapping::try_drop(Folio& folio) {
   if (!folio.clean() || folio.under_writeback()) {
     folio.enter_generation(gen_);
     folio.forget_clean_bytes();
+    void_fills(folio.range);
     return false;
   }
   assert(folio.dseq == folio.wseq);  // I2

@@ -44,7 +44,7 @@ struct Fill {
   bool ahead = false;  // read-ahead: nobody waits for it yet
   std::uint64_t gen = 0;
   std::uint64_t trunc_epoch = 0;
-  bool stale = false;  // a direct write has gone past it
+  bool stale = false;  // something newer of its range was written and is no longer cached
   bool done = false;
   std::optional<Errno> error;
 };
@@ -144,6 +144,8 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   Folio* find(std::uint64_t offset);
   FolioRef find_or_create(std::uint64_t offset);
   void erase(Folio& folio);
+  // Bytes of `range` have left the folios that may be newer than what a fill under way brings.
+  void void_fills(ByteRange range);
   void trim(std::uint64_t size, bool dirty_too);
   std::uint64_t dirty_end() const;
   void account_dirty(std::uint64_t before, std::uint64_t after);

@@ -177,7 +177,7 @@ Task<Status> FolioMapping::write_direct(std::uint64_t offset, std::span<const st
   writeback_changed_.wake_all();
   if (!status) co_return status.error();
   // What was cached of the range is older than what has just been written.
-  for (const auto& fill : fills_) fill->stale = fill->stale || fill->range.overlaps(range);
+  void_fills(range);
   for (FolioRef folio = folio_from(range.begin); folio && folio->range.begin < range.end;
        folio = folio_from(folio->range.end)) {
     folio->valid.subtract(range);

@@ -161,6 +161,7 @@ void FolioMapping::writeback_ended(Folio& folio) {
     if (folio.sent_gen != gen_) {
       folio.valid.subtract(folio.writing);
       folio.valid.add(folio.dirty);
+      void_fills(folio.range);
     }
   }
   folio.writing.clear();

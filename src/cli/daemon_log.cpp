@@ -1,11 +1,13 @@
 #include "daemon_log.h"
 
+#include <fcntl.h>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "foliofs/control/runtime_dir.h"
+#include "foliofs/control/unique_fd.h"
 
 namespace foliofs::cli {
 namespace {
@@ -26,6 +28,12 @@ control::Answer<DaemonLog> DaemonLog::open(const MountRequest& request) {
     if (path.empty()) {
       BOOST_OUTCOME_TRY(const auto dir, control::make_runtime_dir());
       path = log.own_file_ = dir + "/foliofs-" + std::to_string(::getpid()) + ".log";
+    }
+    // The sink would make directories on the way to the file.
+    const control::UniqueFd file(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    if (!file.valid()) {
+      return control::Refusal{"cannot log to " + path + ": " + errno_text(last_errno())};
     }
     try {
       log.sink_ =

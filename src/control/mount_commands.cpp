@@ -67,9 +67,7 @@ Task<json> MountCommands::run(Peer peer, json request, Progress progress) {
 json MountCommands::stats() const {
   const vfs::MountOptions& options = mount_.options();
   json stats = stats_json(mount_.stats(), session_.silent_for_us(), options);
-  const bool ipv6 = options.host.find(':') != std::string::npos;
-  stats["server"] =
-      (ipv6 ? '[' + options.host + ']' : options.host) + ':' + std::to_string(options.port);
+  stats["server"] = server_address(options);
   stats["version"] = FOLIOFS_VERSION;
   stats["pid"] = ::getpid();
   return stats;

@@ -90,6 +90,11 @@ json invalidate_json(const cache::InvalidateReport& report) {
   };
 }
 
+std::string server_address(const vfs::MountOptions& options) {
+  const bool ipv6 = options.host.find(':') != std::string::npos;
+  return (ipv6 ? '[' + options.host + ']' : options.host) + ':' + std::to_string(options.port);
+}
+
 const char* state_name(rpc::ConnectionState state) {
   switch (state) {
     case rpc::ConnectionState::kConnecting:

@@ -176,15 +176,8 @@ Task<void> run_setattr(RequestRef request, vfs::NodeId node, vfs::AttributeChang
 }
 void on_setattr(fuse_req_t req, fuse_ino_t node, struct stat* stat, int to_set,
                 fuse_file_info* info) {
-  const vfs::AttributeChange change = to_change(*stat, to_set);
-  // Before a write the kernel asks for set-id bits to go, and for nothing else; the server's kernel
-  // does that by itself (FUSE_HANDLE_KILLPRIV).
-  if (change.valid == 0) {
-    on_getattr(req, node, info);
-    return;
-  }
   auto request = Request::make(req);
-  start(request, run_setattr(request, node, change, file_of(info)));
+  start(request, run_setattr(request, node, to_change(*stat, to_set), file_of(info)));
 }
 
 Task<void> run_statfs(RequestRef request, vfs::NodeId node) {

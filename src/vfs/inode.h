@@ -18,6 +18,7 @@
 namespace foliofs::vfs {
 
 class InodeIo;
+struct ServerOpen;
 
 using HandleBytes = std::vector<std::uint8_t>;
 
@@ -45,6 +46,9 @@ struct Inode {
   std::int64_t local_mtime_ns = 0;  // of the latest store here
   // local_mtime_ns has been shown by getattr: the server must get the same time in the end.
   bool mtime_shown = false;
+
+  // Of a released file whose bytes could not be written: through it they are tried again.
+  std::shared_ptr<ServerOpen> kept_open;
 
   bool dirty() const { return mapping && mapping->dirty_bytes() != 0; }
 };

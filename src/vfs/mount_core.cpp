@@ -130,12 +130,14 @@ void MountCore::note_store(const OpenFile& file) {
   inode.local_mtime_ns = clock.wall_ns();
   inode.mtime_shown = false;
   inode.io->prefer(file.server_open);
-  // The server will take the set-id bits away when the bytes arrive there (inode(7)).
-  if (file.server_open->opener.uid != 0) {
-    std::uint32_t& mode = inode.attributes.mode;
-    if ((mode & S_IXGRP) != 0) mode &= ~static_cast<std::uint32_t>(S_ISGID);
-    mode &= ~static_cast<std::uint32_t>(S_ISUID);
-  }
+  // The server will take the set-id bits away when the bytes arrive there.
+  if (file.server_open->opener.uid != 0) drop_set_id_bits(inode);
+}
+
+void drop_set_id_bits(Inode& inode) {
+  std::uint32_t& mode = inode.attributes.mode;
+  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<std::uint32_t>(S_ISGID);
+  mode &= ~static_cast<std::uint32_t>(S_ISUID);
 }
 
 Task<void> MountCore::settle_mtime(InodeRef inode) {
@@ -180,12 +182,22 @@ Task<void> MountCore::close_server_open(std::shared_ptr<ServerOpen> open) {
   if (!reply) spdlog::debug("close: {}", errno_name(reply.error()));
 }
 
+Task<void> MountCore::stop_writing_later(InodeRef inode) {
+  auto open = std::exchange(inode->kept_open, nullptr);
+  if (!open) co_return;
+  inode->io->remove(open);
+  --inode->open_count;
+  co_await close_server_open(open);
+  inodes.drop_if_unused(inode);
+}
+
 Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
                                   std::shared_ptr<ServerOpen> open) {
   ++core.background_tasks;
+  inode->kept_open = open;
   spdlog::warn("{}: {} bytes could not be written; will go on trying", inode->name,
                inode->mapping->dirty_bytes());
-  while (!core.stopping && inode->dirty()) {
+  while (!core.stopping && inode->kept_open == open && inode->dirty()) {
     co_await core.clock.sleep(kWriteLaterInterval);
     cache::InvalidateRequest request;
     request.mode = cache::InvalidateMode::kLaunder;
@@ -196,12 +208,7 @@ Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
       spdlog::error("{}: the file is gone from the server, {} bytes lost", inode->name, lost);
     }
   }
-  if (!inode->dirty()) {
-    inode->io->remove(open);
-    --inode->open_count;
-    co_await core.close_server_open(open);
-    core.inodes.drop_if_unused(inode);
-  }
+  if (inode->kept_open == open && !inode->dirty()) co_await core.stop_writing_later(inode);
   --core.background_tasks;
   core.background_ended.wake_all();
 }

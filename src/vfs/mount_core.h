@@ -93,8 +93,13 @@ class MountCore {
 
   // Goes on trying to write what could not be written when the file was released.
   static Task<void> write_later(MountCore& core, InodeRef inode, std::shared_ptr<ServerOpen> open);
+  // The end of that: everything is written, or there is no file any more to write it to.
+  Task<void> stop_writing_later(InodeRef inode);
   Task<void> close_server_open(std::shared_ptr<ServerOpen> open);
 };
+
+// What a store by somebody unprivileged does to the mode (inode(7)).
+void drop_set_id_bits(Inode& inode);
 
 wire::CallerT to_wire(const Caller& caller);
 std::unique_ptr<wire::CallerT> caller_of(const Call& call);

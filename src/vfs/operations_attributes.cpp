@@ -69,6 +69,14 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only) co_return Errno(EROFS);
+  if (change.valid == 0) {
+    // Before a write by somebody without CAP_FSETID the kernel asks for the set-id bits to go, and
+    // for nothing else. The server's kernel does it when the bytes arrive; here they go at once.
+    auto known = co_await getattr(call, node, file);
+    if (!known) co_return known.error();
+    drop_set_id_bits(*inode);
+    co_return core_.shown_attributes(*inode);
+  }
   constexpr std::uint32_t kTimes =
       proto::kSetAtime | proto::kSetMtime | proto::kSetAtimeNow | proto::kSetMtimeNow;
   if ((change.valid & kTimes) != 0 && inode->dirty()) {

@@ -177,7 +177,7 @@ Task<void> Operations::release(OpenFile* file) {
     co_await inode->mapping->flush(request);
   }
   if (writable) co_await core_.settle_mtime(inode);
-  if (writable && inode->dirty() && !core_.stopping) {
+  if (writable && inode->dirty() && !inode->kept_open && !core_.stopping) {
     spawn(core_.executor, "write later", MountCore::write_later(core_, inode, server_open));
     co_return;
   }

@@ -129,6 +129,12 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   if (removed) {
     removed->attributes_expire = {};
     if (reply) core_.inodes.change_name(*removed, 0, "");
+    const bool last_link = reply && removed->attributes.nlink <= 1 && removed->open_count == 1;
+    if (last_link && removed->kept_open) {
+      // Bytes that could not be written, of a file that nobody can reach any more.
+      removed->mapping->abandon();
+      co_await core_.stop_writing_later(removed);
+    }
   }
   if (reply) co_return success();
   // Sent twice because the server restarted in between: the first one did it.

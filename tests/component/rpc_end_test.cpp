@@ -1,4 +1,5 @@
 // How sessions fail to begin, and how they end.
+#include "src/rpc/alarm.h"
 #include "tests/component/rpc_fixture.h"
 
 namespace foliofs::rpc {
@@ -96,7 +97,7 @@ TEST_F(RpcEnd, StartFailsAtOnceWhenNobodyListens) {
 }
 
 TEST_F(RpcEnd, AServerThatSaysNothingToHelloTimesOut) {
-  clock_.speed = 100;
+  pace_ = milliseconds(100);
   auto server = [&]() -> Task<void> {
     auto peer = co_await accept_hello();
     co_await peer->expect_end();
@@ -129,6 +130,7 @@ TEST_F(RpcEnd, CloseFailsWhatIsPending) {
 
 TEST_F(RpcEnd, CloseDoesNotWaitForASilentServer) {
   int pending = -1;
+  pace_ = milliseconds(50);
   auto client = [&]() -> Task<void> {
     co_await start();
     start_echo("x", pending);
@@ -234,6 +236,8 @@ TEST_F(RpcEnd, TheLoopRunsDryAfterClose) {
   };
   run(client(), server());
   session_.reset();
+  flowing_ = false;
+  clock_.skip(kAlarmSlice);
   io_.restart();
   io_.run_for(seconds(15));
   EXPECT_TRUE(io_.stopped()) << "something of the session still waits";

@@ -75,7 +75,7 @@ class RpcExactlyOnce : public RpcTest, public testing::WithParamInterface<unsign
 
 TEST_P(RpcExactlyOnce, UnderCuts) {
   constexpr int kCalls = 300, kCallers = 12;
-  clock_.speed = 200;  // for the backoff
+  pace_ = milliseconds(50);  // for the backoff
   options_.hard = true;
   int next = 0, left = kCallers;
   bool over = false;

@@ -92,6 +92,7 @@ TEST_F(RpcReconnect, ARequestCutMidwayIsSentAgainWithItsPayload) {
 
 TEST_F(RpcReconnect, ALostSessionFailsWhatWasSentAndKeepsWhatWasNot) {
   int sent, unsent, bound;
+  bool all_made = false;
   auto client = [&]() -> Task<void> {
     co_await start();
     start_echo("sent", sent);
@@ -99,6 +100,7 @@ TEST_F(RpcReconnect, ALostSessionFailsWhatWasSentAndKeepsWhatWasNot) {
     EXPECT_EQ(sent, -1) << "may still be answered";
     start_echo("unsent", unsent);
     start_echo("bound", bound, session().incarnation());
+    all_made = true;
     for (int* result : {&sent, &unsent, &bound}) co_await until_done(*result);
     EXPECT_EQ(sent, kSessionLost.value());
     EXPECT_EQ(bound, kSessionLost.value());
@@ -120,7 +122,7 @@ TEST_F(RpcReconnect, ALostSessionFailsWhatWasSentAndKeepsWhatWasNot) {
     auto another = hello_reply(4);
     another.server_name = "another";
     peer = co_await accept_hello();
-    co_await pause(milliseconds(30));  // for the calls that are made while nobody is connected
+    while (!all_made) co_await pause(milliseconds(1));  // while nobody is connected
     Bytes answer = reply_bytes(hello_frame_, another);
     co_await peer->send(std::move(answer));
     for (const char* expected : {"unsent", "fresh"}) {
@@ -158,7 +160,7 @@ TEST_F(RpcReconnect, AServerThatContradictsTheSequencesGetsANewSession) {
 }
 
 TEST_F(RpcReconnect, ARefusedReconnectIsTriedAgain) {
-  clock_.speed = 100;
+  pace_ = milliseconds(100);
   auto client = [&]() -> Task<void> {
     co_await start();
     const int got = co_await echo("x");

@@ -16,6 +16,9 @@ nlohmann::json error_json(const std::optional<Errno>& error);
 
 nlohmann::json invalidate_json(const cache::InvalidateReport& report);
 
+// "host:7440", "[::1]:7440".
+std::string server_address(const vfs::MountOptions& options);
+
 const char* state_name(rpc::ConnectionState state);
 
 // All of `foliofs stats` but for `version`, `pid` and `server`.
