@@ -49,6 +49,7 @@ struct Inode {
 
   // Of a released file whose bytes could not be written: through it they are tried again.
   std::shared_ptr<ServerOpen> kept_open;
+  bool told_of_failure = false;  // the last FLUSH returned an error
 
   bool dirty() const { return mapping && mapping->dirty_bytes() != 0; }
 };

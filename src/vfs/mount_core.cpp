@@ -202,7 +202,10 @@ Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
     cache::InvalidateRequest request;
     request.mode = cache::InvalidateMode::kLaunder;
     request.reason = cache::InvalidateReason::kRelease;
+    cache::ErrCursor attempt = inode->mapping->errors().sample();
     auto report = co_await inode->mapping->flush(request);
+    // The same failure again, of which somebody has been told.
+    if (inode->told_of_failure) (void)inode->mapping->errors().check(attempt);
     if (report.error == Errno(ESTALE)) {
       const std::uint64_t lost = inode->mapping->abandon();
       spdlog::error("{}: the file is gone from the server, {} bytes lost", inode->name, lost);

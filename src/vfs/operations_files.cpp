@@ -145,7 +145,9 @@ Task<Status> Operations::flush(OpenFile* file) {
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
   }
   if (file->server_open->writable()) co_await core_.settle_mtime(inode);
-  co_return inode->mapping->errors().check(file->errors);
+  Status seen = inode->mapping->errors().check(file->errors);
+  inode->told_of_failure = !seen;
+  co_return seen;
 }
 
 Task<Status> Operations::fsync(OpenFile* file, bool data_only) {
@@ -174,7 +176,10 @@ Task<void> Operations::release(OpenFile* file) {
     if (!inode->mapping->errors().check(owned->errors)) {
       request.mode = cache::InvalidateMode::kLaunder;
     }
+    const bool told_already = inode->told_of_failure;
     co_await inode->mapping->flush(request);
+    // A failure that close(2) has reported is not news to whoever opens the file next.
+    if (told_already) (void)inode->mapping->errors().check(owned->errors);
   }
   if (writable) co_await core_.settle_mtime(inode);
   if (writable && inode->dirty() && !inode->kept_open && !core_.stopping) {
