@@ -74,8 +74,8 @@ class RpcExactlyOnce : public RpcTest, public testing::WithParamInterface<unsign
 };
 
 TEST_P(RpcExactlyOnce, UnderCuts) {
-  constexpr int kCalls = 300, kCallers = 12;
-  pace_ = milliseconds(50);  // for the backoff
+  constexpr int kCalls = 200, kCallers = 12;
+  pace_ = milliseconds(250);  // for the backoff
   options_.hard = true;
   int next = 0, left = kCallers;
   bool over = false;
