@@ -27,7 +27,7 @@ void Cache::reconfigure(const CacheConfig& config) {
   core_->config = config;
   core_->config.folio_size = fixed.folio_size;
   core_->config.max_io = fixed.max_io;
-  core_->try_reserve(0);  // a smaller budget holds from now on
+  core_->reconfigured();
 }
 
 CacheStats Cache::stats() const {

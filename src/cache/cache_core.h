@@ -6,6 +6,7 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 
@@ -21,8 +22,10 @@ class FolioMapping;
 
 class CacheCore : public std::enable_shared_from_this<CacheCore> {
  public:
-  CacheCore(Executor on, Clock& time, const CacheConfig& limits, FaultPoints* fault_points)
-      : executor(std::move(on)), clock(time), config(limits), faults(fault_points) {}
+  CacheCore(Executor on, Clock& time, const CacheConfig& limits, FaultPoints* fault_points);
+  ~CacheCore();
+  CacheCore(const CacheCore&) = delete;
+  CacheCore& operator=(const CacheCore&) = delete;
 
   const Executor executor;
   Clock& clock;
@@ -33,14 +36,27 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
 
   // --- Memory (reclaim.cpp) ---------------------------------------------------------------------
 
-  // True when `bytes` more fit into the budget, if need be after dropping clean folios.
-  bool try_reserve(std::uint64_t bytes);
-  // Waits until try_reserve() says so. ENOMEM when it never can.
-  Task<Status> reserve(std::uint64_t bytes);
+  // What memory is wanted for: something that is needed, or something that may be needed.
+  enum class Want { kNeeded, kReadahead };
 
+  // True when `bytes` more fit into the budget, if need be after dropping clean folios; never ahead
+  // of somebody who waits in reserve(). Nothing is set aside: allocate before the next co_await.
+  bool try_reserve(std::uint64_t bytes, Want want = Want::kNeeded);
+  // The same for somebody whose turn it is, or who needs little.
+  bool make_room(std::uint64_t bytes, Want want = Want::kNeeded);
+  // Waits for room, first come, first served. ENOMEM when the whole budget is too small; the error
+  // of a write when the budget is full of bytes that cannot be written, for kPatience.
+  Task<Status> reserve(std::uint64_t bytes);
+  // The limits are others now.
+  void reconfigured();
+
+  // Every folio is counted. Those that are clean are on the lists of reclaim.
   void folio_added(Folio& folio);
-  void folio_touched(Folio& folio);
   void folio_removed(Folio& folio);
+  void folio_dirtied(Folio& folio);
+  void folio_cleaned(Folio& folio);
+  // `part` of it has been read or stored to.
+  void folio_used(Folio& folio, ByteRange part);
 
   // --- Dirty bytes (flusher.cpp) ----------------------------------------------------------------
 
@@ -60,13 +76,18 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   std::uint64_t mapping_count = 0;
 
  private:
-  using ReclaimList = boost::intrusive::list<Folio>;
+  using ReclaimList = boost::intrusive::list<Folio, boost::intrusive::base_hook<FolioInReclaim>>;
 
-  std::uint64_t shrink(std::uint64_t bytes);
+  void reclaim_from(ReclaimList& list, std::uint64_t target_bytes, Want want);
+  void link(Folio& folio);
+  void unlink(Folio& folio);
   void balance();
+  std::optional<Errno> full_of_failures(TimePoint since) const;
 
   // Writes back while there is reason to: too much is dirty, or something is dirty for too long.
   static Task<void> run_flusher(std::shared_ptr<CacheCore> core);
+  static Task<void> flush_one(std::shared_ptr<CacheCore> core,
+                              std::shared_ptr<FolioMapping> mapping);
   // Looks once a second, while anything is dirty, for what has become too old.
   static Task<void> run_ager(std::shared_ptr<CacheCore> core);
   std::shared_ptr<FolioMapping> next_to_flush();
@@ -83,8 +104,8 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   // the cache (the kernel's inactive and active lists).
   ReclaimList inactive_;
   ReclaimList active_;
-  std::uint64_t active_count_ = 0;
-  std::uint32_t short_of_memory_ = 0;  // callers that wait in reserve()
+  std::list<std::uint64_t> memory_waiters_;  // what each of those in reserve() wants, bytes
+  WaitQueue memory_changed_;
 
   std::deque<std::shared_ptr<FolioMapping>> dirty_mappings_;  // first dirtied first
   std::uint64_t failed_dirty_bytes_ = 0;
@@ -95,6 +116,7 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   WaitQueue tasks_ended_;
   bool ager_running_ = false;
   bool flusher_running_ = false;
+  std::uint32_t files_being_flushed_ = 0;
   bool stopping_ = false;
 };
 

@@ -3,7 +3,7 @@
 //
 // A fill reads into memory of its own and publishes it when it is back: only if the mapping is
 // still in the generation and the truncation epoch in which the fill was sent, and only for bytes
-// that the folio does not have meanwhile (I4).
+// that the folio does not have meanwhile and that no write has overtaken (I4).
 #include <cassert>
 #include <cstring>
 
@@ -48,21 +48,23 @@ bool FolioMapping::try_read(ByteRange range, Readahead* readahead, ReadResult& r
 // Gathers the bytes of `range` if the folios have all of them.
 bool FolioMapping::collect(ByteRange range, ReadResult& result) {
   result = ReadResult{};
+  boost::container::small_vector<Folio*, 4> folios;
   for (std::uint64_t cursor = range.begin; cursor < range.end;) {
     Folio* folio = find(cursor);
     if (folio == nullptr) return false;
     folio->enter_generation(gen_);
-    const ByteRange part = range.intersect(folio->range).intersect({cursor, range.end});
+    const ByteRange part = range.intersect(folio->range);
     if (!folio->valid.contains(part)) return false;
     result.parts.push_back({folio->at(part.begin), part.size()});
     result.holds.push_back(folio->buffer);
     result.bytes += part.size();
+    folios.push_back(folio);
     cursor = part.end;
-    core_->folio_touched(*folio);
-    if (folio->ahead) {
-      folio->ahead = false;
-      ++core_->stats.readahead_hits;
-    }
+  }
+  for (Folio* folio : folios) {
+    core_->folio_used(*folio, range.intersect(folio->range));
+    if (folio->ahead) ++core_->stats.readahead_hits;
+    folio->ahead = false;
   }
   return true;
 }
@@ -80,7 +82,8 @@ void FolioMapping::start_readahead(ByteRange read, Readahead* readahead) {
       have.add(folio->valid);
     }
     for (ByteRange gap : have.missing({cursor, end})) {
-      if (!core_->try_reserve(gap.size() + core_->config.folio_size)) return;
+      const std::uint64_t bytes = gap.size() + core_->config.folio_size;
+      if (!core_->try_reserve(bytes, CacheCore::Want::kReadahead)) return;
       core_->stats.readahead_bytes += gap.size();
       auto fill = begin_fill(gap, /*ahead=*/true);
       spawn(core_->executor, "readahead", run_fill(shared_from_this(), std::move(fill)));
@@ -95,6 +98,7 @@ std::shared_ptr<Fill> FolioMapping::begin_fill(ByteRange range, bool ahead) {
   fill->ahead = ahead;
   fill->gen = gen_;
   fill->trunc_epoch = trunc_epoch_;
+  fill->size = size_;
   fills_.push_back(fill);
   return fill;
 }
@@ -111,25 +115,28 @@ Task<Status> FolioMapping::fetch(ByteRange range) {
   }
   std::vector<std::shared_ptr<Fill>> waiting;
   for (const auto& fill : fills_) {
-    const bool usable = fill->gen == gen_ && fill->trunc_epoch == trunc_epoch_ && !fill->stale;
-    if (!usable || !fill->range.overlaps(range)) continue;
-    have.add(fill->range);
+    if (fill->gen != gen_ || fill->trunc_epoch != trunc_epoch_) continue;
+    const RangeSet brings = fill->brings();
+    if (!brings.overlaps(range)) continue;
+    have.add(brings);
     waiting.push_back(fill);
   }
+  RangeSet gaps;  // a set, because gaps that are near each other become one when they are aligned
+  for (const ByteRange& gap : have.missing(range)) gaps.add(align(gap));
+  std::vector<ByteRange> pieces;
+  for (const ByteRange& gap : gaps) {
+    for (std::uint64_t at = gap.begin; at < gap.end; at += core_->config.max_io) {
+      pieces.push_back({at, std::min(gap.end, at + core_->config.max_io)});
+    }
+  }
   auto self = shared_from_this();
-  const RangeSet::Ranges gaps = have.missing(range);
-  for (const ByteRange& unaligned : gaps) {
-    const ByteRange gap = align(unaligned);
-    for (std::uint64_t cursor = gap.begin; cursor < gap.end; cursor += core_->config.max_io) {
-      const ByteRange piece{cursor, std::min(gap.end, cursor + core_->config.max_io)};
-      waiting.push_back(begin_fill(piece, /*ahead=*/false));
-      // The last fill runs on the caller's own coroutine, the others beside it.
-      const bool last = piece.end == gap.end && gap.end >= range.end;
-      if (last) {
-        co_await run_fill(self, waiting.back());
-      } else {
-        spawn(core_->executor, "fill", run_fill(self, waiting.back()));
-      }
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    waiting.push_back(begin_fill(pieces[i], /*ahead=*/false));
+    // The last fill runs on the caller's own coroutine, the others beside it.
+    if (i + 1 < pieces.size()) {
+      spawn(core_->executor, "fill", run_fill(self, waiting.back()));
+    } else {
+      co_await run_fill(self, waiting.back());
     }
   }
   for (const auto& fill : waiting) {
@@ -149,8 +156,7 @@ Task<void> FolioMapping::run_fill(std::shared_ptr<FolioMapping> mapping,
   mapping->fills_.remove(fill);
   if (!bytes_read) {
     fill->error = bytes_read.error();
-  } else if (fill->gen == mapping->gen_ && fill->trunc_epoch == mapping->trunc_epoch_ &&
-             !fill->stale) {
+  } else if (fill->gen == mapping->gen_ && fill->trunc_epoch == mapping->trunc_epoch_) {
     mapping->publish(*fill, buffers);
   }
   mapping->fill_done_.wake_all();
@@ -162,7 +168,7 @@ Task<Result<std::uint64_t>> FolioMapping::read_into(ByteRange range,
   std::uint64_t needed = 0;
   for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
     const ByteRange folio = folio_range(at);
-    needed += std::min(folio.end, range.end) - folio.begin;
+    needed += sizeof(Folio) + std::min(folio.end, range.end) - folio.begin;
   }
   auto reserved = co_await core_->reserve(needed);
   if (!reserved) co_return reserved.error();
@@ -189,26 +195,44 @@ Task<Result<std::uint64_t>> FolioMapping::read_into(ByteRange range,
 }
 
 void FolioMapping::publish(const Fill& fill, const std::vector<BufferRef>& buffers) {
-  const ByteRange range = fill.range.intersect({0, size_});
+  const ByteRange range = fill.range.intersect({0, std::min(size_, fill.size)});
   auto buffer = buffers.begin();
   for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end, ++buffer) {
-    const ByteRange part = folio_range(at).intersect(range);
+    RangeSet fresh;
+    fresh.add(folio_range(at).intersect(range));
+    fresh.subtract(fill.overtaken);
+    if (fresh.empty()) continue;
     FolioRef folio = find_or_create(at);
     folio->enter_generation(gen_);
-    if (folio->valid.empty()) {
-      folio->buffer = *buffer;
-      folio->valid.add(part);
-    } else {
-      if (!ensure_private_buffer(*folio, part.end - folio->range.begin)) continue;
-      for (ByteRange gap : folio->valid.missing(part)) {
-        std::memcpy(folio->at(gap.begin), (*buffer)->data() + (gap.begin - folio->range.begin),
+    if (merge(*folio, *buffer, fresh)) folio->ahead = folio->ahead || fill.ahead;
+  }
+}
+
+// Makes the bytes `fresh` of `filled`, which is laid out as the folio's own buffer, valid in the
+// folio, but for those that it has. False when there is no memory for that just now.
+bool FolioMapping::merge(Folio& folio, const BufferRef& filled, const RangeSet& fresh) {
+  const std::uint64_t own_end = folio.valid.empty() ? folio.range.begin : folio.valid.back().end;
+  const std::uint64_t needed = std::max(own_end, fresh.back().end) - folio.range.begin;
+  if (filled->capacity() >= needed && private_buffer_bytes(&folio, needed) > 0) {
+    // The new buffer is the one that the folio would have to allocate.
+    for (const ByteRange& own : folio.valid) {
+      std::memcpy(filled->data() + (own.begin - folio.range.begin), folio.at(own.begin),
+                  own.size());
+    }
+    folio.buffer = filled;
+  } else {
+    const std::uint64_t growth = private_buffer_bytes(&folio, needed);
+    if (growth > 0 && !core_->make_room(growth)) return false;
+    if (!ensure_private_buffer(folio, needed)) return false;
+    for (const ByteRange& part : fresh) {
+      for (const ByteRange& gap : folio.valid.missing(part)) {
+        std::memcpy(folio.at(gap.begin), filled->data() + (gap.begin - folio.range.begin),
                     gap.size());
       }
-      folio->valid.add(part);
     }
-    folio->ahead = folio->ahead || fill.ahead;
-    core_->folio_touched(*folio);
   }
+  folio.valid.add(fresh);
+  return true;
 }
 
 Task<Result<ReadResult>> FolioMapping::read_direct(ByteRange range) {
@@ -221,7 +245,9 @@ Task<Result<ReadResult>> FolioMapping::read_direct(ByteRange range) {
   if (range.empty()) co_return result;
   auto bytes_read = co_await read_into(range, buffers);
   if (!bytes_read) co_return bytes_read.error();
-  std::uint64_t left = std::min<std::uint64_t>(bytes_read.value(), range.size());
+  // The server's file may end before bytes that are dirty here: in between is a hole.
+  const std::uint64_t end = std::max(range.begin + bytes_read.value(), dirty_end());
+  std::uint64_t left = range.intersect({range.begin, end}).size();
   auto buffer = buffers.begin();
   for (std::uint64_t at = range.begin; left > 0; at = folio_range(at).end, ++buffer) {
     const ByteRange part = folio_range(at).intersect(range);

@@ -14,10 +14,21 @@ constexpr Duration kExpire = std::chrono::seconds(5);
 constexpr Duration kAgerInterval = std::chrono::seconds(1);
 // A file whose bytes could not be written is left alone for a while.
 constexpr Duration kRetryAfter = std::chrono::seconds(5);
-// Files that a drain writes back at the same time.
+// Files that the flusher, and a drain, write back at the same time.
 constexpr std::uint32_t kParallelFiles = 8;
 
 }  // namespace
+
+CacheCore::CacheCore(Executor on, Clock& time, const CacheConfig& limits, FaultPoints* fault_points)
+    : executor(std::move(on)), clock(time), config(limits), faults(fault_points) {
+  memory->on_freed = [this] {
+    if (!memory_waiters_.empty()) memory_changed_.wake_all();
+  };
+}
+
+CacheCore::~CacheCore() {
+  memory->on_freed = nullptr;  // buffers in replies may outlive us
+}
 
 void CacheCore::add_dirty(FolioMapping& mapping, std::int64_t bytes) {
   stats.dirty_bytes += static_cast<std::uint64_t>(bytes);
@@ -57,6 +68,7 @@ Task<void> CacheCore::wait_for_writeback() {
 void CacheCore::mapping_failed(FolioMapping& mapping, Errno error) {
   last_failure_ = error;
   mapping.retry_after = clock.now() + kRetryAfter;
+  memory_changed_.wake_all();
   if (mapping.failed) return;
   mapping.failed = true;
   failed_dirty_bytes_ += mapping.dirty_bytes();
@@ -83,7 +95,7 @@ void CacheCore::start() {
 Task<void> CacheCore::stop() {
   stopping_ = true;
   wake_flusher();
-  while (flusher_running_) co_await tasks_ended_.wait();
+  while (flusher_running_ || files_being_flushed_ > 0) co_await tasks_ended_.wait();
   dirty_mappings_.clear();
 }
 
@@ -91,7 +103,7 @@ Task<void> CacheCore::stop() {
 std::shared_ptr<FolioMapping> CacheCore::next_to_flush() {
   const TimePoint now = clock.now();
   const bool too_much =
-      stats.dirty_bytes > config.dirty_background || throttled_ > 0 || short_of_memory_ > 0;
+      stats.dirty_bytes > config.dirty_background || throttled_ > 0 || !memory_waiters_.empty();
   for (std::size_t looked = dirty_mappings_.size(); looked > 0; --looked) {
     auto mapping = std::move(dirty_mappings_.front());
     dirty_mappings_.pop_front();
@@ -101,7 +113,7 @@ std::shared_ptr<FolioMapping> CacheCore::next_to_flush() {
     }
     dirty_mappings_.push_back(mapping);
     const bool expired = now - mapping->dirty_since >= kExpire;
-    if (mapping->retry_after <= now && (too_much || expired)) {
+    if (!mapping->being_flushed && mapping->retry_after <= now && (too_much || expired)) {
       mapping->dirty_since = now;
       return mapping;
     }
@@ -111,14 +123,26 @@ std::shared_ptr<FolioMapping> CacheCore::next_to_flush() {
 
 Task<void> CacheCore::run_flusher(std::shared_ptr<CacheCore> core) {
   while (!core->stopping_) {
-    if (auto mapping = core->next_to_flush()) {
-      WritebackPass pass;
-      co_await mapping->writepages(ByteRange::all(), pass);
-      continue;
+    auto mapping = core->files_being_flushed_ < kParallelFiles ? core->next_to_flush() : nullptr;
+    if (mapping) {
+      ++core->files_being_flushed_;
+      mapping->being_flushed = true;
+      spawn(core->executor, "flusher of a file", flush_one(core, std::move(mapping)));
+    } else {
+      co_await core->flusher_wake_.wait();
     }
-    co_await core->flusher_wake_.wait();
   }
   core->flusher_running_ = false;
+  core->tasks_ended_.wake_all();
+}
+
+Task<void> CacheCore::flush_one(std::shared_ptr<CacheCore> core,
+                                std::shared_ptr<FolioMapping> mapping) {
+  WritebackPass pass;
+  co_await mapping->writepages(ByteRange::all(), pass);
+  mapping->being_flushed = false;
+  --core->files_being_flushed_;
+  core->wake_flusher();
   core->tasks_ended_.wake_all();
 }
 

@@ -29,7 +29,16 @@ namespace foliofs::cache {
 
 class FolioMapping;
 
-struct Folio : boost::intrusive::set_base_hook<>, boost::intrusive::list_base_hook<> {
+// The containers that a folio may be in.
+struct InMapping;    // of its mapping, by offset: as long as it belongs to one
+struct InWriteback;  // of its mapping, by offset: while it is not clean
+struct InReclaim;    // of the cache, by use: while it is clean
+
+using FolioInMapping = boost::intrusive::set_base_hook<boost::intrusive::tag<InMapping>>;
+using FolioInWriteback = boost::intrusive::set_base_hook<boost::intrusive::tag<InWriteback>>;
+using FolioInReclaim = boost::intrusive::list_base_hook<boost::intrusive::tag<InReclaim>>;
+
+struct Folio : FolioInMapping, FolioInWriteback, FolioInReclaim {
   explicit Folio(ByteRange folio_range) : range(folio_range) {}
   Folio(const Folio&) = delete;
   Folio& operator=(const Folio&) = delete;
@@ -48,13 +57,17 @@ struct Folio : boost::intrusive::set_base_hook<>, boost::intrusive::list_base_ho
   std::uint64_t fill_gen = 0;   // clean bytes were fetched in this generation of the mapping
 
   std::uint32_t writes_in_flight = 0;  // parts of `writing` that are still unanswered
-  std::optional<Errno> write_error;    // of the writes in flight; then of the last writeback
+  std::optional<Errno> write_error;    // of the writes in flight
+  bool failed = false;                 // the last writeback of it failed
   bool locked = false;                 // by launder: system calls may not store to it
-  bool active = false;                 // on the active list of reclaim
-  bool referenced = false;             // read or stored to since reclaim looked at it
+  bool active = false;                 // belongs on the active list of reclaim
+  bool referenced = false;             // used again since reclaim looked at it
   bool ahead = false;                  // fetched by read-ahead, not read yet
+  // Up to where it has been read or stored to: going on from there is no second use of it.
+  std::uint64_t used_to = 0;
 
   bool under_writeback() const { return writes_in_flight != 0; }
+  // Neither dirty nor being written; the mapping keeps those that are not in its writeback index.
   bool clean() const { return dirty.empty() && writing.empty(); }
 
   std::byte* at(std::uint64_t offset) { return buffer->data() + (offset - range.begin); }

@@ -51,17 +51,46 @@ FolioRef FolioMapping::folio_from(std::uint64_t offset) {
   return found == folios_.end() ? nullptr : FolioRef(&*found);
 }
 
-void FolioMapping::void_fills(ByteRange range) {
-  for (const auto& fill : fills_) fill->stale = fill->stale || fill->range.overlaps(range);
+FolioRef FolioMapping::unclean_from(std::uint64_t offset) {
+  auto found = unclean_.lower_bound(folio_range(offset).begin);
+  return found == unclean_.end() ? nullptr : FolioRef(&*found);
+}
+
+void FolioMapping::overtake_fills(const RangeSet& bytes) {
+  for (const auto& fill : fills_) fill->overtaken.add(bytes);
 }
 
 void FolioMapping::erase(Folio& folio) {
-  void_fills(folio.range);
-  account_dirty(folio.dirty.size() + folio.writing.size(), 0);
+  if (folio.FolioInWriteback::is_linked()) unclean_.erase(unclean_.iterator_to(folio));
+  set_failed(folio, false);
+  account_dirty(unclean_bytes(folio), 0);
   core_->folio_removed(folio);
   folios_.erase(folios_.iterator_to(folio));
   folio.mapping = nullptr;
   intrusive_ptr_release(&folio);
+}
+
+std::uint64_t FolioMapping::unclean_bytes(const Folio& folio) {
+  return folio.dirty.size() + folio.writing.size();
+}
+
+void FolioMapping::settle(Folio& folio, std::uint64_t before) {
+  if (folio.clean() && folio.FolioInWriteback::is_linked()) {
+    unclean_.erase(unclean_.iterator_to(folio));
+    core_->folio_cleaned(folio);
+    set_failed(folio, false);
+  } else if (!folio.clean() && !folio.FolioInWriteback::is_linked()) {
+    unclean_.insert(folio);
+    core_->folio_dirtied(folio);
+  }
+  account_dirty(before, unclean_bytes(folio));
+}
+
+void FolioMapping::set_failed(Folio& folio, bool failed_now) {
+  if (folio.failed == failed_now) return;
+  folio.failed = failed_now;
+  failed_now ? ++failed_folios_ : --failed_folios_;
+  if (failed && failed_folios_ == 0) core_->mapping_recovered(*this);
 }
 
 void FolioMapping::account_dirty(std::uint64_t before, std::uint64_t after) {
@@ -76,7 +105,6 @@ bool FolioMapping::try_drop(Folio& folio) {
   if (!folio.clean() || folio.under_writeback()) {
     folio.enter_generation(gen_);
     folio.forget_clean_bytes();
-    void_fills(folio.range);
     return false;
   }
   assert(folio.dseq == folio.wseq);  // I2
@@ -96,19 +124,20 @@ std::uint64_t FolioMapping::cached_bytes() const {
 }
 
 std::uint64_t FolioMapping::dirty_end() const {
-  for (auto it = folios_.rbegin(); it != folios_.rend(); ++it) {
-    std::uint64_t end = 0;
-    if (!it->dirty.empty()) end = it->dirty.back().end;
-    if (!it->writing.empty()) end = std::max(end, it->writing.back().end);
-    if (end != 0) return end;
-  }
-  return 0;
+  if (unclean_.empty()) return 0;
+  const Folio& last = *unclean_.rbegin();
+  const std::uint64_t dirty = last.dirty.empty() ? 0 : last.dirty.back().end;
+  return last.writing.empty() ? dirty : std::max(dirty, last.writing.back().end);
+}
+
+std::uint64_t FolioMapping::folios_end() const {
+  return folios_.empty() ? 0 : folios_.rbegin()->range.end;
 }
 
 void FolioMapping::set_server_size(std::uint64_t size) {
   if (truncating_) return;
+  size = std::max(size, dirty_end());
   if (size < size_) {
-    if (dirty_bytes_ != 0) size = std::max(size, dirty_end());
     trim(size, /*dirty_too=*/false);
     ++trunc_epoch_;
   }
@@ -122,10 +151,10 @@ void FolioMapping::trim(std::uint64_t size, bool dirty_too) {
   for (FolioRef folio = folio_from(size); folio; folio = next) {
     next = folio_from(folio->range.end);
     if (dirty_too) {
-      const std::uint64_t before = folio->dirty.size();
+      const std::uint64_t before = unclean_bytes(*folio);
       folio->dirty.subtract(beyond);
-      account_dirty(before, folio->dirty.size());
       if (folio->clean()) folio->wseq = folio->dseq;
+      settle(*folio, before);
     }
     folio->valid.subtract(beyond);
     folio->valid.add(folio->dirty);
@@ -138,7 +167,6 @@ std::uint64_t FolioMapping::abandon() {
   const std::uint64_t lost = dirty_bytes_;
   while (!folios_.empty()) erase(*folios_.begin());
   ++trunc_epoch_;
-  core_->mapping_recovered(*this);
   return lost;
 }
 

@@ -32,6 +32,7 @@ namespace foliofs::cache {
 // What one writeback does and has done.
 struct WritebackPass {
   bool for_invalidation = false;
+  bool only_try = false;  // ends at the first error instead of going on with what is left
   // Results:
   std::uint64_t write_calls = 0;
   std::uint64_t bytes_written = 0;
@@ -44,9 +45,18 @@ struct Fill {
   bool ahead = false;  // read-ahead: nobody waits for it yet
   std::uint64_t gen = 0;
   std::uint64_t trunc_epoch = 0;
-  bool stale = false;  // something newer of its range was written and is no longer cached
+  std::uint64_t size = 0;  // of the file when it was sent: it knows nothing of what lies beyond
+  RangeSet overtaken;      // written to the server since, so what it brings may be older
   bool done = false;
   std::optional<Errno> error;
+
+  // What it can bring, as far as is known by now.
+  RangeSet brings() const {
+    RangeSet bytes;
+    bytes.add(range.intersect({0, size}));
+    bytes.subtract(overtaken);
+    return bytes;
+  }
 };
 
 class FolioMapping final : public Mapping, public std::enable_shared_from_this<FolioMapping> {
@@ -75,6 +85,10 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   std::uint64_t cached_bytes() const override;
   std::uint64_t abandon() override;
 
+  // Ends of files, in bytes; 0 when there is nothing.
+  std::uint64_t dirty_end() const;   // of the last byte that is dirty or being written
+  std::uint64_t folios_end() const;  // of the last folio
+
   // --- Steps of the invalidation paths ----------------------------------------------------------
 
   CacheCore& core() { return *core_; }
@@ -86,7 +100,10 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
 
   // The first folio that ends after `offset`; nullptr when there is none.
   FolioRef folio_from(std::uint64_t offset);
-  std::uint64_t folio_count() const { return folios_.size(); }
+  // The same among those that are not clean.
+  FolioRef unclean_from(std::uint64_t offset);
+  std::uint64_t unclean_count() const { return unclean_.size(); }
+  std::uint64_t failed_count() const { return failed_folios_; }  // whose last writeback failed
 
   // Stops system calls that store. Counted; the opener wakes whoever waits.
   void shut_writers_gate() { ++writers_gate_; }
@@ -100,10 +117,11 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   Task<void> wait_for_writeback(Folio& folio);
 
   // Writes back all of `range` that was dirty or in flight when it was called: neighbours in one
-  // WRITE, several in flight, nobody held up.
+  // WRITE, several in flight, nobody held up. It ends even if somebody goes on appending.
   Task<void> writepages(ByteRange range, WritebackPass& pass);
-  // Writes back one folio, one WRITE after the other.
-  Task<void> write_folio_alone(FolioRef folio, WritebackPass& pass);
+  // Writes back one folio, one WRITE after the other. True when there was something to write and
+  // the server has it.
+  Task<bool> write_folio_alone(FolioRef folio, WritebackPass& pass);
 
   // Drops the folio if nothing would be lost by it (I2); otherwise drops its clean bytes and
   // returns false.
@@ -112,8 +130,9 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   // For flusher and reclaim.
   TimePoint dirty_since{};
   TimePoint retry_after{};
-  bool failed = false;  // the last writeback did not get everything written
+  bool failed = false;  // has folios whose last writeback failed
   bool queued_dirty = false;
+  bool being_flushed = false;  // by the flusher
   void reclaim(Folio& folio);
 
   // Measures for how long system calls stand at a gate or a locked folio while it exists.
@@ -135,20 +154,25 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
 
  private:
   struct WriteRun;
-  struct PassInFlight;
+  class PageWriter;
 
-  using Folios = boost::intrusive::set<Folio, boost::intrusive::key_of_value<FolioBegin>>;
+  template <class Hook>
+  using FolioSet = boost::intrusive::set<Folio, boost::intrusive::base_hook<Hook>,
+                                         boost::intrusive::key_of_value<FolioBegin>>;
 
   // folio_mapping.cpp
   ByteRange folio_range(std::uint64_t offset) const;
   Folio* find(std::uint64_t offset);
   FolioRef find_or_create(std::uint64_t offset);
   void erase(Folio& folio);
-  // Bytes of `range` have left the folios that may be newer than what a fill under way brings.
-  void void_fills(ByteRange range);
+  // The server has got `bytes`: what fills under way bring of them may be older.
+  void overtake_fills(const RangeSet& bytes);
   void trim(std::uint64_t size, bool dirty_too);
-  std::uint64_t dirty_end() const;
+  static std::uint64_t unclean_bytes(const Folio& folio);
+  // After a change of what is dirty or being written in `folio`, which had `before` unclean bytes.
+  void settle(Folio& folio, std::uint64_t before);
   void account_dirty(std::uint64_t before, std::uint64_t after);
+  void set_failed(Folio& folio, bool failed_now);
 
   // fill.cpp
   bool collect(ByteRange range, ReadResult& result);
@@ -158,21 +182,22 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   static Task<void> run_fill(std::shared_ptr<FolioMapping> mapping, std::shared_ptr<Fill> fill);
   Task<Result<std::uint64_t>> read_into(ByteRange range, std::vector<BufferRef>& buffers);
   void publish(const Fill& fill, const std::vector<BufferRef>& buffers);
+  bool merge(Folio& folio, const BufferRef& filled, const RangeSet& fresh);
 
   // store.cpp
   std::uint64_t memory_needed(ByteRange range);
-  bool store_blocked(ByteRange range, WriteSource source);
+  std::uint64_t private_buffer_bytes(const Folio* folio, std::uint64_t capacity) const;
+  bool may_store(ByteRange range, WriteSource source);
   bool touches_locked_folio(ByteRange range);
-  Task<Status> wait_to_store(ByteRange range, WriteSource source);
+  Task<Status> wait_to_store(ByteRange range);
   bool ensure_private_buffer(Folio& folio, std::uint64_t capacity);
   bool store(std::uint64_t offset, std::span<const std::byte> data);
   Task<void> stall_until_woken(WaitQueue& queue);
 
   // writeback.cpp
   void take_dirty(Folio& folio);
-  Task<void> write_run(WriteRun run, WritebackPass& pass);
-  static Task<void> write_run_detached(std::shared_ptr<FolioMapping> mapping, WriteRun run,
-                                       PassInFlight& in_flight);
+  Task<bool> write_run(WriteRun run, WritebackPass& pass);
+  void note_write_error(const WriteRun& run, Errno error);
   void writeback_ended(Folio& folio);
 
   // invalidate.cpp
@@ -184,9 +209,11 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   const std::shared_ptr<FolioStore> store_;
   const std::shared_ptr<KernelPages> kernel_pages_;
 
-  Folios folios_;
+  FolioSet<FolioInMapping> folios_;
+  FolioSet<FolioInWriteback> unclean_;
   std::uint64_t size_;
   std::uint64_t dirty_bytes_ = 0;
+  std::uint64_t failed_folios_ = 0;
   std::uint64_t store_seq_ = 0;  // of the latest store; folios' dseq come from it
   std::uint64_t gen_ = 1;
   std::uint64_t trunc_epoch_ = 0;
@@ -203,7 +230,7 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
 
   std::uint32_t writers_gate_ = 0;
   std::uint32_t fault_gate_ = 0;
-  bool truncating_ = false;
+  bool truncating_ = false;  // system calls that store wait for its end
   WaitQueue gate_opened_;
   WaitQueue folio_unlocked_;
   WaitQueue truncate_ended_;

@@ -11,31 +11,62 @@
 
 namespace foliofs::cache {
 
-Task<void> invalidate_by_launder(FolioMapping& mapping, InvalidatePass& pass) {
-  std::uint64_t cursor = 0;
-  for (FolioRef folio = mapping.folio_from(0); folio; folio = mapping.folio_from(cursor)) {
-    // Before the lock, because the kernel may wait for a page that belongs to a write which waits
-    // for the folio. What lies between the folios is the kernel's alone and goes along.
-    if (pass.discard) co_await mapping.unmap({cursor, folio->range.end});
-    cursor = folio->range.end;
-    if (!pass.discard && folio->clean()) continue;
+namespace {
 
-    co_await mapping.lock_folio(*folio);
-    if (pass.request.flush && !folio->clean()) {
-      co_await mapping.write_folio_alone(folio, pass.writeback);
-      ++pass.report.folios_laundered;
-    }
-    if (pass.discard) {
-      co_await mapping.reach(FaultPoint::kBeforeErase);
-      mapping.try_drop(*folio) ? ++pass.report.folios_dropped : ++pass.report.folios_kept;
-    }
-    mapping.unlock_folio(*folio);
-    if (pass.writeback.error == Errno(ETIMEDOUT)) break;  // each further folio would wait as long
+Task<void> launder(FolioMapping& mapping, InvalidatePass& pass, FolioRef folio) {
+  co_await mapping.lock_folio(*folio);
+  if (pass.request.flush && !folio->clean()) {
+    const bool written = co_await mapping.write_folio_alone(folio, pass.writeback);
+    pass.report.folios_laundered += written ? 1 : 0;
   }
   if (pass.discard) {
-    co_await mapping.unmap({cursor, ByteRange::kNoEnd});
-    co_await mapping.reach(FaultPoint::kAfterUnmap);
+    co_await mapping.reach(FaultPoint::kBeforeErase);
+    mapping.try_drop(*folio) ? ++pass.report.folios_dropped : ++pass.report.folios_kept;
   }
+  mapping.unlock_folio(*folio);
+}
+
+// Each further folio would wait as long, and fail as well.
+bool server_is_away(const InvalidatePass& pass) {
+  return pass.writeback.error == Errno(ETIMEDOUT) || pass.writeback.error == Errno(ENOTCONN);
+}
+
+Task<void> launder_dirty_folios(FolioMapping& mapping, InvalidatePass& pass) {
+  const std::uint64_t end = mapping.dirty_end();
+  for (FolioRef folio = mapping.unclean_from(0); folio && folio->range.begin < end;
+       folio = mapping.unclean_from(folio->range.end)) {
+    co_await launder(mapping, pass, folio);
+    if (server_is_away(pass)) co_return;
+  }
+}
+
+}  // namespace
+
+Task<void> invalidate_by_launder(FolioMapping& mapping, InvalidatePass& pass) {
+  if (!pass.discard) {
+    co_await launder_dirty_folios(mapping, pass);
+    co_return;
+  }
+  // What lies behind the last folio is the kernel's alone. First, because it may bring in dirty
+  // pages as new folios; what comes after that is of the new generation.
+  co_await mapping.unmap({mapping.folios_end(), ByteRange::kNoEnd});
+  const std::uint64_t end = mapping.folios_end();
+  for (std::uint64_t cursor = 0; cursor < end;) {
+    FolioRef folio = mapping.folio_from(cursor);
+    const std::uint64_t unmapped_to = folio ? std::min(folio->range.end, end) : end;
+    // Before the lock, because the kernel may wait for a page that belongs to a write which waits
+    // for the folio. The gap before the folio goes along.
+    co_await mapping.unmap({cursor, unmapped_to});
+    // Dirty pages of the gap have come in as folios of their own.
+    for (folio = mapping.folio_from(cursor); folio && folio->range.begin < unmapped_to;
+         folio = mapping.folio_from(folio->range.end)) {
+      co_await launder(mapping, pass, folio);
+      if (server_is_away(pass)) break;
+    }
+    cursor = unmapped_to;
+    if (server_is_away(pass)) break;
+  }
+  co_await mapping.reach(FaultPoint::kAfterUnmap);
 }
 
 }  // namespace foliofs::cache

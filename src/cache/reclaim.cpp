@@ -1,4 +1,7 @@
 // The memory budget, and which folios leave when it is used up.
+//
+// Only clean folios are on the lists, so taking one off is all that reclaim has to do. Folios used
+// once are reclaimed before those used again, so that one long scan does not empty the cache.
 #include <cassert>
 
 #include "folio_mapping.h"
@@ -9,104 +12,130 @@ namespace {
 
 // The active list may have this share of all folios; beyond it the oldest are looked at again.
 constexpr std::uint64_t kActiveShareNumerator = 2, kActiveShareDenominator = 3;
-// Folios looked at for one request, so that a cache full of dirty ones costs a bounded time.
-constexpr int kMaxScanned = 4096;
-constexpr Duration kRetryInterval = std::chrono::milliseconds(1);
-constexpr Duration kPatience = std::chrono::seconds(60);
+// How long one waits for memory that only bytes which cannot be written could give back.
+constexpr Duration kPatience = std::chrono::seconds(30);
 
 }  // namespace
 
-bool CacheCore::try_reserve(std::uint64_t bytes) {
+bool CacheCore::try_reserve(std::uint64_t bytes, Want want) {
+  return memory_waiters_.empty() && make_room(bytes, want);
+}
+
+bool CacheCore::make_room(std::uint64_t bytes, Want want) {
   if (memory->bytes + bytes <= config.cache_size) return true;
   if (bytes > config.cache_size) return false;
-  shrink(memory->bytes + bytes - config.cache_size);
+  balance();
+  reclaim_from(inactive_, config.cache_size - bytes, want);
+  if (want == Want::kNeeded) reclaim_from(active_, config.cache_size - bytes, want);
   return memory->bytes + bytes <= config.cache_size;
 }
 
 Task<Status> CacheCore::reserve(std::uint64_t bytes) {
-  if (bytes > config.cache_size) co_return Errno(ENOMEM);
   if (try_reserve(bytes)) co_return success();
-  const TimePoint deadline = clock.now() + kPatience;
-  ++short_of_memory_;
-  while (!try_reserve(bytes) && clock.now() < deadline) {
-    // Memory comes back when writes are acknowledged and when replies let go of their buffers;
-    // the latter cannot tell us, so look again soon.
+  if (bytes > config.cache_size) co_return Errno(ENOMEM);
+  const auto place = memory_waiters_.insert(memory_waiters_.end(), bytes);
+  const TimePoint since = clock.now();
+  Status status = success();
+  while (place != memory_waiters_.begin() || !make_room(bytes, Want::kNeeded)) {
+    if (auto error = full_of_failures(since)) {
+      status = *error;
+      break;
+    }
     wake_flusher();
-    co_await clock.sleep(kRetryInterval);
+    co_await memory_changed_.wait();
   }
-  --short_of_memory_;
-  if (!try_reserve(bytes)) co_return Errno(ENOMEM);
-  co_return success();
+  memory_waiters_.erase(place);
+  memory_changed_.wake_all();
+  co_return status;
+}
+
+std::optional<Errno> CacheCore::full_of_failures(TimePoint since) const {
+  const bool all_failed = failed_dirty_bytes_ > 0 && failed_dirty_bytes_ == stats.dirty_bytes;
+  return all_failed && clock.now() - since >= kPatience ? last_failure_ : std::nullopt;
+}
+
+void CacheCore::reconfigured() {
+  make_room(0, Want::kNeeded);
+  memory_changed_.wake_all();
+  dirty_changed_.wake_all();
+}
+
+// The folio may be reclaimed from here on.
+void CacheCore::link(Folio& folio) {
+  (folio.active ? active_ : inactive_).push_front(folio);
+  if (!memory_waiters_.empty()) memory_changed_.wake_all();
+}
+
+void CacheCore::unlink(Folio& folio) {
+  ReclaimList& list = folio.active ? active_ : inactive_;
+  list.erase(list.iterator_to(folio));
 }
 
 void CacheCore::folio_added(Folio& folio) {
   ++stats.folios;
-  inactive_.push_front(folio);
-}
-
-void CacheCore::folio_touched(Folio& folio) {
-  if (!folio.referenced) {
-    folio.referenced = true;
-    return;
-  }
-  if (folio.active) return;
-  // Used a second time while it was on the inactive list.
-  inactive_.erase(inactive_.iterator_to(folio));
-  active_.push_front(folio);
-  folio.active = true;
-  folio.referenced = false;
-  ++active_count_;
-  balance();
+  memory->add(sizeof(Folio));
+  link(folio);
 }
 
 void CacheCore::folio_removed(Folio& folio) {
   --stats.folios;
+  if (folio.FolioInReclaim::is_linked()) unlink(folio);
+  memory->subtract(sizeof(Folio));
+}
+
+void CacheCore::folio_dirtied(Folio& folio) {
+  unlink(folio);
+}
+
+void CacheCore::folio_cleaned(Folio& folio) {
+  link(folio);
+}
+
+void CacheCore::folio_used(Folio& folio, ByteRange part) {
+  const bool goes_on = part.begin >= folio.used_to;
+  folio.used_to = std::max(folio.used_to, part.end);
+  if (goes_on) return;
   if (folio.active) {
-    active_.erase(active_.iterator_to(folio));
-    --active_count_;
-  } else {
-    inactive_.erase(inactive_.iterator_to(folio));
+    folio.referenced = true;
+    return;
   }
+  const bool linked = folio.FolioInReclaim::is_linked();
+  if (linked) unlink(folio);
+  folio.active = true;
+  folio.referenced = false;
+  if (linked) link(folio);
 }
 
 // Keeps the active list to its share: its oldest get a second chance, or go to the inactive list.
 void CacheCore::balance() {
-  while (active_count_ > 16 &&
-         active_count_ * kActiveShareDenominator > stats.folios * kActiveShareNumerator) {
+  while (active_.size() > 16 &&
+         active_.size() * kActiveShareDenominator > stats.folios * kActiveShareNumerator) {
     Folio& oldest = active_.back();
     active_.pop_back();
     if (oldest.referenced) {
       oldest.referenced = false;
       active_.push_front(oldest);
-      return;  // one look for each promotion keeps the cost constant
+      return;  // one look each time keeps the cost constant
     }
     oldest.active = false;
-    --active_count_;
     inactive_.push_front(oldest);
   }
 }
 
-// Drops clean folios, those used least first, until `bytes` are free or none is left to look at.
-std::uint64_t CacheCore::shrink(std::uint64_t bytes) {
-  const std::uint64_t target = memory->bytes > bytes ? memory->bytes - bytes : 0;
-  const std::uint64_t before = memory->bytes;
-  auto scan = [&](ReclaimList& list) {
-    for (int scanned = 0; scanned < kMaxScanned && !list.empty() && memory->bytes > target;
-         ++scanned) {
-      Folio& oldest = list.back();
-      const bool idle = oldest.clean() && !oldest.under_writeback() && !oldest.locked;
-      if (idle) {
-        ++stats.reclaimed_folios;
-        oldest.mapping->reclaim(oldest);
-        continue;
-      }
+// Drops folios, those used least first, until no more than `target_bytes` are in use. For the sake
+// of read-ahead nothing goes that was itself fetched ahead: somebody is about to read it.
+void CacheCore::reclaim_from(ReclaimList& list, std::uint64_t target_bytes, Want want) {
+  for (std::size_t left = list.size(); left > 0 && memory->bytes > target_bytes; --left) {
+    Folio& oldest = list.back();
+    if (oldest.locked) {
       list.pop_back();
       list.push_front(oldest);
+      continue;
     }
-  };
-  scan(inactive_);
-  scan(active_);
-  return before - memory->bytes;
+    if (want == Want::kReadahead && oldest.ahead) return;
+    ++stats.reclaimed_folios;
+    oldest.mapping->reclaim(oldest);
+  }
 }
 
 }  // namespace foliofs::cache

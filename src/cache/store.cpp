@@ -12,23 +12,33 @@ Task<Status> FolioMapping::write(std::uint64_t offset, std::span<const std::byte
   if (range.size() != data.size()) co_return Errno(EFBIG);
   for (;;) {
     if (abandoned && abandoned()) co_return Errno(EINTR);
-    if (try_write(offset, data, source)) co_return success();
-    auto ready = co_await wait_to_store(range, source);
-    if (!ready) co_return ready.error();
+    if (!may_store(range, source)) {
+      auto ready = co_await wait_to_store(range);
+      if (!ready) co_return ready.error();
+      continue;
+    }
+    auto reserved = co_await core_->reserve(memory_needed(range));
+    if (!reserved) co_return reserved.error();
+    if (abandoned && abandoned()) co_return Errno(EINTR);
+    // Meanwhile anything may have changed. Our turn for memory is now, not once more.
+    if (!may_store(range, source) || !core_->make_room(memory_needed(range))) continue;
+    if (!store(offset, data)) co_return Errno(ENOMEM);
+    co_return success();
   }
 }
 
 bool FolioMapping::try_write(std::uint64_t offset, std::span<const std::byte> data,
                              WriteSource source) {
   const ByteRange range = ByteRange::of(offset, data.size());
-  if (range.size() != data.size() || store_blocked(range, source)) return false;
-  const bool throttled = failed || core_->over_dirty_limit(data.size());
-  if (source == WriteSource::kSystemCall && throttled) return false;
+  if (range.size() != data.size() || !may_store(range, source)) return false;
   return core_->try_reserve(memory_needed(range)) && store(offset, data);
 }
 
-bool FolioMapping::store_blocked(ByteRange range, WriteSource source) {
-  return source == WriteSource::kSystemCall && (writers_gate_ > 0 || touches_locked_folio(range));
+// Whether nothing but memory can keep a store from happening now.
+bool FolioMapping::may_store(ByteRange range, WriteSource source) {
+  if (source == WriteSource::kPageWriteback) return true;
+  if (truncating_ || writers_gate_ > 0 || touches_locked_folio(range)) return false;
+  return !failed && !core_->over_dirty_limit(range.size());
 }
 
 bool FolioMapping::touches_locked_folio(ByteRange range) {
@@ -39,33 +49,29 @@ bool FolioMapping::touches_locked_folio(ByteRange range) {
   return false;
 }
 
-// Waits for the first of the things that keep a store of `range` from happening. The caller looks
-// again afterwards.
-Task<Status> FolioMapping::wait_to_store(ByteRange range, WriteSource source) {
-  if (source == WriteSource::kSystemCall) {
-    if (writers_gate_ > 0) {
-      co_await stall_until_woken(gate_opened_);
-      co_return success();
-    }
-    if (touches_locked_folio(range)) {
-      co_await stall_until_woken(folio_unlocked_);
-      co_return success();
-    }
-    if (failed) {
-      // After a failure this file's writers learn at once whether its bytes can be written again,
-      // instead of piling up more (as NFS does after a write error).
-      WritebackPass pass;
-      co_await writepages(ByteRange::all(), pass);
-      if (pass.error) co_return *pass.error;
-    }
-    if (auto error = core_->clogged()) co_return *error;
-    if (core_->over_dirty_limit(range.size())) {
-      ++core_->stats.throttled_writes;
-      co_await core_->wait_for_writeback();
-      co_return success();
-    }
+// Waits for the first of the things that keep a system call's store of `range` from happening. The
+// caller looks again afterwards.
+Task<Status> FolioMapping::wait_to_store(ByteRange range) {
+  if (truncating_) {
+    co_await truncate_ended_.wait();
+  } else if (writers_gate_ > 0) {
+    co_await stall_until_woken(gate_opened_);
+  } else if (touches_locked_folio(range)) {
+    co_await stall_until_woken(folio_unlocked_);
+  } else if (failed) {
+    // After a failure this file's writers learn at once whether its bytes can be written again,
+    // instead of piling up more (as NFS does after a write error).
+    WritebackPass pass;
+    pass.only_try = true;
+    co_await writepages(ByteRange::all(), pass);
+    if (pass.error) co_return *pass.error;
+  } else if (auto error = core_->clogged()) {
+    co_return *error;
+  } else if (core_->over_dirty_limit(range.size())) {
+    ++core_->stats.throttled_writes;
+    co_await core_->wait_for_writeback();
   }
-  co_return co_await core_->reserve(memory_needed(range));
+  co_return success();
 }
 
 Task<void> FolioMapping::stall_until_woken(WaitQueue& queue) {
@@ -95,36 +101,40 @@ Duration FolioMapping::StallMeter::longest() const {
   return longest;
 }
 
-// The memory that a store to `range` would allocate, at most.
+// The memory that a store to `range` would allocate.
 std::uint64_t FolioMapping::memory_needed(ByteRange range) {
   std::uint64_t bytes = 0;
   for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
-    Folio* folio = find(at);
+    const Folio* folio = find(at);
     const ByteRange whole = folio_range(at);
-    const std::uint64_t capacity = std::min(whole.end, range.end) - whole.begin;
-    const bool in_place = folio != nullptr && folio->buffer && !folio->buffer->shared() &&
-                          folio->buffer->capacity() >= capacity;
-    // A buffer that grows doubles, up to the whole folio.
-    if (!in_place) bytes += std::min<std::uint64_t>(whole.size(), 2 * capacity + 4096);
+    if (folio == nullptr) bytes += sizeof(Folio);
+    bytes += private_buffer_bytes(folio, std::min(whole.end, range.end) - whole.begin);
   }
   return bytes;
+}
+
+// What ensure_private_buffer() would allocate. A buffer that grows doubles, up to the whole folio.
+std::uint64_t FolioMapping::private_buffer_bytes(const Folio* folio, std::uint64_t capacity) const {
+  const bool has_buffer = folio != nullptr && folio->buffer;
+  const std::uint64_t have = has_buffer ? folio->buffer->capacity() : 0;
+  if (have >= capacity && has_buffer && !folio->buffer->shared()) return 0;
+  std::uint64_t wanted = std::max(capacity, have);
+  if (have != 0 && have < capacity) wanted = std::max(capacity, 2 * have);
+  return Buffer::round_up(std::min<std::uint64_t>(wanted, core_->config.folio_size));
 }
 
 // Gives the folio a buffer of at least `capacity` bytes that nobody else holds. False when memory
 // is exhausted; nothing has changed then.
 bool FolioMapping::ensure_private_buffer(Folio& folio, std::uint64_t capacity) {
-  const std::uint64_t have = folio.buffer ? folio.buffer->capacity() : 0;
-  if (have >= capacity && !folio.buffer->shared()) return true;
-  std::uint64_t wanted = capacity;
-  if (have != 0 && have < capacity) wanted = std::max(capacity, 2 * have);
-  wanted = std::min(std::max(wanted, have), folio.range.size());
+  const std::uint64_t wanted = private_buffer_bytes(&folio, capacity);
+  if (wanted == 0) return true;
   BufferRef buffer = Buffer::allocate(core_->memory, wanted);
   if (!buffer) return false;
   for (const ByteRange& part : folio.valid) {
     std::memcpy(buffer->data() + (part.begin - folio.range.begin), folio.at(part.begin),
                 part.size());
   }
-  if (have != 0 && folio.under_writeback()) ++core_->stats.cow_copies;
+  if (folio.buffer && folio.under_writeback()) ++core_->stats.cow_copies;
   folio.buffer = std::move(buffer);
   return true;
 }
@@ -144,12 +154,12 @@ bool FolioMapping::store(std::uint64_t offset, std::span<const std::byte> data) 
     FolioRef folio = find(at);
     const ByteRange part = folio->range.intersect(range);
     std::memcpy(folio->at(part.begin), data.data() + (part.begin - offset), part.size());
-    const std::uint64_t before = folio->dirty.size();
+    const std::uint64_t before = unclean_bytes(*folio);
     folio->valid.add(part);
     folio->dirty.add(part);
     folio->dseq = store_seq_;
-    core_->folio_touched(*folio);
-    account_dirty(before, folio->dirty.size());
+    core_->folio_used(*folio, part);
+    settle(*folio, before);
   }
   size_ = std::max(size_, range.end);
   return true;
@@ -160,12 +170,13 @@ Task<Status> FolioMapping::write_direct(std::uint64_t offset, std::span<const st
   const ByteRange range = ByteRange::of(offset, data.size());
   if (range.size() != data.size()) co_return Errno(EFBIG);
   for (;;) {
+    while (truncating_) co_await truncate_ended_.wait();
     while (writers_gate_ > 0) co_await stall_until_woken(gate_opened_);
     if (abandoned && abandoned()) co_return Errno(EINTR);
     WritebackPass pass;
     co_await writepages(range, pass);
     if (pass.error) co_return *pass.error;
-    if (writers_gate_ == 0) break;
+    if (writers_gate_ == 0 && !truncating_) break;
   }
   ++writes_pending_;  // truncate waits for it as for any other WRITE
   const iovec part{const_cast<std::byte*>(data.data()), data.size()};
@@ -175,15 +186,20 @@ Task<Status> FolioMapping::write_direct(std::uint64_t offset, std::span<const st
   auto status = co_await store_->write(request);
   --writes_pending_;
   writeback_changed_.wake_all();
-  if (!status) co_return status.error();
-  // What was cached of the range is older than what has just been written.
-  void_fills(range);
+  // What was cached of the range is older than what has just been written; after a failure too,
+  // because any part of it may have been.
+  RangeSet written;
+  written.add(range);
+  overtake_fills(written);
   for (FolioRef folio = folio_from(range.begin); folio && folio->range.begin < range.end;
        folio = folio_from(folio->range.end)) {
+    // Sent at the same time: which of the two the server has now is not known here.
+    if (folio->writing.overlaps(range)) folio->sent_gen = 0;
     folio->valid.subtract(range);
     folio->valid.add(folio->dirty);
     folio->valid.add(folio->writing);
   }
+  if (!status) co_return status.error();
   size_ = std::max(size_, range.end);
   co_return success();
 }

@@ -13,7 +13,6 @@ Task<Status> FolioMapping::truncate(std::uint64_t size, std::function<Task<Statu
   auto self = shared_from_this();
   while (truncating_) co_await truncate_ended_.wait();
   truncating_ = true;
-  shut_writers_gate();
   ++writeback_hold_;
   while (writes_pending_ > 0) co_await writeback_changed_.wait();
   co_await reach(FaultPoint::kBeforeTruncate);
@@ -28,7 +27,6 @@ Task<Status> FolioMapping::truncate(std::uint64_t size, std::function<Task<Statu
   writeback_changed_.wake_all();
   truncating_ = false;
   truncate_ended_.wake_all();
-  open_writers_gate();
   co_return status;
 }
 

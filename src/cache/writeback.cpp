@@ -34,13 +34,6 @@ struct FolioMapping::WriteRun {
   }
 };
 
-// The WRITEs of one pass that are under way. Lives in the pass's own frame, which waits for them.
-struct FolioMapping::PassInFlight {
-  WritebackPass& pass;
-  std::uint32_t count = 0;
-  WaitQueue changed;
-};
-
 namespace {
 
 // Errors after which further WRITEs of the same pass would only wait as long and fail as well.
@@ -50,62 +43,101 @@ bool server_is_away(Errno error) {
 
 }  // namespace
 
-Task<void> FolioMapping::writepages(ByteRange range, WritebackPass& pass) {
-  auto self = shared_from_this();
-  PassInFlight in_flight{pass, 0, {}};
-  WriteRun run;
-  auto issue = [&]() {
-    if (run.parts.empty()) return;
-    ++in_flight.count;
-    spawn(core_->executor, "writeback",
-          write_run_detached(self, std::exchange(run, WriteRun{}), in_flight));
-  };
+// Gathers the dirty bytes of folio after folio into WRITEs and keeps several of them in flight.
+//
+// What is gathered and not sent yet counts as under writeback, so others wait for it. Therefore it
+// is sent before this waits for anything but replies to what it has sent itself.
+class FolioMapping::PageWriter {
+ public:
+  PageWriter(FolioMapping& mapping, WritebackPass& pass) : mapping_(mapping), pass_(pass) {}
+  PageWriter(const PageWriter&) = delete;
+  PageWriter& operator=(const PageWriter&) = delete;
 
-  for (FolioRef folio = folio_from(range.begin); folio && folio->range.begin < range.end;
-       folio = folio_from(folio->range.end)) {
-    if (folio->clean()) continue;
-    if (folio->under_writeback() || writeback_hold_ > 0) {
-      issue();  // whoever holds us up may be waiting for what has been gathered
-      co_await wait_for_writeback(*folio);
+  Task<void> write(FolioRef folio) {
+    for (;;) {
+      const bool held = folio->under_writeback() || mapping_.writeback_hold_ > 0;
+      if (held) issue();
+      if (!held && !full()) break;
+      co_await mapping_.writeback_changed_.wait();
     }
-    while (in_flight.count >= core_->config.writes_in_flight) co_await in_flight.changed.wait();
-    if (pass.error && server_is_away(*pass.error)) break;
-    if (folio->under_writeback() || writeback_hold_ > 0) {
-      co_await wait_for_writeback(*folio);
-    }
-    if (folio->mapping != this || folio->dirty.empty()) continue;
-    take_dirty(*folio);
-    // A run may be answered while its folio's other ranges are still being gathered: the folio
+    if (folio->mapping != &mapping_ || folio->dirty.empty()) co_return;
+    mapping_.take_dirty(*folio);
+    // A run may be answered while the folio's other ranges are still being gathered: the folio
     // counts as in flight until all of them are.
     ++folio->writes_in_flight;
     const RangeSet writing = folio->writing;
+    const std::uint64_t max_io = mapping_.core_->config.max_io;
     for (ByteRange rest : writing) {
       while (!rest.empty()) {
-        if (!run.takes(rest, core_->config.max_io)) issue();
-        rest.begin = run.append(folio, rest, core_->config.max_io);
+        if (!run_.takes(rest, max_io)) {
+          while (full()) co_await mapping_.writeback_changed_.wait();
+          issue();
+        }
+        rest.begin = run_.append(folio, rest, max_io);
       }
     }
-    if (--folio->writes_in_flight == 0) writeback_ended(*folio);
+    if (--folio->writes_in_flight == 0) mapping_.writeback_ended(*folio);
   }
-  issue();
-  while (in_flight.count > 0) co_await in_flight.changed.wait();
-  if (!pass.error && failed) core_->mapping_recovered(*this);
+
+  // Returns when everything that was gathered is answered.
+  Task<void> finish() {
+    issue();
+    while (in_flight_ > 0) co_await mapping_.writeback_changed_.wait();
+  }
+
+ private:
+  bool full() const { return in_flight_ >= mapping_.core_->config.writes_in_flight; }
+
+  void issue() {
+    if (run_.parts.empty()) return;
+    ++in_flight_;
+    spawn(mapping_.core_->executor, "writeback",
+          send(mapping_.shared_from_this(), *this, std::exchange(run_, WriteRun{})));
+  }
+
+  // `writer` waits for it in finish().
+  static Task<void> send(std::shared_ptr<FolioMapping> mapping, PageWriter& writer, WriteRun run) {
+    co_await mapping->write_run(std::move(run), writer.pass_);
+    --writer.in_flight_;
+    mapping->writeback_changed_.wake_all();
+  }
+
+  FolioMapping& mapping_;
+  WritebackPass& pass_;
+  WriteRun run_;
+  std::uint32_t in_flight_ = 0;
+};
+
+Task<void> FolioMapping::writepages(ByteRange range, WritebackPass& pass) {
+  auto self = shared_from_this();
+  range = range.intersect({0, dirty_end()});
+  PageWriter writer(*this, pass);
+  for (FolioRef folio = unclean_from(range.begin); folio && folio->range.begin < range.end;
+       folio = unclean_from(folio->range.end)) {
+    co_await writer.write(folio);
+    if (pass.error && (pass.only_try || server_is_away(*pass.error))) break;
+  }
+  co_await writer.finish();
 }
 
-Task<void> FolioMapping::write_folio_alone(FolioRef folio, WritebackPass& pass) {
+Task<bool> FolioMapping::write_folio_alone(FolioRef folio, WritebackPass& pass) {
   auto self = shared_from_this();
   co_await wait_for_writeback(*folio);
-  if (folio->mapping != this || folio->dirty.empty()) co_return;
+  if (folio->mapping != this || folio->dirty.empty()) co_return false;
   take_dirty(*folio);
-  std::deque<WriteRun> runs;
-  for (const ByteRange& part : folio->writing) {
-    runs.emplace_back().append(folio, part, core_->config.max_io);
+  ++folio->writes_in_flight;  // until the last part is answered
+  const RangeSet writing = folio->writing;
+  bool written = true;
+  for (ByteRange rest : writing) {
+    while (!rest.empty()) {
+      WriteRun run;
+      rest.begin = run.append(folio, rest, core_->config.max_io);
+      const bool acknowledged = co_await write_run(std::move(run), pass);
+      written = written && acknowledged;
+    }
   }
-  while (!runs.empty()) {
-    WriteRun run = std::move(runs.front());
-    runs.pop_front();
-    co_await write_run(std::move(run), pass);
-  }
+  if (--folio->writes_in_flight == 0) writeback_ended(*folio);
+  co_return written;
 }
 
 // Turns the folio's dirty bytes into bytes being written.
@@ -115,10 +147,12 @@ void FolioMapping::take_dirty(Folio& folio) {
   folio.sent_dseq = folio.dseq;
   folio.sent_gen = gen_;
   folio.write_error.reset();
+  core_->stats.writeback_bytes += folio.writing.size();
   ++writes_pending_;
 }
 
-Task<void> FolioMapping::write_run(WriteRun run, WritebackPass& pass) {
+// Sends one WRITE. True when the server has acknowledged it.
+Task<bool> FolioMapping::write_run(WriteRun run, WritebackPass& pass) {
   co_await reach(FaultPoint::kAfterSnapshot);
   StoreWrite request;
   request.offset = run.range.begin;
@@ -132,40 +166,43 @@ Task<void> FolioMapping::write_run(WriteRun run, WritebackPass& pass) {
   if (status) {
     pass.bytes_written += run.range.size();
   } else {
+    note_write_error(run, status.error());
     pass.error = status.error();
-    ++core_->stats.write_errors;
-    errors_.record(status.error());
-    core_->mapping_failed(*this, status.error());
   }
   for (const FolioRef& folio : run.folios) {
-    if (!status) folio->write_error = status.error();
     if (--folio->writes_in_flight == 0) writeback_ended(*folio);
   }
+  co_return status.has_value();
 }
 
-Task<void> FolioMapping::write_run_detached(std::shared_ptr<FolioMapping> mapping, WriteRun run,
-                                            PassInFlight& in_flight) {
-  co_await mapping->write_run(std::move(run), in_flight.pass);
-  --in_flight.count;
-  in_flight.changed.wake_all();
+void FolioMapping::note_write_error(const WriteRun& run, Errno error) {
+  ++core_->stats.write_errors;
+  errors_.record(error);
+  for (const FolioRef& folio : run.folios) {
+    folio->write_error = error;
+    if (folio->mapping == this) set_failed(*folio, true);
+  }
+  if (failed_folios_ > 0) core_->mapping_failed(*this, error);
 }
 
 // Every part of what was being written is answered.
 void FolioMapping::writeback_ended(Folio& folio) {
-  const std::uint64_t before = folio.dirty.size() + folio.writing.size();
+  const std::uint64_t before = unclean_bytes(folio);
+  core_->stats.writeback_bytes -= folio.writing.size();
   if (folio.write_error) {
     folio.dirty.add(folio.writing);
   } else {
     folio.wseq = std::max(folio.wseq, folio.sent_dseq);
+    overtake_fills(folio.writing);
     // Sent before an invalidation began, so somebody may have overwritten it on the server since.
     if (folio.sent_gen != gen_) {
       folio.valid.subtract(folio.writing);
       folio.valid.add(folio.dirty);
-      void_fills(folio.range);
     }
+    if (folio.mapping == this) set_failed(folio, false);
   }
   folio.writing.clear();
-  if (folio.mapping == this) account_dirty(before, folio.dirty.size());
+  if (folio.mapping == this) settle(folio, before);
   --writes_pending_;
   writeback_changed_.wake_all();
 }

@@ -31,11 +31,19 @@ class FakeStore final : public cache::FolioStore {
   bool hold_writes = false;  // while set, writes arrive and are not answered
   bool hold_reads = false;
   std::uint32_t writes_waiting = 0;
+  std::uint32_t most_writes_waiting = 0;
   std::uint32_t reads_waiting = 0;
 
   void release() {
     hold_writes = hold_reads = false;
     released_.wake_all();
+    for (const auto& held : held_writes_) held->changed.wake_all();
+  }
+  // Answers one of the writes that are held, counted in the order in which they arrived, before or
+  // after the others.
+  void release_write(std::size_t index) {
+    held_writes_.at(index)->released = true;
+    held_writes_[index]->changed.wake_all();
   }
 
   void set_contents(std::string_view text) {
@@ -69,8 +77,11 @@ class FakeStore final : public cache::FolioStore {
     std::uint64_t bytes = 0;
     for (const iovec& part : write.from) bytes += part.iov_len;
     writes.push_back({ByteRange::of(write.offset, bytes), write.for_invalidation});
-    ++writes_waiting;
-    while (hold_writes) co_await released_.wait();
+    most_writes_waiting = std::max(most_writes_waiting, ++writes_waiting);
+    auto held = std::make_shared<Held>();
+    held_writes_.push_back(held);
+    while (hold_writes && !held->released) co_await held->changed.wait();
+    std::erase(held_writes_, held);
     --writes_waiting;
     if (write_error) co_return *write_error;
     if (file.size() < write.offset + bytes) file.resize(write.offset + bytes);
@@ -83,6 +94,11 @@ class FakeStore final : public cache::FolioStore {
   }
 
  private:
+  struct Held {
+    bool released = false;
+    WaitQueue changed;
+  };
+  std::vector<std::shared_ptr<Held>> held_writes_;
   WaitQueue released_;
 };
 

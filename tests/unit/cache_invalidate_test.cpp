@@ -176,5 +176,58 @@ TEST_F(CacheTest, HybridKeepsADirtyStragglerOnRevalidateAndGatesForItOnClose) {
   cache.reset();
 }
 
+// A writer in system calls, unlike one that the kernel writes back for, can be held up: so what a
+// person asks for does not end with EBUSY.
+TEST_F(CacheTest, HybridGatesForStragglersWhenAPersonAsks) {
+  open(std::string(2 * kFolio, 'a'));
+  ASSERT_TRUE(write(0, "0"));
+  const std::string again = "again";
+  std::vector<std::shared_ptr<std::optional<Status>>> writers;
+  std::function<void()> store_again = [&] {
+    writers.push_back(loop.start(mapping->write(0, bytes(again), WriteSource::kSystemCall)));
+    at_point[FaultPoint::kAfterSnapshot] = store_again;
+  };
+  at_point[FaultPoint::kAfterSnapshot] = store_again;
+  auto report = invalidate(InvalidateMode::kHybrid);
+  at_point.clear();
+  EXPECT_FALSE(report.error);
+  EXPECT_EQ(report.folios_laundered, 1u);
+  EXPECT_EQ(report.folios_kept, 0u);
+  for (auto& writer : writers) loop.finish([&] { return writer->has_value(); });
+  EXPECT_EQ(read(0, 6), "againa");
+}
+
+// Mapped pages of folios that are not cached come in while the path unmaps, behind its cursor.
+TEST_P(EveryMode, DirtyMappedPagesOfUncachedFoliosAreWrittenToo) {
+  for (bool any_cached : {false, true}) {
+    SCOPED_TRACE(any_cached);
+    open(std::string(8 * kFolio, 'a'));
+    if (any_cached) read(4 * kFolio, 1);
+    std::vector<std::uint64_t> mapped{0, 2 * kFolio, 7 * kFolio};
+    kernel->on_unmap = [&](ByteRange range) -> Task<void> {
+      for (auto page = mapped.begin(); page != mapped.end();) {
+        const std::uint64_t at = *page;
+        if (!range.overlaps(ByteRange::of(at, kFolio))) {
+          ++page;
+          continue;
+        }
+        page = mapped.erase(page);
+        auto stored = co_await mapping->write(at, bytes("mapped"), WriteSource::kPageWriteback);
+        EXPECT_TRUE(stored);
+      }
+    };
+    auto report = invalidate(GetParam());
+    kernel->on_unmap = nullptr;
+    EXPECT_TRUE(mapped.empty());
+    EXPECT_FALSE(report.error);
+    EXPECT_EQ(mapping->dirty_bytes(), 0u);
+    for (std::uint64_t at : {0 * kFolio, 2 * kFolio, 7 * kFolio}) {
+      EXPECT_EQ(store->contents().substr(at, 7), "mappeda");
+    }
+    TearDown();
+  }
+  cache.reset();
+}
+
 }  // namespace
 }  // namespace foliofs::cache

@@ -9,14 +9,20 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 namespace foliofs::cache {
 
-// The bytes that all buffers of one cache occupy. Single-threaded, as the cache is.
+// The bytes that one cache occupies: all its buffers, and what it needs to know of each folio.
+// Single-threaded, as the cache is.
 struct MemoryUse {
   std::uint64_t bytes = 0;
   std::uint64_t peak_bytes = 0;
+  std::function<void()> on_freed;  // called whenever `bytes` has fallen; may be empty
+
+  void add(std::uint64_t more);
+  void subtract(std::uint64_t less);
 };
 
 class Buffer;
@@ -34,6 +40,11 @@ class Buffer {
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
   std::size_t capacity() const { return capacity_; }
+  static constexpr std::size_t kAlignment = 4096;
+  // What allocate() makes of a capacity.
+  static constexpr std::size_t round_up(std::size_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  }
   bool shared() const { return references_ > 1; }
 
  private:

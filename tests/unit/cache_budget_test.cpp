@@ -1,0 +1,130 @@
+// The memory budget under unkind loads, and who keeps his place in it.
+#include "cache_fixture.h"
+
+namespace foliofs::cache {
+namespace {
+
+CacheConfig large_folios() {
+  CacheConfig config;
+  config.folio_size = 1 << 20;
+  config.cache_size = 8 << 20;
+  config.dirty_background = 2 << 20;
+  config.dirty_limit = 4 << 20;
+  config.readahead = 0;
+  return config;
+}
+
+TEST_F(CacheTest, MoreReadersThanFoliosAllGetTheirBytes) {
+  open(std::string(32 << 20, 'r'), large_folios());
+  store->hold_reads = true;
+  std::vector<std::shared_ptr<std::optional<Result<ReadResult>>>> readers;
+  for (std::uint64_t i = 0; i < 32; ++i) {
+    readers.push_back(loop.start(mapping->read({i << 20, (i + 1) << 20}, nullptr)));
+  }
+  EXPECT_LE(store->reads_waiting, 8u);
+  loop.run(loop.clock.sleep(std::chrono::minutes(5)));  // a server that takes its time
+  store->release();
+  for (auto& reader : readers) {
+    loop.finish([&] { return reader->has_value(); });
+    ASSERT_TRUE(**reader) << errno_name((*reader)->error());
+    EXPECT_EQ((*reader)->value().bytes, 1u << 20);
+    reader.reset();
+  }
+  EXPECT_LE(cache->stats().peak_bytes, large_folios().cache_size);
+}
+
+TEST_F(CacheTest, CopiesOnWriteStayWithinTheBudget) {
+  open("", large_folios());
+  ASSERT_TRUE(write(0, std::string(2 << 20, 'a')));
+  store->hold_writes = true;
+  auto flushed =
+      loop.start(mapping->flush({InvalidateMode::kHybrid, InvalidateReason::kClose, true}));
+  std::vector<std::string> data;
+  std::vector<std::shared_ptr<std::optional<Status>>> writers;
+  for (int i = 0; i < 12; ++i) {
+    data.push_back("store " + std::to_string(i));
+    const std::uint64_t at = static_cast<std::uint64_t>(i % 2) << 20;
+    writers.push_back(loop.start(mapping->write(at, bytes(data.back()), WriteSource::kSystemCall)));
+  }
+  EXPECT_LE(cache->stats().peak_bytes, large_folios().cache_size);
+  store->release();
+  for (auto& writer : writers) loop.finish([&] { return writer->has_value(); });
+  loop.finish([&] { return flushed->has_value(); });
+  EXPECT_LE(cache->stats().peak_bytes, large_folios().cache_size);
+}
+
+TEST_F(CacheTest, AWriterWaitsForMemoryUntilTheServerIsBack) {
+  open("", large_folios());
+  store->hold_writes = true;
+  // Pages that the kernel writes back heed no dirty limit.
+  const std::string megabyte(1 << 20, 'm');
+  std::vector<std::shared_ptr<std::optional<Status>>> writers;
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    writers.push_back(
+        loop.start(mapping->write(i << 20, bytes(megabyte), WriteSource::kPageWriteback)));
+  }
+  loop.run(loop.clock.sleep(std::chrono::hours(1)));
+  EXPECT_FALSE(writers.back()->has_value());
+  store->release();
+  for (auto& writer : writers) {
+    loop.finish([&] { return writer->has_value(); });
+    EXPECT_TRUE(**writer);
+  }
+  EXPECT_FALSE(flush(InvalidateMode::kHybrid).error);
+  EXPECT_EQ(store->file.size(), 10u << 20);
+}
+
+TEST_F(CacheTest, AWriterLearnsThatMemoryIsFullOfWhatCannotBeWritten) {
+  open("", large_folios());
+  store->write_error = Errno(EIO);
+  const std::string megabyte(1 << 20, 'm');
+  Status last = success();
+  for (std::uint64_t i = 0; i < 10 && last; ++i) {
+    last = loop.run(mapping->write(i << 20, bytes(megabyte), WriteSource::kPageWriteback));
+  }
+  ASSERT_FALSE(last);
+  EXPECT_EQ(last.error(), Errno(EIO));
+}
+
+TEST_F(CacheTest, OneLongScanDoesNotPushOutWhatIsUsedAgain) {
+  open(std::string(32 << 20, 's'));
+  for (int again = 0; again < 2; ++again) read(0, 1 << 20);
+  const auto before = store->reads.size();
+  for (std::uint64_t at = 1 << 20; at < 32u << 20; at += 16 << 10) read(at, 16 << 10);
+  const auto scanned = store->reads.size();
+  EXPECT_GT(scanned, before);
+  read(0, 1 << 20);
+  EXPECT_EQ(store->reads.size(), scanned) << "still cached";
+}
+
+TEST_F(CacheTest, SmallReadsOneAfterTheOtherAreOneUse) {
+  CacheConfig config = small_config();
+  config.folio_size = 64 << 10;
+  open(std::string(32 << 20, 's'), config);
+  for (int again = 0; again < 2; ++again) read(0, 1 << 20);
+  for (std::uint64_t at = 1 << 20; at < 32u << 20; at += 4 << 10) read(at, 4 << 10);
+  const auto scanned = store->reads.size();
+  read(0, 1 << 20);
+  EXPECT_EQ(store->reads.size(), scanned) << "the scan did not count as use of each folio again";
+}
+
+TEST_F(CacheTest, AFragmentedFolioIsFilledByFewReads) {
+  CacheConfig config = small_config();
+  config.folio_size = 64 << 10;
+  open(std::string(64 << 10, '.'), config);
+  for (std::uint64_t at = 0; at < 4096; at += 64) ASSERT_TRUE(write(at, "x"));
+  EXPECT_EQ(read(0, 4096).substr(0, 3), "x..");
+  EXPECT_LE(store->reads.size(), 2u);
+}
+
+TEST_F(CacheTest, ASmallerBudgetHoldsAtOnce) {
+  open(std::string(8 << 20, 'a'));
+  for (std::uint64_t at = 0; at < 7u << 20; at += 1 << 20) read(at, 1 << 20);
+  CacheConfig smaller = small_config();
+  smaller.cache_size = 2 << 20;
+  cache->reconfigure(smaller);
+  EXPECT_LE(cache->stats().bytes, smaller.cache_size);
+}
+
+}  // namespace
+}  // namespace foliofs::cache
