@@ -21,17 +21,19 @@ namespace {
 constexpr int kRequestsInOneTurn = 32;
 constexpr int kReadaheadKiB = 1024;
 
-// libfuse reports failures by printing; we want the text in the error instead.
+// libfuse reports failures by printing; we want the text in the error instead. It prints a line in
+// fragments.
 thread_local std::string last_fuse_message;
+thread_local bool fuse_message_is_whole = true;
 
 void keep_fuse_message(fuse_log_level, const char* format, va_list arguments) {
-  char line[512];
-  std::vsnprintf(line, sizeof line, format, arguments);
-  last_fuse_message = line;
-  while (!last_fuse_message.empty() && last_fuse_message.back() == '\n') {
-    last_fuse_message.pop_back();
-  }
-  spdlog::debug("libfuse: {}", last_fuse_message);
+  char fragment[512];
+  std::vsnprintf(fragment, sizeof fragment, format, arguments);
+  if (fuse_message_is_whole) last_fuse_message.clear();
+  last_fuse_message += fragment;
+  fuse_message_is_whole = last_fuse_message.ends_with('\n');
+  while (last_fuse_message.ends_with('\n')) last_fuse_message.pop_back();
+  if (fuse_message_is_whole) spdlog::debug("libfuse: {}", last_fuse_message);
 }
 
 std::string join(const std::vector<std::string>& words) {

@@ -22,6 +22,12 @@ vfs::OpenFile* file_of(const fuse_file_info* info) {
   return info == nullptr ? nullptr : reinterpret_cast<vfs::OpenFile*>(info->fh);
 }
 
+// For a call that goes on as a coroutine: the file may be released under it once the caller has
+// been answered with EINTR.
+vfs::OpenFileRef hold(const fuse_file_info* info) {
+  return vfs::Operations::hold(file_of(info));
+}
+
 void start(const RequestRef& request, Task<void> task) {
   spawn(request->context().executor, "request", std::move(task));
 }
@@ -126,19 +132,27 @@ void on_readlink(fuse_req_t req, fuse_ino_t node) {
 
 // --- Attributes ---------------------------------------------------------------------------------
 
-Task<void> run_getattr(RequestRef request, vfs::NodeId node, vfs::OpenFile* file) {
-  auto attributes = co_await request->operations().getattr(request->call(), node, file);
-  attributes ? request->reply_attributes(attributes.value()) : request->reply(attributes.error());
+void finish_attributes(const RequestRef& request, vfs::NodeId node,
+                       const Result<vfs::Attributes>& attributes) {
+  if (!attributes) {
+    request->reply(attributes.error());
+  } else {
+    request->reply_attributes(attributes.value(), request->operations().attribute_timeout_us(node));
+  }
+}
+
+Task<void> run_getattr(RequestRef request, vfs::NodeId node, vfs::OpenFileRef file) {
+  finish_attributes(request, node,
+                    co_await request->operations().getattr(request->call(), node, file));
 }
 void on_getattr(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
-  if (auto known = operations_of(req).try_getattr(node)) {
+  if (auto known = operations_of(req).try_getattr(node, info == nullptr)) {
     const struct stat stat = to_stat(*known);
-    const auto timeout_us = operations_of(req).attribute_timeout_us();
-    fuse_reply_attr(req, &stat, static_cast<double>(timeout_us.count()) / 1e6);
+    fuse_reply_attr(req, &stat, to_seconds(operations_of(req).attribute_timeout_us(node)));
     return;
   }
   auto request = Request::make(req);
-  start(request, run_getattr(request, node, file_of(info)));
+  start(request, run_getattr(request, node, hold(info)));
 }
 
 vfs::AttributeChange to_change(const struct stat& stat, int to_set) {
@@ -170,14 +184,14 @@ vfs::AttributeChange to_change(const struct stat& stat, int to_set) {
 }
 
 Task<void> run_setattr(RequestRef request, vfs::NodeId node, vfs::AttributeChange change,
-                       vfs::OpenFile* file) {
-  auto attributes = co_await request->operations().setattr(request->call(), node, change, file);
-  attributes ? request->reply_attributes(attributes.value()) : request->reply(attributes.error());
+                       vfs::OpenFileRef file) {
+  finish_attributes(request, node,
+                    co_await request->operations().setattr(request->call(), node, change, file));
 }
 void on_setattr(fuse_req_t req, fuse_ino_t node, struct stat* stat, int to_set,
                 fuse_file_info* info) {
   auto request = Request::make(req);
-  start(request, run_setattr(request, node, to_change(*stat, to_set), file_of(info)));
+  start(request, run_setattr(request, node, to_change(*stat, to_set), hold(info)));
 }
 
 Task<void> run_statfs(RequestRef request, vfs::NodeId node) {
@@ -196,7 +210,7 @@ Task<void> run_open(RequestRef request, vfs::NodeId node, fuse_file_info info) {
   if (!opened) {
     request->reply(opened.error());
   } else if (!request->reply_open(opened.value(), info)) {
-    co_await request->operations().release(opened.value().file);
+    co_await request->operations().release(opened.value().file.get());
   }
 }
 void on_open(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
@@ -211,7 +225,7 @@ Task<void> run_create(RequestRef request, vfs::NodeId parent, std::string name, 
   if (!created) {
     request->reply(created.error());
   } else if (!request->reply_create(created.value(), info)) {
-    co_await request->operations().release(created.value().opened.file);
+    co_await request->operations().release(created.value().opened.file.get());
     request->operations().forget(created.value().entry.node, 1);
   }
 }
@@ -221,7 +235,7 @@ void on_create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode,
   start(request, run_create(request, parent, name, mode, *info));
 }
 
-Task<void> run_read(RequestRef request, vfs::OpenFile* file, std::uint64_t offset,
+Task<void> run_read(RequestRef request, vfs::OpenFileRef file, std::uint64_t offset,
                     std::size_t length) {
   auto result = co_await request->operations().read(file, offset, length);
   result ? request->reply_data(result.value()) : request->reply(result.error());
@@ -234,29 +248,32 @@ void on_read(fuse_req_t req, fuse_ino_t, std::size_t length, off_t offset, fuse_
     return;
   }
   auto request = Request::make(req);
-  start(request, run_read(request, file_of(info), at, length));
+  start(request, run_read(request, hold(info), at, length));
 }
 
-Task<void> run_write(RequestRef request, vfs::OpenFile* file, std::uint64_t offset,
-                     std::vector<std::byte> data, cache::WriteSource source) {
-  auto status = co_await request->operations().write(request->call(), file, offset, data, source);
+Task<void> run_write(RequestRef request, vfs::OpenFileRef file, vfs::Store store,
+                     std::vector<std::byte> data) {
+  store.data = data;
+  auto status = co_await request->operations().write(request->call(), file, store);
   status ? request->reply_written(data.size()) : request->reply(status.error());
 }
 void on_write(fuse_req_t req, fuse_ino_t, const char* bytes, std::size_t length, off_t offset,
               fuse_file_info* info) {
-  const auto at = static_cast<std::uint64_t>(offset);
-  const auto source =
-      info->writepage != 0 ? cache::WriteSource::kPageWriteback : cache::WriteSource::kSystemCall;
-  const std::span<const std::byte> data{reinterpret_cast<const std::byte*>(bytes), length};
-  if (operations_of(req).try_write(file_of(info), at, data, source)) {
+  vfs::Store store;
+  store.offset = static_cast<std::uint64_t>(offset);
+  store.data = {reinterpret_cast<const std::byte*>(bytes), length};
+  if (info->writepage != 0) store.source = cache::WriteSource::kPageWriteback;
+  store.append = (info->flags & O_APPEND) != 0;  // as fcntl(2) may have changed it
+  if (operations_of(req).try_write(file_of(info), store)) {
     fuse_reply_write(req, length);
     return;
   }
   auto request = Request::make(req);
-  start(request, run_write(request, file_of(info), at, {data.begin(), data.end()}, source));
+  std::vector<std::byte> data(store.data.begin(), store.data.end());
+  start(request, run_write(request, hold(info), store, std::move(data)));
 }
 
-Task<void> run_flush(RequestRef request, vfs::OpenFile* file) {
+Task<void> run_flush(RequestRef request, vfs::OpenFileRef file) {
   request->reply(co_await request->operations().flush(file));
 }
 void on_flush(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
@@ -265,15 +282,15 @@ void on_flush(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
     return;
   }
   auto request = Request::make(req);
-  start(request, run_flush(request, file_of(info)));
+  start(request, run_flush(request, hold(info)));
 }
 
-Task<void> run_fsync(RequestRef request, vfs::OpenFile* file, bool data_only) {
+Task<void> run_fsync(RequestRef request, vfs::OpenFileRef file, bool data_only) {
   request->reply(co_await request->operations().fsync(file, data_only));
 }
 void on_fsync(fuse_req_t req, fuse_ino_t, int data_only, fuse_file_info* info) {
   auto request = Request::make(req);
-  start(request, run_fsync(request, file_of(info), data_only != 0));
+  start(request, run_fsync(request, hold(info), data_only != 0));
 }
 
 Task<void> run_release(RequestRef request, vfs::OpenFile* file) {

@@ -7,35 +7,43 @@ namespace foliofs::fuse {
 namespace {
 
 struct DirectoryStream {
-  vfs::OpenDirectory* directory = nullptr;
+  vfs::OpenDirectoryRef directory;
   std::vector<vfs::DirectoryEntry> entries;
   std::size_t next = 0;          // the first entry that has not been handed out
   std::uint64_t position = 0;    // the cookie of the last one that has
   bool with_attributes = false;  // what `entries` was asked for with
 };
 
-DirectoryStream* stream_of(const fuse_file_info* info) {
-  return reinterpret_cast<DirectoryStream*>(info->fh);
+// The kernel names a stream by the address of one reference to it, until RELEASEDIR. A call that
+// was interrupted goes on after that, and holds one of its own.
+using StreamRef = std::shared_ptr<DirectoryStream>;
+
+StreamRef& stream_of(const fuse_file_info* info) {
+  return *reinterpret_cast<StreamRef*>(info->fh);
 }
 
-// Drops what has not been handed out, with the references that came with it.
-void forget_entries(vfs::Operations& operations, DirectoryStream& stream) {
-  for (; stream.next < stream.entries.size(); ++stream.next) {
-    const auto& entry = stream.entries[stream.next].entry;
-    if (entry) operations.forget(entry->node, 1);
+// Gives back the references of entries that the kernel has not taken.
+void forget_entries(vfs::Operations& operations, std::span<const vfs::DirectoryEntry> entries) {
+  for (const auto& entry : entries) {
+    if (entry.entry) operations.forget(entry.entry->node, 1);
   }
+}
+
+// Drops what has not been handed out.
+void empty(vfs::Operations& operations, DirectoryStream& stream) {
+  forget_entries(operations, std::span(stream.entries).subspan(stream.next));
   stream.entries.clear();
   stream.next = 0;
 }
 
 // One entry as the kernel wants it. 0 when it does not fit into `room`.
-std::size_t add_entry(fuse_req_t req, FuseContext& context, bool plus,
-                      const vfs::DirectoryEntry& entry, char* at, std::size_t room) {
+std::size_t add_entry(fuse_req_t req, bool plus, const vfs::DirectoryEntry& entry, char* at,
+                      std::size_t room) {
   std::size_t size = 0;
   if (plus) {
     fuse_entry_param param{};
     if (entry.entry) {
-      param = to_entry(*entry.entry, context);
+      param = to_entry(*entry.entry);
     } else {
       param.attr.st_ino = entry.ino;
       param.attr.st_mode = entry.type;
@@ -52,39 +60,49 @@ std::size_t add_entry(fuse_req_t req, FuseContext& context, bool plus,
   return size <= room ? size : 0;
 }
 
-Task<void> run_readdir(RequestRef request, fuse_req_t req, DirectoryStream* stream,
-                       std::size_t size, std::uint64_t offset, bool plus) {
+// Reads on at `offset`. False when the request is over: failed, or given up meanwhile.
+Task<bool> fill(RequestRef request, StreamRef stream, std::uint64_t offset, bool plus) {
+  vfs::Operations& operations = request->operations();
+  auto entries =
+      co_await operations.read_directory(request->call(), stream->directory, offset, plus);
+  if (!entries) {
+    request->reply(entries.error());
+    co_return false;
+  }
+  if (request->answered()) {
+    // The stream is the next caller's by now, or closed.
+    forget_entries(operations, entries.value());
+    co_return false;
+  }
+  empty(operations, *stream);
+  stream->entries = std::move(entries.value());
+  stream->with_attributes = plus;
+  stream->position = offset;
+  co_return true;
+}
+
+Task<void> run_readdir(RequestRef request, fuse_req_t req, StreamRef stream, std::size_t size,
+                       std::uint64_t offset, bool plus) {
   vfs::Operations& operations = request->operations();
   const bool continues = offset == stream->position && stream->with_attributes == plus;
-  if (!continues) forget_entries(operations, *stream);
+  if (!continues) empty(operations, *stream);
   if (stream->next == stream->entries.size()) {
-    auto entries =
-        co_await operations.read_directory(request->call(), stream->directory, offset, plus);
-    if (!entries) {
-      request->reply(entries.error());
-      co_return;
-    }
-    forget_entries(operations, *stream);
-    stream->entries = std::move(entries.value());
-    stream->with_attributes = plus;
-    stream->position = offset;
+    const bool filled = co_await fill(request, stream, offset, plus);
+    if (!filled) co_return;
   }
   std::vector<char> page(size);
   std::size_t used = 0;
   const std::size_t first = stream->next;
   for (; stream->next < stream->entries.size(); ++stream->next) {
-    const auto& entry = stream->entries[stream->next];
-    const std::size_t added =
-        add_entry(req, request->context(), plus, entry, page.data() + used, size - used);
+    auto& entry = stream->entries[stream->next];
+    operations.refresh(*stream->directory, entry);
+    const std::size_t added = add_entry(req, plus, entry, page.data() + used, size - used);
     if (added == 0) break;
     used += added;
     stream->position = entry.cookie;
   }
-  if (request->reply_bytes(page.data(), used)) co_return;
-  // Nobody took them, so the kernel does not hold their references.
-  for (std::size_t i = first; i < stream->next; ++i) {
-    if (stream->entries[i].entry) operations.forget(stream->entries[i].entry->node, 1);
-  }
+  const auto handed_out = std::span(stream->entries).subspan(first, stream->next - first);
+  if (!request->reply_bytes(page.data(), used)) forget_entries(operations, handed_out);
 }
 
 void start_readdir(fuse_req_t req, std::size_t size, off_t offset, fuse_file_info* info,
@@ -108,27 +126,32 @@ void on_opendir(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
     request->reply(directory.error());
     return;
   }
-  auto stream = std::make_unique<DirectoryStream>();
-  stream->directory = directory.value();
+  auto stream = std::make_unique<StreamRef>(std::make_shared<DirectoryStream>());
+  (*stream)->directory = directory.value();
   info->fh = reinterpret_cast<std::uint64_t>(stream.get());
   if (request->reply_open_directory(*info)) {
     stream.release();  // until on_releasedir
   } else {
-    request->operations().release_directory(stream->directory);
+    request->operations().release_directory(directory.value().get());
   }
 }
 
 void on_releasedir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
   auto request = Request::make(req);
-  std::unique_ptr<DirectoryStream> stream(stream_of(info));
-  forget_entries(request->operations(), *stream);
-  request->operations().release_directory(stream->directory);
+  std::unique_ptr<StreamRef> stream(&stream_of(info));
+  empty(request->operations(), **stream);
+  request->operations().release_directory((*stream)->directory.get());
   request->reply(success());
 }
 
-// Directory changes are on the server when they are answered.
-void on_fsyncdir(fuse_req_t req, fuse_ino_t, int, fuse_file_info*) {
-  fuse_reply_err(req, 0);
+Task<void> run_fsyncdir(RequestRef request, vfs::OpenDirectoryRef directory, bool data_only) {
+  request->reply(
+      co_await request->operations().fsync_directory(request->call(), directory, data_only));
+}
+void on_fsyncdir(fuse_req_t req, fuse_ino_t, int data_only, fuse_file_info* info) {
+  auto request = Request::make(req);
+  spawn(request->context().executor, "fsyncdir",
+        run_fsyncdir(request, stream_of(info)->directory, data_only != 0));
 }
 
 }  // namespace

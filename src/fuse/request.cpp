@@ -5,17 +5,15 @@
 #include <boost/asio/this_coro.hpp>
 #include <chrono>
 
+#include "pending_signals.h"
+
 namespace foliofs::fuse {
 
 namespace {
 
-// How long an interrupted call may still take. Calls that the server is answering end well within
-// it, and programs do not expect EINTR from them; a caller who is to be killed waits no longer.
+// How long an interrupted call may still take before somebody looks whether it may be given up, and
+// how often he looks.
 constexpr auto kGrace = std::chrono::seconds(1);
-
-double timeout_s(const FuseContext& context) {
-  return static_cast<double>(context.mount->operations().attribute_timeout_us().count()) / 1e6;
-}
 
 timespec to_timespec(std::int64_t ns) {
   constexpr std::int64_t kSecond = 1'000'000'000;
@@ -46,11 +44,15 @@ struct stat to_stat(const vfs::Attributes& attributes) {
   return result;
 }
 
-fuse_entry_param to_entry(const vfs::Entry& entry, const FuseContext& context) {
+double to_seconds(std::chrono::microseconds timeout_us) {
+  return static_cast<double>(timeout_us.count()) / 1e6;
+}
+
+fuse_entry_param to_entry(const vfs::Entry& entry) {
   fuse_entry_param param{};
   param.ino = entry.node;
-  param.entry_timeout = timeout_s(context);
-  param.attr_timeout = timeout_s(context);
+  param.entry_timeout = to_seconds(entry.name_timeout_us);
+  param.attr_timeout = to_seconds(entry.attribute_timeout_us);
   if (entry.node != 0) param.attr = to_stat(entry.attributes);
   return param;
 }
@@ -88,10 +90,16 @@ void Request::interrupted(fuse_req_t, void* self) {
 }
 
 Task<void> Request::give_up_later(std::shared_ptr<Request> request) {
-  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, kGrace);
-  boost::system::error_code ignored;
-  co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
-  request->reply(Errno(EINTR));
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  while (!request->answered_) {
+    timer.expires_after(kGrace);
+    boost::system::error_code ignored;
+    co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+    if (request->answered_) co_return;
+    const bool give_up = request->operations().server_is_away() ||
+                         is_to_be_killed(fuse_req_ctx(request->request_)->pid);
+    if (give_up) request->reply(Errno(EINTR));
+  }
 }
 
 fuse_req_t Request::take() {
@@ -112,25 +120,26 @@ bool Request::reply(const Status& status) {
 
 bool Request::reply_entry(const vfs::Entry& entry) {
   fuse_req_t request = take();
-  const fuse_entry_param param = to_entry(entry, context_);
+  const fuse_entry_param param = to_entry(entry);
   return request != nullptr && fuse_reply_entry(request, &param) == 0;
 }
 
-bool Request::reply_attributes(const vfs::Attributes& attributes) {
+bool Request::reply_attributes(const vfs::Attributes& attributes,
+                               std::chrono::microseconds timeout_us) {
   fuse_req_t request = take();
   const struct stat stat = to_stat(attributes);
-  return request != nullptr && fuse_reply_attr(request, &stat, timeout_s(context_)) == 0;
+  return request != nullptr && fuse_reply_attr(request, &stat, to_seconds(timeout_us)) == 0;
 }
 
-static void describe_open(const vfs::OpenedFile& opened, const FuseContext&, fuse_file_info& info) {
-  info.fh = reinterpret_cast<std::uint64_t>(opened.file);
+static void describe_open(const vfs::OpenedFile& opened, fuse_file_info& info) {
+  info.fh = reinterpret_cast<std::uint64_t>(opened.file.get());
   info.keep_cache = opened.keep_cache;
   info.direct_io = opened.direct;
 }
 
 bool Request::reply_open(const vfs::OpenedFile& opened, fuse_file_info info) {
   fuse_req_t request = take();
-  describe_open(opened, context_, info);
+  describe_open(opened, info);
   return request != nullptr && fuse_reply_open(request, &info) == 0;
 }
 
@@ -141,8 +150,8 @@ bool Request::reply_open_directory(fuse_file_info info) {
 
 bool Request::reply_create(const vfs::CreatedFile& created, fuse_file_info info) {
   fuse_req_t request = take();
-  describe_open(created.opened, context_, info);
-  const fuse_entry_param param = to_entry(created.entry, context_);
+  describe_open(created.opened, info);
+  const fuse_entry_param param = to_entry(created.entry);
   return request != nullptr && fuse_reply_create(request, &param, &info) == 0;
 }
 

@@ -1,5 +1,7 @@
 // Request: one request of the kernel's that is not answered at once. It is answered exactly once:
-// with its outcome, or with EINTR when its caller was interrupted and the outcome does not come.
+// with its outcome, or with EINTR when its caller was interrupted, and either is to be killed or
+// the server is away. Programs do not expect EINTR of most calls, so a signal that they handle does
+// not end a call that the server is only slow to answer.
 //
 // The reply_* functions return false when nobody has taken the outcome; then the caller gives back
 // what came with it (a reference to a node, an open file).
@@ -22,11 +24,12 @@ class Request : public std::enable_shared_from_this<Request> {
   vfs::Operations& operations() { return context_.mount->operations(); }
   // Who calls. Only while the request is unanswered.
   vfs::Call call();
+  bool answered() const { return answered_; }
 
   bool reply(Errno error);
   bool reply(const Status& status);  // success or error, without a value
   bool reply_entry(const vfs::Entry& entry);
-  bool reply_attributes(const vfs::Attributes& attributes);
+  bool reply_attributes(const vfs::Attributes& attributes, std::chrono::microseconds timeout_us);
   bool reply_open(const vfs::OpenedFile& opened, fuse_file_info info);
   bool reply_open_directory(fuse_file_info info);
   bool reply_create(const vfs::CreatedFile& created, fuse_file_info info);
@@ -53,6 +56,7 @@ class Request : public std::enable_shared_from_this<Request> {
 using RequestRef = std::shared_ptr<Request>;
 
 struct stat to_stat(const vfs::Attributes& attributes);
-fuse_entry_param to_entry(const vfs::Entry& entry, const FuseContext& context);
+double to_seconds(std::chrono::microseconds timeout_us);
+fuse_entry_param to_entry(const vfs::Entry& entry);
 
 }  // namespace foliofs::fuse

@@ -25,7 +25,8 @@ using HandleBytes = std::vector<std::uint8_t>;
 struct Inode {
   NodeId node = 0;
   HandleBytes handle;
-  std::uint64_t lookups = 0;     // references that the kernel holds
+  std::uint64_t handle_incarnation = 0;  // of the session that gave it
+  std::uint64_t lookups = 0;             // references that the kernel holds
   std::uint32_t open_count = 0;  // OpenFiles, and files that could not be written at their release
 
   // Where it was last found, to look it up again when the server has lost its handle.
@@ -34,14 +35,24 @@ struct Inode {
 
   Attributes attributes;  // the latest from the server
   TimePoint attributes_expire{};
-  // Grows whenever this client changes the file: attributes that were asked for before are not
-  // believed about size and times.
+  // What MountCore::change was when this client last changed the file: attributes that were asked
+  // for before are not believed.
   std::uint64_t generation = 0;
+  // What the kernel was last told, and believes about the end of the file until it is told anew.
+  std::uint64_t told_size = 0;
+  std::int64_t told_mtime_ns = 0;
   // What the cached data belongs to: compared with what the server says next.
   std::optional<Attributes> cached_version;
+  // Invalidations under way because somebody else has changed the file. OPEN, LOOKUP and GETATTR
+  // wait until there is none; what the kernel waits for while it drops pages must not.
+  std::uint32_t revalidating = 0;
+  WaitQueue revalidated;
 
   std::shared_ptr<InodeIo> io;              // of regular files, once opened
   std::shared_ptr<cache::Mapping> mapping;  // likewise
+
+  bool appending = false;  // a store to the end of the file waits, or is on its way
+  WaitQueue append_ended;
 
   std::int64_t local_mtime_ns = 0;  // of the latest store here
   // local_mtime_ns has been shown by getattr: the server must get the same time in the end.
@@ -68,16 +79,16 @@ struct ServerOpen {
   bool writable() const;
 };
 
-struct OpenFile {
+struct OpenFile : std::enable_shared_from_this<OpenFile> {
   InodeRef inode;
   std::shared_ptr<ServerOpen> server_open;
   cache::ErrCursor errors;
   cache::Readahead readahead;
-  bool direct = false;  // O_DIRECT
-  bool append = false;  // O_APPEND: stores go to the end, wherever the kernel thinks that is
+  bool direct = false;        // O_DIRECT
+  bool kernel_caches = true;  // the kernel keeps pages of what goes through this open
 };
 
-struct OpenDirectory {
+struct OpenDirectory : std::enable_shared_from_this<OpenDirectory> {
   InodeRef inode;
 };
 

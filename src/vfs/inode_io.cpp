@@ -20,13 +20,8 @@ bool ServerOpen::writable() const {
   return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-InodeIo::InodeIo(rpc::Session& session, Kernel& kernel, Clock& clock, std::weak_ptr<Inode> inode,
-                 std::chrono::microseconds attribute_timeout_us)
-    : session_(session),
-      kernel_(kernel),
-      clock_(clock),
-      inode_(std::move(inode)),
-      attribute_timeout_us_(attribute_timeout_us) {}
+InodeIo::InodeIo(MountCore& core, std::weak_ptr<Inode> inode)
+    : session_(core.session), kernel_(core.kernel), core_(core.self), inode_(std::move(inode)) {}
 
 std::shared_ptr<ServerOpen> InodeIo::find(bool (ServerOpen::*suitable)() const) const {
   for (const auto& open : opens_) {
@@ -47,23 +42,39 @@ Task<Status> InodeIo::ensure_current(std::shared_ptr<ServerOpen> open) {
       co_await reopened_.wait();
       continue;
     }
-    auto inode = inode_.lock();
-    if (!inode) co_return Errno(ESTALE);
     open->reopening = true;
-    wire::OpenRequestT request;
-    request.caller = std::make_unique<wire::CallerT>(to_wire(open->opener));
-    request.handle = inode->handle;
-    request.open_flags = static_cast<std::uint32_t>(open->flags);
-    const std::uint64_t incarnation = session_.incarnation();
-    auto reply = co_await session_.call<wire::OpenRequest>(request, incarnation);
+    auto reopened = co_await reopen(*open);
     open->reopening = false;
     reopened_.wake_all();
-    if (!reply && reply.error() == rpc::kSessionLost) continue;
-    if (!reply) co_return reply.error();
-    open->id = reply.value().open_id;
-    open->incarnation = incarnation;
+    if (!reopened && reopened.error() != rpc::kSessionLost) co_return reopened;
   }
   co_return success();
+}
+
+Task<Status> InodeIo::reopen(ServerOpen& open) {
+  for (int repairs = 0;; ++repairs) {
+    auto inode = inode_.lock();
+    auto core = core_.lock();
+    if (!inode || !core) co_return Errno(ESTALE);
+    wire::OpenRequestT request;
+    request.caller = std::make_unique<wire::CallerT>(to_wire(open.opener));
+    request.handle = inode->handle;
+    request.open_flags = static_cast<std::uint32_t>(open.flags);
+    const std::uint64_t incarnation = session_.incarnation();
+    auto reply = co_await session_.call<wire::OpenRequest>(request, incarnation);
+    if (reply) {
+      open.id = reply.value().open_id;
+      open.incarnation = incarnation;
+      co_return success();
+    }
+    if (reply.error() != Errno(ESTALE) || repairs == MountCore::kMaxRepairs) {
+      co_return reply.error();
+    }
+    if (inode->handle != request.handle) continue;
+    auto found = co_await (*core)->find_again(inode, *request.caller);
+    if (!found) co_return found.error();
+    if (!found.value()) co_return Errno(ESTALE);
+  }
 }
 
 Task<Result<std::uint64_t>> InodeIo::read(std::uint64_t offset, std::span<const iovec> into) {
@@ -154,26 +165,8 @@ Task<void> InodeIo::invalidate(ByteRange range) {
 
 void InodeIo::changed_by_us(const wire::Attributes& wire) {
   auto inode = inode_.lock();
-  if (!inode) return;
-  take_own_change(*inode, from_wire(wire), clock_.now() + attribute_timeout_us_);
-}
-
-void take_own_change(Inode& inode, const Attributes& now, TimePoint expire) {
-  ++inode.generation;
-  // Replies overtake each other: the latest change counts, and a size only grows by writing.
-  const std::uint64_t size = std::max(inode.attributes.size, now.size);
-  if (now.ctime_ns >= inode.attributes.ctime_ns) {
-    inode.attributes = now;
-    inode.attributes_expire = expire;
-  }
-  inode.attributes.size = size;
-  // When the server counts somebody else's change too, the next look must find it.
-  auto& cached = inode.cached_version;
-  const bool ours = cached && cached->change_epoch == now.change_epoch &&
-                    cached->foreign_changes == now.foreign_changes;
-  if (ours && now.ctime_ns >= cached->ctime_ns) {
-    cached = now;
-  }
+  auto core = core_.lock();
+  if (inode && core) (*core)->take_own_change(*inode, from_wire(wire));
 }
 
 }  // namespace foliofs::vfs

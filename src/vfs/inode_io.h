@@ -11,14 +11,11 @@
 
 namespace foliofs::vfs {
 
-// Attributes in the reply to a change of this client's own. Replies overtake each other: the latest
-// counts.
-void take_own_change(Inode& inode, const Attributes& now, TimePoint expire);
+class MountCore;
 
 class InodeIo final : public cache::FolioStore, public cache::KernelPages {
  public:
-  InodeIo(rpc::Session& session, Kernel& kernel, Clock& clock, std::weak_ptr<Inode> inode,
-          std::chrono::microseconds attribute_timeout_us);
+  InodeIo(MountCore& core, std::weak_ptr<Inode> inode);
 
   // EBADF when no open of the file allows it.
   Task<Result<std::uint64_t>> read(std::uint64_t offset, std::span<const iovec> into) override;
@@ -40,15 +37,16 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   Task<Status> ensure_current(std::shared_ptr<ServerOpen> open);
 
  private:
+  // Opens the file again in the present session, by another handle if need be.
+  Task<Status> reopen(ServerOpen& open);
   std::shared_ptr<ServerOpen> find(bool (ServerOpen::*suitable)() const) const;
   // Attributes after a change of our own.
   void changed_by_us(const wire::Attributes& wire);
 
   rpc::Session& session_;
   Kernel& kernel_;
-  Clock& clock_;
+  const std::weak_ptr<MountCore*> core_;
   const std::weak_ptr<Inode> inode_;
-  const std::chrono::microseconds attribute_timeout_us_;
   std::vector<std::shared_ptr<ServerOpen>> opens_;
   WaitQueue reopened_;
 };

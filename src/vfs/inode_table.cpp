@@ -7,6 +7,11 @@ InodeRef InodeTable::find(NodeId node) const {
   return found == by_node_.end() ? nullptr : found->second;
 }
 
+InodeRef InodeTable::find_by_handle(const HandleBytes& handle) const {
+  auto found = by_handle_.find(key(handle));
+  return found == by_handle_.end() ? nullptr : found->second;
+}
+
 InodeRef InodeTable::find_or_create(const HandleBytes& handle) {
   InodeRef& inode = by_handle_[key(handle)];
   if (!inode) {
@@ -21,7 +26,8 @@ InodeRef InodeTable::find_or_create(const HandleBytes& handle) {
 void InodeTable::change_handle(Inode& inode, HandleBytes handle) {
   if (inode.handle == handle) return;
   auto self = find(inode.node);
-  by_handle_.erase(key(inode.handle));
+  auto old = by_handle_.find(key(inode.handle));
+  if (old != by_handle_.end() && old->second == self) by_handle_.erase(old);
   inode.handle = std::move(handle);
   by_handle_[key(inode.handle)] = std::move(self);
 }

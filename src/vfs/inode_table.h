@@ -14,6 +14,8 @@ class InodeTable {
   // nullptr when the node is not known (any more).
   InodeRef find(NodeId node) const;
 
+  // nullptr when no file is known by this handle.
+  InodeRef find_by_handle(const HandleBytes& handle) const;
   // The inode with this handle, made if there is none. Attributes are the caller's business.
   InodeRef find_or_create(const HandleBytes& handle);
 

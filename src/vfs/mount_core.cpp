@@ -44,94 +44,153 @@ MountCore::MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, 
   }
 }
 
-Task<bool> MountCore::find_again(InodeRef inode) {
-  InodeRef parent = inodes.find(inode->parent);
+Task<Result<bool>> MountCore::find_again(InodeRef inode, wire::CallerT caller) {
+  const HandleBytes dead = inode->handle;
   if (inode->node == kRootNode) {
-    HandleBytes root = session.hello().root;
-    const bool other = root != inode->handle;
-    inodes.change_handle(*inode, std::move(root));
-    co_return other;
+    if (session.hello().root == dead) co_return Errno(ESTALE);
+    inodes.change_handle(*inode, session.hello().root);
+    co_return true;
   }
+  InodeRef parent = inodes.find(inode->parent);
   if (!parent || inode->name.empty()) co_return false;
   wire::LookupRequestT request;
-  request.caller = std::make_unique<wire::CallerT>();
-  request.parent = parent->handle;
+  request.caller = std::make_unique<wire::CallerT>(std::move(caller));
   request.name = inode->name;
-  auto reply = co_await call<wire::LookupRequest>(request);
-  if (!reply && reply.error() == Errno(ESTALE)) {
-    const bool parent_found = co_await find_again(parent);
-    if (!parent_found) co_return false;
-    request.parent = parent->handle;
-    reply = co_await call<wire::LookupRequest>(request);
-  }
-  if (!reply || !reply.value().attributes) co_return false;
-  const bool same_file = reply.value().attributes->ino() == inode->attributes.ino;
-  if (!same_file || reply.value().handle == inode->handle) co_return false;
+  auto reply =
+      co_await call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent, request);
+  if (inode->handle != dead) co_return true;
+  if (!reply && reply.error() == Errno(ENOENT)) co_return false;
+  if (!reply) co_return reply.error();
+  if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
+  if (!same_file(from_wire(*reply.value().attributes), inode->attributes)) co_return false;
+  if (reply.value().handle == dead) co_return Errno(ESTALE);
   inodes.change_handle(*inode, reply.value().handle);
+  inode->handle_incarnation = session.incarnation();
   co_return true;
 }
 
-InodeRef MountCore::inode_for(const InodeRef& parent, const std::string& name,
-                              const HandleBytes& handle) {
-  InodeRef inode = inodes.find_or_create(handle);
+Task<InodeRef> MountCore::inode_for(InodeRef parent, std::string name, HandleBytes handle,
+                                    Attributes attributes) {
+  InodeRef inode = inodes.find_by_handle(handle);
+  InodeRef known = inode ? nullptr : inodes.find_by_name(parent->node, name);
+  if (known && same_file(known->attributes, attributes)) {
+    // In one session a file has one handle, unless the server has had to forget the first.
+    bool lost = known->handle_incarnation != session.incarnation();
+    if (!lost) {
+      wire::GetAttrRequestT request;
+      request.caller = std::make_unique<wire::CallerT>();
+      request.handle = known->handle;
+      auto reply = co_await call<wire::GetAttrRequest>(request);
+      lost = !reply && reply.error() == Errno(ESTALE);
+      inode = inodes.find_by_handle(handle);
+    }
+    if (lost && !inode) {
+      inodes.change_handle(*known, handle);
+      inode = known;
+    }
+  }
+  if (!inode) inode = inodes.find_or_create(handle);
+  inode->handle_incarnation = session.incarnation();
   inodes.change_name(*inode, parent->node, name);
-  return inode;
+  co_return inode;
 }
 
-Task<Result<Entry>> MountCore::enter(InodeRef parent, std::string name, HandleBytes handle,
-                                     Attributes attributes) {
-  InodeRef inode = inode_for(parent, name, handle);
+Task<InodeRef> MountCore::enter(InodeRef parent, std::string name, HandleBytes handle,
+                                Attributes attributes, std::uint64_t asked_at) {
+  InodeRef inode = co_await inode_for(parent, name, handle, attributes);
   ++inode->lookups;
-  co_await take_attributes(inode, attributes, inode->generation);
+  co_await take_attributes(inode, attributes, asked_at);
+  co_return inode;
+}
+
+Entry MountCore::entry_of(Inode& inode) {
   Entry entry;
-  entry.node = inode->node;
-  entry.attributes = shown_attributes(*inode);
-  co_return entry;
+  entry.node = inode.node;
+  entry.attributes = shown_attributes(inode);
+  entry.name_timeout_us = options.actimeo_us;
+  entry.attribute_timeout_us = attribute_timeout(inode);
+  return entry;
 }
 
 Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
                                       std::uint64_t asked_at) {
+  const bool old = overtaken(attributes, inode->attributes);
+  if (!old && inode->generation <= asked_at) {
+    inode->attributes = attributes;
+    if (inode->mapping) inode->mapping->set_server_size(attributes.size);
+  }
   bool changed = false;
-  if (inode->mapping) {
+  if (inode->mapping && !old) {
     changed = inode->cached_version && changed_by_others(*inode->cached_version, attributes);
-    inode->cached_version = attributes;
-    if (changed) {
-      // What is dirty here is written first; it may stay dirty, and then it is still ours (EBUSY).
-      co_await inode->mapping->invalidate(request_for(cache::InvalidateReason::kRevalidate));
-    }
+    const bool first = !inode->cached_version;
+    if (first || changed || inode->generation <= asked_at) inode->cached_version = attributes;
   }
-  if (inode->generation != asked_at) {
-    inode->attributes_expire = {};
-    co_return changed;
+  if (changed) {
+    ++inode->revalidating;
+    // What is dirty here is written first; it may stay dirty, and then it is still ours (EBUSY).
+    co_await inode->mapping->invalidate(request_for(cache::InvalidateReason::kRevalidate));
+    --inode->revalidating;
+    inode->revalidated.wake_all();
   }
-  inode->attributes = attributes;
-  inode->attributes_expire = clock.now() + options.actimeo_us;
-  if (inode->mapping) inode->mapping->set_server_size(attributes.size);
+  co_await wait_until_valid(inode);
+  const bool latest = !old && inode->generation <= asked_at;
+  inode->attributes_expire = latest ? clock.now() + options.actimeo_us : TimePoint{};
   co_return changed;
+}
+
+Task<void> MountCore::wait_until_valid(InodeRef inode) {
+  while (inode->revalidating != 0) co_await inode->revalidated.wait();
+}
+
+void MountCore::take_own_change(Inode& inode, const Attributes& now) {
+  changed(inode);
+  const std::uint64_t size = std::max(inode.attributes.size, now.size);
+  if (now.ctime_ns >= inode.attributes.ctime_ns) {
+    inode.attributes = now;
+    inode.attributes_expire = clock.now() + options.actimeo_us;
+  }
+  inode.attributes.size = size;
+  auto& cached = inode.cached_version;
+  const bool ours = cached && cached->change_epoch == now.change_epoch &&
+                    cached->foreign_changes == now.foreign_changes;
+  if (ours && now.ctime_ns >= cached->ctime_ns) cached = now;
+  // When the server counts somebody else's change too, the next look must find it.
+  if (cached && !ours) inode.attributes_expire = {};
 }
 
 Attributes MountCore::shown_attributes(Inode& inode) {
   Attributes shown = inode.attributes;
-  if (!inode.mapping) return shown;
-  shown.size = inode.mapping->size();
-  if (inode.dirty()) {
-    inode.mtime_shown = true;
-    shown.blocks += (inode.mapping->dirty_bytes() + 511) / 512;
+  if (inode.mapping) {
+    shown.size = inode.mapping->size();
+    if (inode.dirty()) shown.blocks += (inode.mapping->dirty_bytes() + 511) / 512;
+    if (inode.dirty() || inode.mtime_shown) {
+      shown.mtime_ns = inode.local_mtime_ns;
+      shown.ctime_ns = std::max(shown.ctime_ns, inode.local_mtime_ns);
+    }
   }
-  if (inode.mtime_shown) {
-    shown.mtime_ns = inode.local_mtime_ns;
-    shown.ctime_ns = std::max(shown.ctime_ns, inode.local_mtime_ns);
-  }
+  inode.told_size = shown.size;
+  inode.told_mtime_ns = shown.mtime_ns;
   return shown;
 }
 
-void MountCore::note_store(const OpenFile& file) {
+Duration MountCore::attribute_timeout(const Inode& inode) const {
+  // The times of what is not written yet are not final.
+  if (inode.dirty() || inode.mtime_shown || inode.revalidating != 0) return Duration::zero();
+  return std::max(inode.attributes_expire - clock.now(), Duration::zero());
+}
+
+void MountCore::note_store(const OpenFile& file, std::uint64_t offset, std::uint64_t asked_offset) {
   Inode& inode = *file.inode;
   inode.local_mtime_ns = clock.wall_ns();
   inode.mtime_shown = false;
   inode.io->prefer(file.server_open);
   // The server will take the set-id bits away when the bytes arrive there.
   if (file.server_open->opener.uid != 0) drop_set_id_bits(inode);
+  if (offset != asked_offset && file.kernel_caches) {
+    // O_APPEND was set after the open: the kernel has the bytes in its pages where it thought the
+    // end was.
+    spawn(executor, "moved append", kernel.invalidate_pages(inode.node, ByteRange::all()));
+  }
 }
 
 void drop_set_id_bits(Inode& inode) {
@@ -151,25 +210,25 @@ Task<void> MountCore::settle_mtime(InodeRef inode) {
 
 void MountCore::prepare_mapping(const InodeRef& inode) {
   if (inode->mapping) return;
-  inode->io = std::make_shared<InodeIo>(session, kernel, clock, inode, options.actimeo_us);
+  inode->io = std::make_shared<InodeIo>(*this, inode);
   inode->mapping = cache.make_mapping(inode->io, inode->io, inode->attributes.size);
 }
 
 OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<ServerOpen> open,
                                     int flags) {
-  auto file = std::make_unique<OpenFile>();
+  auto file = std::make_shared<OpenFile>();
   file->inode = inode;
   file->server_open = open;
   file->errors = inode->mapping->errors().sample();
   file->direct = (flags & O_DIRECT) != 0;
-  file->append = (flags & O_APPEND) != 0;
   inode->io->add(std::move(open));
   ++inode->open_count;
-  OpenedFile opened;
-  opened.file = file.get();
   // An appender's data goes where the server's file ends, which the kernel may not know; so it must
   // not keep the data under an offset of its own.
-  opened.direct = !options.kernel_cache || file->append;
+  file->kernel_caches = options.kernel_cache && (flags & O_APPEND) == 0;
+  OpenedFile opened;
+  opened.file = file;
+  opened.direct = !file->kernel_caches;
   open_files[file.get()] = std::move(file);
   return opened;
 }
@@ -206,7 +265,9 @@ Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
     auto report = co_await inode->mapping->flush(request);
     // The same failure again, of which somebody has been told.
     if (inode->told_of_failure) (void)inode->mapping->errors().check(attempt);
-    if (report.error == Errno(ESTALE)) {
+    if (report.error != Errno(ESTALE)) continue;
+    auto found = co_await core.find_again(inode, to_wire(open->opener));
+    if (found && !found.value()) {
       const std::uint64_t lost = inode->mapping->abandon();
       spdlog::error("{}: the file is gone from the server, {} bytes lost", inode->name, lost);
     }

@@ -16,6 +16,9 @@ namespace foliofs::vfs {
 
 class MountCore {
  public:
+  // How often a call is repeated because the server has lost handles.
+  static constexpr int kMaxRepairs = 2;
+
   MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, MountOptions with,
             FaultPoints* faults);
 
@@ -26,18 +29,26 @@ class MountCore {
   MountOptions options;
   InodeTable inodes;
   cache::Cache cache;
-  std::map<OpenFile*, std::unique_ptr<OpenFile>> open_files;
-  std::map<OpenDirectory*, std::unique_ptr<OpenDirectory>> open_directories;
+  std::map<OpenFile*, OpenFileRef> open_files;
+  std::map<OpenDirectory*, OpenDirectoryRef> open_directories;
+  // Counts the changes that this client has made. A reply is older than a change of the file that
+  // was counted after the request was sent.
+  std::uint64_t change = 0;
+  // Expires with the mount, for InodeIo, which a fetch can keep alive longer.
+  const std::shared_ptr<MountCore*> self = std::make_shared<MountCore*>(this);
   bool stopping = false;
   std::uint32_t background_tasks = 0;
   WaitQueue background_ended;
 
   // One request. When the session was lost under it, it is sent once more in the new session:
   // harmless for what can be repeated; `retried` tells those who must interpret the second answer.
+  // A request that names an open of `incarnation` is not, and fails with kSessionLost.
   template <class Request>
   Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> call(
-      typename Request::NativeTableType request, bool* retried = nullptr) {
-    auto reply = co_await session.call<Request>(request);
+      typename Request::NativeTableType request, bool* retried = nullptr,
+      std::uint64_t incarnation = 0) {
+    auto reply = co_await session.call<Request>(request, incarnation);
+    if (incarnation != 0) co_return reply;
     if (!reply && reply.error() == rpc::kSessionLost) {
       if (retried != nullptr) *retried = true;
       reply = co_await session.call<Request>(request);
@@ -46,40 +57,70 @@ class MountCore {
     co_return reply;
   }
 
-  // The same for a request that names `inode` in its field `handle_at`: when the server has lost
-  // the handle, the file is looked up again and the request repeated.
+  // The same for a request that names `inode` in its field `handle_at`, and perhaps `other` in
+  // `other_at`: when the server has lost a handle, the file is looked up again, as whoever calls,
+  // and the request repeated.
   template <class Request>
   Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> call_on(
       InodeRef inode, HandleBytes Request::NativeTableType::*handle_at,
-      typename Request::NativeTableType request, bool* retried = nullptr) {
-    request.*handle_at = inode->handle;
-    auto reply = co_await call<Request>(request, retried);
-    if (reply || reply.error() != Errno(ESTALE)) co_return reply;
-    const bool found_again = co_await find_again(inode);
-    if (!found_again) co_return Errno(ESTALE);
-    request.*handle_at = inode->handle;
-    co_return co_await call<Request>(request, retried);
+      typename Request::NativeTableType request, bool* retried = nullptr,
+      std::uint64_t incarnation = 0, InodeRef other = nullptr,
+      HandleBytes Request::NativeTableType::*other_at = nullptr) {
+    for (int repairs = 0;; ++repairs) {
+      request.*handle_at = inode->handle;
+      if (other) request.*other_at = other->handle;
+      auto reply = co_await call<Request>(request, retried, incarnation);
+      if (reply || reply.error() != Errno(ESTALE) || repairs == kMaxRepairs) co_return reply;
+      // Another call may have found it meanwhile.
+      bool repaired = inode->handle != request.*handle_at;
+      if (other) repaired = repaired || other->handle != request.*other_at;
+      if (repaired) continue;
+      auto found = co_await find_again(inode, *request.caller);
+      repaired = found && found.value();
+      if (other) {
+        auto other_found = co_await find_again(other, *request.caller);
+        repaired = repaired || (other_found && other_found.value());
+      }
+      if (!repaired) co_return reply;
+    }
   }
 
-  // Looks the file up once more under its last name. True when the server gave another handle for
-  // the same file.
-  Task<bool> find_again(InodeRef inode);
+  // Looks the file up once more under its last name, as `caller`. True when it has another handle
+  // now; false when the file is gone; an error when that could not be learnt.
+  Task<Result<bool>> find_again(InodeRef inode, wire::CallerT caller);
 
-  // The inode of a reply, with one more reference for the kernel. Its attributes are taken over;
-  // if somebody else has changed the file its cache is invalidated first.
-  Task<Result<Entry>> enter(InodeRef parent, std::string name, HandleBytes handle,
-                            Attributes attributes);
-  InodeRef inode_for(const InodeRef& parent, const std::string& name, const HandleBytes& handle);
+  // The inode of a reply to what was asked when `change` was `asked_at`, with one more reference
+  // for the kernel. Its attributes are taken over; if somebody else has changed the file its cache
+  // is invalidated first.
+  Task<InodeRef> enter(InodeRef parent, std::string name, HandleBytes handle, Attributes attributes,
+                       std::uint64_t asked_at);
+  // An inode that is known under this name by a handle which the server has lost gets the new one.
+  Task<InodeRef> inode_for(InodeRef parent, std::string name, HandleBytes handle,
+                           Attributes attributes);
+  // What the kernel is told of an inode that was entered.
+  Entry entry_of(Inode& inode);
 
-  // Takes over what the server says of `inode`, asked for when its generation was `asked_at`.
-  // True when the cache had to be invalidated because somebody else has changed the file.
+  // Takes over what the server says of `inode`, asked for when `change` was `asked_at`. Returns
+  // when nobody invalidates the file's cache any more; true when this reply made that necessary.
   Task<bool> take_attributes(InodeRef inode, Attributes attributes, std::uint64_t asked_at);
+  // Waits until no change by somebody else is being dealt with.
+  Task<void> wait_until_valid(InodeRef inode);
 
-  // What programs are shown: the server's attributes, and what is dirty here.
+  // What programs are shown: the server's attributes, and what is dirty here. The kernel is told.
   Attributes shown_attributes(Inode& inode);
+  // How long the kernel may believe that.
+  Duration attribute_timeout(const Inode& inode) const;
 
+  // This client has changed the file: what was asked for before is old.
+  void changed(Inode& inode) { inode.generation = ++change; }
   // A directory of ours has changed: its times are to be asked for again.
-  void directory_changed(Inode& directory) { directory.attributes_expire = {}; }
+  void directory_changed(Inode& directory) {
+    changed(directory);
+    directory.attributes_expire = {};
+  }
+  // Attributes in the reply to a change of this client's own. Replies overtake each other: the
+  // latest counts.
+  void take_own_change(Inode& inode, const Attributes& now);
 
   void prepare_mapping(const InodeRef& inode);
   OpenedFile add_open_file(const InodeRef& inode, std::shared_ptr<ServerOpen> open, int flags);
@@ -88,8 +129,8 @@ class MountCore {
   cache::InvalidateRequest request_for(cache::InvalidateReason reason) const {
     return {options.invalidate, reason, true};
   }
-  // Bytes were stored through `file`.
-  void note_store(const OpenFile& file);
+  // Bytes were stored through `file`, at `offset` although the kernel asked for `asked_offset`.
+  void note_store(const OpenFile& file, std::uint64_t offset, std::uint64_t asked_offset);
 
   // Goes on trying to write what could not be written when the file was released.
   static Task<void> write_later(MountCore& core, InodeRef inode, std::shared_ptr<ServerOpen> open);

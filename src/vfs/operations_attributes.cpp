@@ -7,10 +7,15 @@ namespace {
 
 // A query whose answer was overtaken by a change of our own is asked again this often.
 constexpr int kMaxQueries = 3;
+// How often a call is repeated when sessions are lost under it one after the other.
+constexpr int kMaxAttempts = 3;
+// A program that asks for the attributes of a file with no more dirty bytes than this sees those
+// that the file will keep: they are written first, as NFS does it.
+constexpr std::uint64_t kWrittenForStat = 1 << 20;
 
 // SETATTR as it goes over the wire; `file` is the open through which a size is changed, if any.
 Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode,
-                                      AttributeChange change, OpenFile* file) {
+                                      AttributeChange change, OpenFileRef file) {
   wire::SetAttrRequestT request;
   request.caller = caller_of(call);
   request.valid = change.valid;
@@ -21,61 +26,92 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
   request.atime_ns = change.atime_ns;
   request.mtime_ns = change.mtime_ns;
   const bool by_open =
-      file != nullptr && (change.valid & proto::kSetSize) != 0 && file->server_open->writable();
-  if (by_open) {
-    auto current = co_await inode->io->ensure_current(file->server_open);
-    if (!current) co_return current.error();
-    request.open_id = file->server_open->id;
+      file && (change.valid & proto::kSetSize) != 0 && file->server_open->writable();
+  Result<wire::AttrReplyT> reply = Errno(EIO);
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    std::uint64_t incarnation = 0;
+    if (by_open) {
+      auto current = co_await inode->io->ensure_current(file->server_open);
+      if (!current) co_return current.error();
+      request.open_id = file->server_open->id;
+      incarnation = file->server_open->incarnation;
+    }
+    reply = co_await core.call_on<wire::SetAttrRequest>(inode, &wire::SetAttrRequestT::handle,
+                                                        request, nullptr, incarnation);
+    if (reply || reply.error() != rpc::kSessionLost) break;
   }
-  auto reply = co_await core.call_on<wire::SetAttrRequest>(inode, &wire::SetAttrRequestT::handle,
-                                                           std::move(request));
-  if (!reply) co_return reply.error();
+  if (!reply) co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
   if (!reply.value().attributes) co_return Errno(EPROTO);
   const Attributes now = from_wire(*reply.value().attributes);
-  take_own_change(*inode, now, core.clock.now() + core.options.actimeo_us);
+  core.take_own_change(*inode, now);
   if ((change.valid & proto::kSetSize) != 0) inode->attributes.size = now.size;
   co_return now;
 }
 
+// GETATTR; through the open `file` of the present session, if there is one.
+Task<Result<Attributes>> send_getattr(MountCore& core, Call call, InodeRef inode,
+                                      OpenFileRef file) {
+  wire::GetAttrRequestT request;
+  request.caller = caller_of(call);
+  Result<wire::AttrReplyT> reply = rpc::kSessionLost;
+  if (file && file->server_open->incarnation == core.session.incarnation()) {
+    request.handle = inode->handle;
+    request.open_id = file->server_open->id;
+    reply =
+        co_await core.call<wire::GetAttrRequest>(request, nullptr, file->server_open->incarnation);
+    request.open_id = 0;
+  }
+  if (!reply && reply.error() == rpc::kSessionLost) {
+    reply =
+        co_await core.call_on<wire::GetAttrRequest>(inode, &wire::GetAttrRequestT::handle, request);
+  }
+  if (!reply) co_return reply.error();
+  if (!reply.value().attributes) co_return Errno(EPROTO);
+  co_return from_wire(*reply.value().attributes);
+}
+
 }  // namespace
 
-std::optional<Attributes> Operations::try_getattr(NodeId node) {
+std::optional<Attributes> Operations::try_getattr(NodeId node, bool for_program) {
   InodeRef inode = core_.inodes.find(node);
-  if (!inode || inode->attributes_expire <= core_.clock.now()) return std::nullopt;
+  if (!inode || inode->revalidating != 0) return std::nullopt;
+  if (inode->attributes_expire <= core_.clock.now()) return std::nullopt;
+  if (for_program && (inode->dirty() || inode->mtime_shown)) return std::nullopt;
   return core_.shown_attributes(*inode);
 }
 
-Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFile* file) {
+Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef file) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
+  const bool for_program = !file;
+  if (for_program && inode->dirty() && inode->mapping->dirty_bytes() <= kWrittenForStat) {
+    // fsync and close report a failure.
+    co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
+  }
+  co_await core_.wait_until_valid(inode);
   for (int query = 0; query < kMaxQueries; ++query) {
     if (inode->attributes_expire > core_.clock.now()) break;
-    const std::uint64_t asked_at = inode->generation;
-    wire::GetAttrRequestT request;
-    request.caller = caller_of(call);
-    std::shared_ptr<ServerOpen> open = file != nullptr ? file->server_open : nullptr;
-    if (open && open->incarnation == core_.session.incarnation()) request.open_id = open->id;
-    auto reply = co_await core_.call_on<wire::GetAttrRequest>(inode, &wire::GetAttrRequestT::handle,
-                                                              request);
-    if (!reply) co_return reply.error();
-    if (!reply.value().attributes) co_return Errno(EPROTO);
-    co_await core_.take_attributes(inode, from_wire(*reply.value().attributes), asked_at);
+    const std::uint64_t asked_at = core_.change;
+    auto attributes = co_await send_getattr(core_, call, inode, file);
+    if (!attributes) co_return attributes.error();
+    co_await core_.take_attributes(inode, attributes.value(), asked_at);
+    if (inode->generation <= asked_at) break;
   }
+  if (for_program && inode->dirty()) inode->mtime_shown = true;
   co_return core_.shown_attributes(*inode);
 }
 
 Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeChange change,
-                                             OpenFile* file) {
+                                             OpenFileRef file) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only) co_return Errno(EROFS);
-  if (change.valid == 0) {
-    // Before a write by somebody without CAP_FSETID the kernel asks for the set-id bits to go, and
-    // for nothing else. The server's kernel does it when the bytes arrive; here they go at once.
-    auto known = co_await getattr(call, node, file);
-    if (!known) co_return known.error();
-    drop_set_id_bits(*inode);
-    co_return core_.shown_attributes(*inode);
+  // Nothing to set: chown(-1, -1), or a write by somebody without CAP_FSETID is about to come. Both
+  // take set-id bits away; the server's kernel knows which, if it is given the chown.
+  const bool only_set_id_bits = change.valid == 0;
+  if (only_set_id_bits) {
+    change.valid = proto::kSetUid | proto::kSetGid;
+    change.uid = change.gid = static_cast<std::uint32_t>(-1);
   }
   constexpr std::uint32_t kTimes =
       proto::kSetAtime | proto::kSetMtime | proto::kSetAtimeNow | proto::kSetMtimeNow;
@@ -101,8 +137,18 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
     auto sent = co_await send_setattr(core_, call, inode, change, file);
     if (!sent) status = sent.error();
   }
+  if (!status && only_set_id_bits && status.error() == Errno(EPERM)) {
+    // Who may write need not be the owner. The bits go when the bytes arrive at the server.
+    drop_set_id_bits(*inode);
+    status = success();
+  }
   if (!status) co_return status.error();
   co_return core_.shown_attributes(*inode);
+}
+
+std::chrono::microseconds Operations::attribute_timeout_us(NodeId node) const {
+  InodeRef inode = core_.inodes.find(node);
+  return inode ? core_.attribute_timeout(*inode) : std::chrono::microseconds(0);
 }
 
 Task<Result<FilesystemStats>> Operations::statfs(Call call, NodeId node) {
@@ -126,8 +172,10 @@ Task<Result<FilesystemStats>> Operations::statfs(Call call, NodeId node) {
   co_return stats;
 }
 
-std::chrono::microseconds Operations::attribute_timeout_us() const {
-  return core_.options.actimeo_us;
+bool Operations::server_is_away() const {
+  constexpr Duration kSilence = std::chrono::seconds(1);
+  return core_.session.state() != rpc::ConnectionState::kConnected ||
+         core_.session.silent_for_us() > kSilence;
 }
 
 }  // namespace foliofs::vfs

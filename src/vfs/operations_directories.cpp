@@ -7,29 +7,30 @@ namespace {
 
 // Of a reply: some two hundred entries with attributes.
 constexpr std::uint32_t kReplyBytes = 64 << 10;
+// How often an fsync is repeated when sessions are lost under it one after the other.
+constexpr int kMaxAttempts = 3;
 
 }  // namespace
 
-Result<OpenDirectory*> Operations::open_directory(NodeId node) {
+Result<OpenDirectoryRef> Operations::open_directory(NodeId node) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) return Errno(ESTALE);
-  auto directory = std::make_unique<OpenDirectory>();
+  auto directory = std::make_shared<OpenDirectory>();
   directory->inode = inode;
   ++inode->open_count;
-  OpenDirectory* handle = directory.get();
-  core_.open_directories[handle] = std::move(directory);
-  return handle;
+  core_.open_directories[directory.get()] = directory;
+  return directory;
 }
 
 void Operations::release_directory(OpenDirectory* directory) {
   InodeRef inode = directory->inode;
-  core_.open_directories.erase(directory);
+  if (core_.open_directories.erase(directory) == 0) return;
   --inode->open_count;
   core_.inodes.drop_if_unused(inode);
 }
 
 Task<Result<std::vector<DirectoryEntry>>> Operations::read_directory(Call call,
-                                                                     OpenDirectory* directory,
+                                                                     OpenDirectoryRef directory,
                                                                      std::uint64_t cookie,
                                                                      bool with_attributes) {
   InodeRef inode = directory->inode;
@@ -38,6 +39,8 @@ Task<Result<std::vector<DirectoryEntry>>> Operations::read_directory(Call call,
   request.cookie = cookie;
   request.max_bytes = kReplyBytes;
   request.with_attributes = with_attributes;
+  const TimePoint now = core_.clock.now();
+  const std::uint64_t asked_at = core_.change;
   auto reply =
       co_await core_.call_on<wire::ReadDirRequest>(inode, &wire::ReadDirRequestT::handle, request);
   if (!reply) co_return reply.error();
@@ -48,14 +51,58 @@ Task<Result<std::vector<DirectoryEntry>>> Operations::read_directory(Call call,
     entry.cookie = wire->cookie;
     entry.ino = wire->ino;
     entry.type = wire->type;
+    entry.asked_at = now;
+    entry.change = asked_at;
     if (wire->attributes && !wire->handle.empty()) {
-      auto entered =
-          co_await core_.enter(inode, entry.name, wire->handle, from_wire(*wire->attributes));
-      if (entered) entry.entry = entered.value();
+      InodeRef entered = co_await core_.enter(inode, entry.name, wire->handle,
+                                              from_wire(*wire->attributes), asked_at);
+      entry.entry.emplace();
+      entry.entry->node = entered->node;
     }
     entries.push_back(std::move(entry));
   }
   co_return entries;
+}
+
+void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) {
+  if (!entry.entry) return;
+  InodeRef inode = core_.inodes.find(entry.entry->node);
+  // Since it was read, names may have been made or removed here.
+  const bool name_is_good = directory.inode->generation <= entry.change;
+  const Duration age = core_.clock.now() - entry.asked_at;
+  const Duration name_timeout = core_.options.actimeo_us - age;
+  if (inode && name_is_good && name_timeout > Duration::zero() &&
+      core_.attribute_timeout(*inode) > Duration::zero()) {
+    entry.entry = core_.entry_of(*inode);
+    entry.entry->name_timeout_us = name_timeout;
+    return;
+  }
+  const NodeId node = entry.entry->node;
+  entry.entry.reset();
+  forget(node, 1);
+}
+
+Task<Status> Operations::fsync_directory(Call call, OpenDirectoryRef directory, bool data_only) {
+  InodeRef inode = directory->inode;
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    wire::OpenRequestT open;
+    open.caller = caller_of(call);
+    auto opened =
+        co_await core_.call_on<wire::OpenRequest>(inode, &wire::OpenRequestT::handle, open);
+    if (!opened) co_return opened.error();
+    const std::uint64_t incarnation = core_.session.incarnation();
+    wire::CommitRequestT commit;
+    commit.open_id = opened.value().open_id;
+    commit.data_only = data_only;
+    auto committed = co_await core_.call<wire::CommitRequest>(commit, nullptr, incarnation);
+    if (!committed && committed.error() == rpc::kSessionLost) continue;
+    wire::CloseRequestT close;
+    close.open_id = commit.open_id;
+    (void)co_await core_.call<wire::CloseRequest>(close, nullptr, incarnation);
+    if (!committed) co_return committed.error();
+    co_return success();
+  }
+  co_return Errno(EIO);
 }
 
 }  // namespace foliofs::vfs

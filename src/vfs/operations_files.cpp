@@ -21,19 +21,21 @@ std::shared_ptr<ServerOpen> make_open(std::uint64_t id, int flags, const Caller&
   return open;
 }
 
-std::uint64_t where_to_store(const OpenFile& file, std::uint64_t offset,
-                             cache::WriteSource source) {
-  const bool at_end = file.append && source == cache::WriteSource::kSystemCall;
-  return at_end ? file.inode->mapping->size() : offset;
+bool to_the_end(const Store& store) {
+  return store.append && store.source == cache::WriteSource::kSystemCall;
 }
 
 }  // namespace
+
+OpenFileRef Operations::hold(OpenFile* file) {
+  return file == nullptr ? nullptr : file->shared_from_this();
+}
 
 Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only && (flags & O_ACCMODE) != O_RDONLY) co_return Errno(EROFS);
-  const std::uint64_t asked_at = inode->generation;
+  const std::uint64_t asked_at = core_.change;
   wire::OpenRequestT request;
   request.caller = caller_of(call);
   request.open_flags = static_cast<std::uint32_t>(flags & kServerOpenFlags);
@@ -56,8 +58,42 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   OpenedFile opened = core_.add_open_file(inode, std::move(server_open), flags);
   const bool changed = co_await core_.take_attributes(inode, attributes, asked_at);
   opened.keep_cache = !changed && !first;
+  const bool news =
+      attributes.size != inode->told_size || attributes.mtime_ns != inode->told_mtime_ns;
+  if (first && news) {
+    // The reply carries no attributes, and the kernel reads no further than it believes the file
+    // to go. Being told to drop pages, it asks.
+    co_await core_.kernel.invalidate_pages(node, ByteRange::all());
+  }
   co_return opened;
 }
+
+namespace {
+
+// What a CREATE has made in a session that was lost before it could say so.
+Task<Result<wire::CreateReplyT>> open_created(MountCore& core, Call call, InodeRef parent,
+                                              std::string name, int flags) {
+  wire::LookupRequestT lookup;
+  lookup.caller = caller_of(call);
+  lookup.name = name;
+  auto found = co_await core.call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent,
+                                                          std::move(lookup));
+  if (!found) co_return found.error();
+  wire::OpenRequestT open;
+  open.caller = caller_of(call);
+  open.handle = found.value().handle;
+  open.open_flags = static_cast<std::uint32_t>(flags & kServerOpenFlags);
+  auto opened = co_await core.call<wire::OpenRequest>(std::move(open));
+  if (!opened) co_return opened.error();
+  wire::CreateReplyT reply;
+  reply.handle = std::move(found.value().handle);
+  reply.attributes = std::move(opened.value().attributes);
+  reply.open_id = opened.value().open_id;
+  reply.created = true;
+  co_return reply;
+}
+
+}  // namespace
 
 Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std::string name,
                                              std::uint32_t mode, int flags) {
@@ -70,28 +106,33 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   request.name = name;
   request.mode = mode;
   request.open_flags = static_cast<std::uint32_t>(flags & kServerCreateFlags);
-  auto reply =
-      co_await core_.call_on<wire::CreateRequest>(parent, &wire::CreateRequestT::parent, request);
+  const std::uint64_t asked_at = core_.change;
+  bool retried = false;
+  auto reply = co_await core_.call_on<wire::CreateRequest>(parent, &wire::CreateRequestT::parent,
+                                                           request, &retried);
   core_.directory_changed(*parent);
+  if (!reply && retried && reply.error() == Errno(EEXIST)) {
+    reply = co_await open_created(core_, call, parent, name, flags);
+  }
   if (!reply) co_return reply.error();
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
   const std::uint64_t incarnation = core_.session.incarnation();
   const Attributes attributes = from_wire(*reply.value().attributes);
-  InodeRef inode = core_.inode_for(parent, name, reply.value().handle);
+  InodeRef inode = co_await core_.inode_for(parent, name, reply.value().handle, attributes);
   if (inode->mapping && (flags & O_TRUNC) != 0 && !reply.value().created) {
     // The server has truncated a file that was here already.
     auto truncated =
         co_await inode->mapping->truncate(0, []() -> Task<Status> { co_return success(); });
     if (!truncated) co_return truncated.error();
   }
-  auto entered = co_await core_.enter(parent, name, reply.value().handle, attributes);
-  if (!entered) co_return entered.error();
+  inode = co_await core_.enter(parent, name, reply.value().handle, attributes, asked_at);
+  core_.changed(*inode);
   core_.prepare_mapping(inode);
   if (!inode->cached_version) inode->cached_version = attributes;
   CreatedFile created;
   created.opened = core_.add_open_file(
       inode, make_open(reply.value().open_id, flags, call.caller, incarnation), flags);
-  created.entry = entered.value();
+  created.entry = core_.entry_of(*inode);
   co_return created;
 }
 
@@ -101,7 +142,7 @@ bool Operations::try_read(OpenFile* file, std::uint64_t offset, std::uint64_t le
   return file->inode->mapping->try_read(ByteRange::of(offset, length), &file->readahead, result);
 }
 
-Task<Result<cache::ReadResult>> Operations::read(OpenFile* file, std::uint64_t offset,
+Task<Result<cache::ReadResult>> Operations::read(OpenFileRef file, std::uint64_t offset,
                                                  std::uint64_t length) {
   auto mapping = file->inode->mapping;
   const ByteRange range = ByteRange::of(offset, length);
@@ -109,27 +150,53 @@ Task<Result<cache::ReadResult>> Operations::read(OpenFile* file, std::uint64_t o
   co_return co_await mapping->read(range, &file->readahead);
 }
 
-bool Operations::try_write(OpenFile* file, std::uint64_t offset, std::span<const std::byte> data,
-                           cache::WriteSource source) {
-  if (file->direct) return false;
-  offset = where_to_store(*file, offset, source);
-  if (!file->inode->mapping->try_write(offset, data, source)) return false;
-  core_.note_store(*file);
+bool Operations::try_write(OpenFile* file, const Store& store) {
+  Inode& inode = *file->inode;
+  if (file->direct || (to_the_end(store) && inode.appending)) return false;
+  const std::uint64_t offset = to_the_end(store) ? inode.mapping->size() : store.offset;
+  if (!inode.mapping->try_write(offset, store.data, store.source)) return false;
+  core_.note_store(*file, offset, store.offset);
   return true;
 }
 
-Task<Status> Operations::write(Call call, OpenFile* file, std::uint64_t offset,
-                               std::span<const std::byte> data, cache::WriteSource source) {
+Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
+  if (to_the_end(store)) co_return co_await append(call, file, store);
+  auto mapping = file->inode->mapping;
+  Status status = success();
+  if (file->direct && store.source == cache::WriteSource::kSystemCall) {
+    status = co_await mapping->write_direct(store.offset, store.data, call.abandoned);
+  } else {
+    status = co_await mapping->write(store.offset, store.data, store.source, call.abandoned);
+  }
+  if (status) core_.note_store(*file, store.offset, store.offset);
+  co_return status;
+}
+
+// One at a time, and if the end moves while it waits it starts over, so that no two stores meet.
+Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   InodeRef inode = file->inode;
   auto mapping = inode->mapping;
+  while (inode->appending) co_await inode->append_ended.wait();
+  inode->appending = true;
   Status status = success();
-  offset = where_to_store(*file, offset, source);
-  if (file->direct && source == cache::WriteSource::kSystemCall) {
-    status = co_await mapping->write_direct(offset, data, call.abandoned);
-  } else {
-    status = co_await mapping->write(offset, data, source, call.abandoned);
-  }
-  if (status) core_.note_store(*file);
+  std::uint64_t end = 0;
+  bool moved = false;
+  auto stop = [&]() {
+    moved = mapping->size() != end;
+    return moved || (call.abandoned && call.abandoned());
+  };
+  do {
+    end = mapping->size();
+    moved = false;
+    if (file->direct) {
+      status = co_await mapping->write_direct(end, store.data, stop);
+    } else {
+      status = co_await mapping->write(end, store.data, store.source, stop);
+    }
+  } while (!status && moved);
+  inode->appending = false;
+  inode->append_ended.wake_all();
+  if (status) core_.note_store(*file, end, store.offset);
   co_return status;
 }
 
@@ -139,7 +206,7 @@ bool Operations::try_flush(OpenFile* file) {
   return !inode.dirty() && !inode.mtime_shown && inode.mapping->errors().check(cursor);
 }
 
-Task<Status> Operations::flush(OpenFile* file) {
+Task<Status> Operations::flush(OpenFileRef file) {
   InodeRef inode = file->inode;
   if (file->server_open->writable() && inode->dirty()) {
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
@@ -150,7 +217,7 @@ Task<Status> Operations::flush(OpenFile* file) {
   co_return seen;
 }
 
-Task<Status> Operations::fsync(OpenFile* file, bool data_only) {
+Task<Status> Operations::fsync(OpenFileRef file, bool data_only) {
   InodeRef inode = file->inode;
   if (inode->dirty()) {
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
@@ -163,7 +230,7 @@ Task<Status> Operations::fsync(OpenFile* file, bool data_only) {
 Task<void> Operations::release(OpenFile* file) {
   auto found = core_.open_files.find(file);
   if (found == core_.open_files.end()) co_return;
-  std::unique_ptr<OpenFile> owned = std::move(found->second);
+  OpenFileRef owned = std::move(found->second);
   core_.open_files.erase(found);
   InodeRef inode = owned->inode;
   auto server_open = owned->server_open;

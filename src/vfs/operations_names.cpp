@@ -25,15 +25,19 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   wire::LookupRequestT request;
   request.caller = caller_of(call);
   request.name = name;
+  const std::uint64_t asked_at = core_.change;
   auto reply =
       co_await core_.call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent, request);
   if (!reply) {
-    if (reply.error() == Errno(ENOENT)) co_return Entry{};
-    co_return reply.error();
+    if (reply.error() != Errno(ENOENT)) co_return reply.error();
+    Entry none;
+    none.name_timeout_us = core_.options.actimeo_us;
+    co_return none;
   }
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
-  co_return co_await core_.enter(parent, name, reply.value().handle,
-                                 from_wire(*reply.value().attributes));
+  InodeRef inode = co_await core_.enter(parent, name, reply.value().handle,
+                                        from_wire(*reply.value().attributes), asked_at);
+  co_return core_.entry_of(*inode);
 }
 
 void Operations::forget(NodeId node, std::uint64_t count) {
@@ -45,24 +49,32 @@ void Operations::forget(NodeId node, std::uint64_t count) {
 
 // A reply with a new entry, after which the parent's times are other ones. `reply` may be EEXIST
 // for a request that was sent twice because the server restarted: then the first one made it.
+// `other` is named by the request in `other_at`.
 template <class Request>
-static Task<Result<Entry>> make_entry(MountCore& core, InodeRef parent, std::string name,
-                                      typename Request::NativeTableType request) {
+static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef parent, std::string name,
+                                      typename Request::NativeTableType request,
+                                      InodeRef other = nullptr,
+                                      HandleBytes Request::NativeTableType::*other_at = nullptr) {
+  request.caller = caller_of(call);
+  request.name = name;
+  const std::uint64_t asked_at = core.change;
   bool retried = false;
   auto reply = co_await core.call_on<Request>(parent, &Request::NativeTableType::parent,
-                                              std::move(request), &retried);
+                                              std::move(request), &retried, 0, other, other_at);
   core.directory_changed(*parent);
   if (!reply && retried && reply.error() == Errno(EEXIST)) {
     wire::LookupRequestT again;
-    again.caller = std::make_unique<wire::CallerT>();
+    again.caller = caller_of(call);
     again.name = name;
     reply = co_await core.call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent,
                                                        std::move(again));
   }
   if (!reply) co_return reply.error();
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
-  co_return co_await core.enter(parent, name, reply.value().handle,
-                                from_wire(*reply.value().attributes));
+  InodeRef inode = co_await core.enter(parent, name, reply.value().handle,
+                                       from_wire(*reply.value().attributes), asked_at);
+  core.changed(*inode);
+  co_return core.entry_of(*inode);
 }
 
 Task<Result<Entry>> Operations::mknod(Call call, NodeId parent_node, std::string name,
@@ -70,11 +82,9 @@ Task<Result<Entry>> Operations::mknod(Call call, NodeId parent_node, std::string
   InodeRef parent = core_.inodes.find(parent_node);
   if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
   wire::MknodRequestT request;
-  request.caller = caller_of(call);
-  request.name = name;
   request.mode = mode;
   request.rdev = rdev;
-  co_return co_await make_entry<wire::MknodRequest>(core_, parent, name, std::move(request));
+  co_return co_await make_entry<wire::MknodRequest>(core_, call, parent, name, std::move(request));
 }
 
 Task<Result<Entry>> Operations::mkdir(Call call, NodeId parent_node, std::string name,
@@ -82,10 +92,8 @@ Task<Result<Entry>> Operations::mkdir(Call call, NodeId parent_node, std::string
   InodeRef parent = core_.inodes.find(parent_node);
   if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
   wire::MkdirRequestT request;
-  request.caller = caller_of(call);
-  request.name = name;
   request.mode = mode;
-  co_return co_await make_entry<wire::MkdirRequest>(core_, parent, name, std::move(request));
+  co_return co_await make_entry<wire::MkdirRequest>(core_, call, parent, name, std::move(request));
 }
 
 Task<Result<Entry>> Operations::symlink(Call call, NodeId parent_node, std::string name,
@@ -94,10 +102,9 @@ Task<Result<Entry>> Operations::symlink(Call call, NodeId parent_node, std::stri
   if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
   if (target.size() > kMaxSymlinkBytes) co_return Errno(ENAMETOOLONG);
   wire::SymlinkRequestT request;
-  request.caller = caller_of(call);
-  request.name = name;
   request.target.assign(target.begin(), target.end());
-  co_return co_await make_entry<wire::SymlinkRequest>(core_, parent, name, std::move(request));
+  co_return co_await make_entry<wire::SymlinkRequest>(core_, call, parent, name,
+                                                      std::move(request));
 }
 
 Task<Result<Entry>> Operations::link(Call call, NodeId node, NodeId parent_node, std::string name) {
@@ -105,12 +112,8 @@ Task<Result<Entry>> Operations::link(Call call, NodeId node, NodeId parent_node,
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
   if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
-  wire::LinkRequestT request;
-  request.caller = caller_of(call);
-  request.handle = inode->handle;
-  request.name = name;
-  ++inode->generation;
-  co_return co_await make_entry<wire::LinkRequest>(core_, parent, name, std::move(request));
+  co_return co_await make_entry<wire::LinkRequest>(core_, call, parent, name, wire::LinkRequestT(),
+                                                   inode, &wire::LinkRequestT::handle);
 }
 
 Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name, bool directory) {
@@ -151,12 +154,12 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   wire::RenameRequestT request;
   request.caller = caller_of(call);
   request.name = name;
-  request.new_parent = new_parent->handle;
   request.new_name = new_name;
   request.flags = flags;
   bool retried = false;
   auto reply = co_await core_.call_on<wire::RenameRequest>(parent, &wire::RenameRequestT::parent,
-                                                           request, &retried);
+                                                           request, &retried, 0, new_parent,
+                                                           &wire::RenameRequestT::new_parent);
   core_.directory_changed(*parent);
   core_.directory_changed(*new_parent);
   const bool done = reply || (retried && reply.error() == Errno(ENOENT));

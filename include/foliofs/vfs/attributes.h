@@ -35,4 +35,10 @@ Attributes from_wire(const wire::Attributes& attributes);
 // as the server said them; `before` includes the outcome of this client's own changes.
 bool changed_by_others(const Attributes& before, const Attributes& now);
 
+// True when the server said `said` before it said `known`, although it arrived later.
+bool overtaken(const Attributes& said, const Attributes& known);
+
+// True when both can only be the same file, although the server gave it two handles.
+bool same_file(const Attributes& a, const Attributes& b);
+
 }  // namespace foliofs::vfs
