@@ -65,6 +65,12 @@ struct Opened {
   bool created = false;
 };
 
+// A file that has lost a name, as it is afterwards: nlink 0 when that was the last one.
+struct Removed {
+  Handle handle;  // empty when nobody can have one that is still good
+  wire::Attributes attributes;
+};
+
 struct DirectoryEntry {
   std::uint64_t cookie = 0;
   std::uint64_t ino = 0;
@@ -132,11 +138,14 @@ class FileStore {
                                 const std::string& target) = 0;
   virtual Result<Entry> link(const CallContext& context, HandleView file, HandleView parent,
                              Name name) = 0;
-  virtual Status unlink(const CallContext& context, HandleView parent, Name name,
-                        bool directory) = 0;
-  // `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT.
-  virtual Status rename(const CallContext& context, HandleView parent, Name name,
-                        HandleView new_parent, Name new_name, unsigned flags) = 0;
+  // nullopt when it is removed and nothing more could be learned of it.
+  virtual Result<std::optional<Removed>> unlink(const CallContext& context, HandleView parent,
+                                                Name name, bool directory) = 0;
+  // `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. What was replaced, if anything was
+  // and as in unlink.
+  virtual Result<std::optional<Removed>> rename(const CallContext& context, HandleView parent,
+                                                Name name, HandleView new_parent, Name new_name,
+                                                unsigned flags) = 0;
   virtual Result<std::string> readlink(const CallContext& context, HandleView file) = 0;
   // Fills `sink` from behind `cookie` (0: the beginning). True when the directory ended.
   virtual Result<bool> read_directory(const CallContext& context, HandleView directory,
@@ -153,8 +162,10 @@ class FileStore {
                                                   const AttributeChanges& changes) = 0;
   virtual Result<Space> space(const CallContext& context, HandleView file) = 0;
 
-  // Open files. `flags`: access mode and O_TRUNC.
-  virtual Result<Opened> open(const CallContext& context, HandleView file, int flags) = 0;
+  // Open files. `flags`: access mode and O_TRUNC. `reclaim`: the file's owner may open it whatever
+  // its mode says, as it held it open before; EINVAL with O_TRUNC and for anything but files.
+  virtual Result<Opened> open(const CallContext& context, HandleView file, int flags,
+                              bool reclaim) = 0;
   // How many bytes were read; fewer than asked only at the end of the file, or, with
   // Waiting::kNever, where it would have had to wait (EAGAIN when at the first byte).
   virtual Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,

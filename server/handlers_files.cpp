@@ -112,7 +112,8 @@ Result<Reply> handle_open(Call& call, Place place) {
   PartialRead& partial = call.partial;
   if (!partial.begun) {
     BOOST_OUTCOME_TRY(auto opened,
-                      call.store().open(caller.context(), handle_view(request.handle()), flags));
+                      call.store().open(caller.context(), handle_view(request.handle()), flags,
+                                        request.reclaim()));
     partial.attributes = opened.attributes;
     partial.opened = std::move(opened.file);
     partial.begun = true;

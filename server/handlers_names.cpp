@@ -39,7 +39,8 @@ Result<Opened> open_existing(Call& call, const Caller& caller, HandleView parent
   if ((flags & O_EXCL) != 0) return Errno(EEXIST);
   if (S_ISDIR(entry.value().attributes.mode())) return Errno(EISDIR);
   const Handle& handle = entry.value().handle;
-  return call.store().open(caller.context(), {handle.data(), handle.size()}, flags);
+  return call.store().open(caller.context(), {handle.data(), handle.size()}, flags,
+                           /*reclaim=*/false);
 }
 
 }  // namespace
@@ -111,14 +112,31 @@ Result<Reply> handle_link(Call& call, Place) {
                                        handle_view(request.parent()), name));
 }
 
+namespace {
+
+template <class Table>
+Reply removed_reply(const std::optional<Removed>& removed) {
+  return build_reply([&](auto& builder) {
+    flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> handle;
+    if (removed && !removed->handle.empty()) handle = put_handle(builder, removed->handle);
+    typename Table::Builder reply(builder);
+    if (!handle.IsNull()) reply.add_victim_handle(handle);
+    if (removed) reply.add_victim(&removed->attributes);
+    return reply.Finish();
+  });
+}
+
+}  // namespace
+
 Result<Reply> handle_unlink(Call& call, Place) {
   const auto& request = request_of<wire::UnlinkRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
   const Caller caller(call, std::move(identity));
-  BOOST_OUTCOME_TRYV(call.store().unlink(caller.context(), handle_view(request.parent()), name,
-                                         request.directory()));
-  return empty_reply();
+  BOOST_OUTCOME_TRY(auto removed,
+                    call.store().unlink(caller.context(), handle_view(request.parent()), name,
+                                        request.directory()));
+  return removed_reply<wire::UnlinkReply>(removed);
 }
 
 Result<Reply> handle_rename(Call& call, Place) {
@@ -129,10 +147,11 @@ Result<Reply> handle_rename(Call& call, Place) {
   if ((request.flags() & ~kFlags) != 0) return Errno(EINVAL);
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
   const Caller caller(call, std::move(identity));
-  BOOST_OUTCOME_TRYV(call.store().rename(caller.context(), handle_view(request.parent()), name,
-                                         handle_view(request.new_parent()), new_name,
-                                         request.flags()));
-  return empty_reply();
+  BOOST_OUTCOME_TRY(
+      auto replaced,
+      call.store().rename(caller.context(), handle_view(request.parent()), name,
+                          handle_view(request.new_parent()), new_name, request.flags()));
+  return removed_reply<wire::RenameReply>(replaced);
 }
 
 Result<Reply> handle_readlink(Call& call, Place) {

@@ -119,6 +119,7 @@ Outgoing Connection::hello_reply(const proto::FrameHeader& header, const wire::A
   reply.server_name = "foliofsd " FOLIOFS_VERSION;
   reply.grace_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(services_.grace).count());
+  reply.write_verifier = services_.write_verifier;
   if (resumed) reply.slot_sequences = session_->sequences();
   return make_frame(header, make_reply(proto::encode(reply)));
 }

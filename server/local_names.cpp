@@ -77,45 +77,56 @@ void LocalStore::forget_if_unlinked(int fd) {
   }
 }
 
-Status LocalStore::unlink(const CallContext& context, HandleView parent, Name name,
-                          bool directory) {
-  BOOST_OUTCOME_TRY(auto node, resolve_as(context, parent));
-  BOOST_OUTCOME_TRY(auto victim, open_child(node->fd.get(), name.c_str()));
-  struct statx info {};
-  if (!look_at(victim.get(), info)) return last_errno();
-  auto victim_inode = inodes_.get(id_of(info));
-
-  ChangeScope in_directory(*this, *node, context.session);
-  ChangeScope in_victim(*this, victim.get(), *victim_inode, context.session);
-  if (::unlinkat(node->fd.get(), name.c_str(), directory ? AT_REMOVEDIR : 0) != 0) {
-    return last_errno();
-  }
-  (void)in_victim.finish(true);
-  (void)in_directory.finish(true);
-  forget_if_unlinked(victim.get());
-  return success();
-}
-
 namespace {
 
-// A file that a rename moves or replaces, if it is there.
-struct Renamed {
+// A file that an operation moves, replaces or removes.
+struct Victim {
   UniqueFd fd;
+  Handle handle;
   std::shared_ptr<Inode> inode;
   std::optional<ChangeScope> change;
+
+  std::optional<Removed> finish() {
+    auto attributes = change->finish(true);
+    if (!attributes) return std::nullopt;
+    return Removed{handle, attributes.value()};
+  }
 };
 
 }  // namespace
 
-Status LocalStore::rename(const CallContext& context, HandleView parent, Name name,
-                          HandleView new_parent, Name new_name, unsigned flags) {
+Result<std::optional<Removed>> LocalStore::unlink(const CallContext& context, HandleView parent,
+                                                  Name name, bool directory) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, parent));
+  Victim victim;
+  BOOST_OUTCOME_TRY(victim.fd, open_child(node->fd.get(), name.c_str()));
+  struct statx info {};
+  if (!look_at(victim.fd.get(), info)) return last_errno();
+  victim.handle = handle_in_use(victim.fd.get(), id_of(info));
+  victim.inode = inodes_.get(id_of(info));
+
+  ChangeScope in_directory(*this, *node, context.session);
+  victim.change.emplace(*this, victim.fd.get(), *victim.inode, context.session);
+  if (::unlinkat(node->fd.get(), name.c_str(), directory ? AT_REMOVEDIR : 0) != 0) {
+    return last_errno();
+  }
+  auto removed = victim.finish();
+  (void)in_directory.finish(true);
+  forget_if_unlinked(victim.fd.get());
+  return removed;
+}
+
+Result<std::optional<Removed>> LocalStore::rename(const CallContext& context, HandleView parent,
+                                                  Name name, HandleView new_parent, Name new_name,
+                                                  unsigned flags) {
   BOOST_OUTCOME_TRY(auto from, resolve(parent));
   BOOST_OUTCOME_TRY(auto to, resolve_as(context, new_parent));
-  Renamed moved, replaced;
-  auto prepare = [&](Renamed& file, const Node& directory, Name at) -> Status {
+  Victim moved, replaced;
+  auto prepare = [&](Victim& file, const Node& directory, Name at) -> Status {
     BOOST_OUTCOME_TRY(file.fd, open_child(directory.fd.get(), at.c_str()));
     struct statx info {};
     if (!look_at(file.fd.get(), info)) return last_errno();
+    file.handle = handle_in_use(file.fd.get(), id_of(info));
     file.inode = inodes_.get(id_of(info));
     file.change.emplace(*this, file.fd.get(), *file.inode, context.session);
     return success();
@@ -123,6 +134,7 @@ Status LocalStore::rename(const CallContext& context, HandleView parent, Name na
   BOOST_OUTCOME_TRYV(prepare(moved, *from, name));
   auto target = prepare(replaced, *to, new_name);
   if (!target && target.error() != Errno(ENOENT)) return target.error();
+  const bool replaces = replaced.change && (flags & RENAME_EXCHANGE) == 0;
 
   ChangeScope in_from(*this, *from, context.session);
   std::optional<ChangeScope> in_to;
@@ -130,13 +142,14 @@ Status LocalStore::rename(const CallContext& context, HandleView parent, Name na
   if (::renameat2(from->fd.get(), name.c_str(), to->fd.get(), new_name.c_str(), flags) != 0) {
     return last_errno();
   }
-  (void)moved.change->finish(true);
-  if (replaced.change) (void)replaced.change->finish(true);
+  (void)moved.finish();
+  std::optional<Removed> removed;
+  if (replaced.change) removed = replaced.finish();
   (void)in_from.finish(true);
   if (in_to) (void)in_to->finish(true);
-  const bool exchanged = (flags & RENAME_EXCHANGE) != 0;
-  if (replaced.fd && !exchanged) forget_if_unlinked(replaced.fd.get());
-  return success();
+  if (!replaces) return std::optional<Removed>();
+  forget_if_unlinked(replaced.fd.get());
+  return removed;
 }
 
 Result<std::string> LocalStore::readlink(const CallContext& context, HandleView file) {

@@ -94,6 +94,13 @@ Result<Handle> LocalStore::identify(int fd) const {
   return signer_.seal({body.data(), body.size()});
 }
 
+Handle LocalStore::handle_in_use(int fd, const FileId& id) {
+  if (auto known = nodes_.find(id)) return known->handle;
+  if (!source_->can_reopen()) return {};
+  auto handle = identify(fd);
+  return handle ? handle.value() : Handle();
+}
+
 Result<NodeRef> LocalStore::adopt(UniqueFd path_fd, const Handle* handle) {
   struct statx info {};
   if (!path_fd || !look_at(path_fd.get(), info)) return last_errno();

@@ -51,9 +51,11 @@ class LocalStore final : public FileStore {
                         const std::string& target) override;
   Result<Entry> link(const CallContext& context, HandleView file, HandleView parent,
                      Name name) override;
-  Status unlink(const CallContext& context, HandleView parent, Name name, bool directory) override;
-  Status rename(const CallContext& context, HandleView parent, Name name, HandleView new_parent,
-                Name new_name, unsigned flags) override;
+  Result<std::optional<Removed>> unlink(const CallContext& context, HandleView parent, Name name,
+                                        bool directory) override;
+  Result<std::optional<Removed>> rename(const CallContext& context, HandleView parent, Name name,
+                                        HandleView new_parent, Name new_name,
+                                        unsigned flags) override;
   Result<std::string> readlink(const CallContext& context, HandleView file) override;
   Result<bool> read_directory(const CallContext& context, HandleView directory,
                               std::uint64_t cookie, bool with_attributes,
@@ -63,7 +65,8 @@ class LocalStore final : public FileStore {
   Result<wire::Attributes> set_attributes(const CallContext& context, HandleView file,
                                           OpenFile* open, const AttributeChanges& changes) override;
   Result<Space> space(const CallContext& context, HandleView file) override;
-  Result<Opened> open(const CallContext& context, HandleView file, int flags) override;
+  Result<Opened> open(const CallContext& context, HandleView file, int flags,
+                      bool reclaim) override;
   Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,
                            std::span<std::byte> into, Waiting waiting) override;
   Result<wire::Attributes> write(const CallContext& context, OpenFile& file, std::uint64_t offset,
@@ -84,6 +87,8 @@ class LocalStore final : public FileStore {
   Result<NodeRef> resolve_as(const CallContext& context, HandleView handle);
   Result<NodeRef> adopt(UniqueFd path_fd, const Handle* handle = nullptr);
   Result<Handle> identify(int fd) const;
+  // The handle that clients know the file by; empty when there is none that is good any more.
+  Handle handle_in_use(int fd, const FileId& id);
   Result<UniqueFd> open_child(int directory, const char* name) const;
   // Opens the file behind an O_PATH or any other descriptor anew.
   UniqueFd reopen(int fd, int flags) const;
@@ -98,7 +103,8 @@ class LocalStore final : public FileStore {
   Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, Make make);
   Result<Opened> create_new(const CallContext& context, Node& parent, Name name, mode_t mode,
                             int flags);
-  Result<Opened> open_node(const CallContext& context, NodeRef node, int flags);
+  Result<Opened> open_node(const CallContext& context, NodeRef node, int flags,
+                           bool reclaim = false);
   Result<Opened> opened(const CallContext& context, UniqueFd fd, NodeRef node);
   void fill_entry(const CallContext& context, int directory, DirectoryEntry& entry);
   Status change_times(int fd, const AttributeChanges& changes) const;

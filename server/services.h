@@ -18,6 +18,7 @@ struct Services {
   std::map<std::string, Export, std::less<>> exports;
   std::chrono::milliseconds grace{90'000};
   std::chrono::milliseconds hello_timeout{10'000};
+  std::uint64_t write_verifier = 0;
 
   // Thread-safe.
   SessionTable sessions;
