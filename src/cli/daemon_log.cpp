@@ -53,6 +53,10 @@ void DaemonLog::show() {
   sink_->set_level(spdlog::level::trace);
 }
 
+void DaemonLog::set_level(const std::string& level) {
+  spdlog::default_logger()->set_level(spdlog::level::from_str(level));
+}
+
 void DaemonLog::discard() {
   if (own_file_.empty()) return;
   ::unlink(own_file_.c_str());

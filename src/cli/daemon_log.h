@@ -22,6 +22,9 @@ class DaemonLog {
 
   void show();
 
+  // As -o log_level= names it.
+  void set_level(const std::string& level);
+
   // The mount has ended and lost nothing.
   void discard();
 

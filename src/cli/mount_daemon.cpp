@@ -50,11 +50,15 @@ class Daemon {
         starter_(starter),
         connector_(rpc::make_tcp_connector(request.options.host, request.options.port)),
         session_(executor(), clock_, *connector_, session_options(request.options)),
+        poll_us_(request.options.poll_us),
         signals_(context_, SIGINT, SIGTERM, SIGHUP) {}
 
   int run() {
     spawn(executor(), "mount", live());
-    run_polling(context_, request_.options.poll_us);
+    do {
+      context_.restart();
+      run_polling(context_, poll_us_);
+    } while (!ended_);
     if (status_ == 0 || !was_mounted_) log->discard();
     // The kernel or an unmount may still wait for answers that nobody gives any more.
     if (abandoned_ || evicting_) ::_exit(status_);
@@ -72,6 +76,11 @@ class Daemon {
     was_mounted_ = co_await start();
     if (was_mounted_) co_await end();
     co_await session_.close();
+    stop();
+  }
+
+  void stop() {
+    ended_ = true;
     context_.stop();
   }
 
@@ -174,14 +183,27 @@ class Daemon {
     fuse::FuseMount::raise_kernel_readahead(entry->device);
     auto directory = control::make_runtime_dir();
     if (!directory) return directory.error().text;
-    commands_.emplace(*mount_, session_, [this] {
+    control::MountCommands::Hooks hooks;
+    hooks.abandon = [this] {
       abandoned_ = true;
       changed_.wake_all();
-    });
+    };
+    hooks.options_changed = [this](const vfs::MountOptions& now) {
+      apply(now);
+    };
+    commands_.emplace(*mount_, session_, std::move(hooks));
     control_.emplace(executor(), *commands_);
     auto listening = control_->listen(control::socket_path(directory.value(), entry->device));
     if (!listening) return "cannot make the control socket: " + errno_text(listening.error());
     return "";
+  }
+
+  // What of a live mount's options belongs to the process.
+  void apply(const vfs::MountOptions& options) {
+    log->set_level(options.log_level);
+    if (options.poll_us == poll_us_) return;
+    poll_us_ = options.poll_us;
+    context_.stop();  // run() goes on with the new one
   }
 
   void wait_for_signal() {
@@ -189,7 +211,7 @@ class Daemon {
       if (error) return;
       if (!mount_) {
         refuse("interrupted before the share was mounted");
-        context_.stop();
+        stop();
         return;
       }
       if (kernel_gone_ || evicting_) {
@@ -242,6 +264,7 @@ class Daemon {
   SystemClock clock_;
   std::unique_ptr<rpc::Connector> connector_;
   rpc::Session session_;
+  std::chrono::microseconds poll_us_;
   boost::asio::signal_set signals_;
   std::optional<fuse::FuseMount> kernel_;
   std::optional<vfs::Mount> mount_;
@@ -254,6 +277,7 @@ class Daemon {
   bool evicting_ = false;   // drain, and then end although the kernel has not let go
   bool signalled_ = false;
   bool was_mounted_ = false;
+  bool ended_ = false;  // the loop is not to run again
   std::optional<Status> drained_;
   int status_ = 0;
 };
@@ -266,6 +290,8 @@ int run_mount_daemon(const MountRequest& request, Starter& starter) {
     starter.failed(log.error().text);
     return 1;
   }
+  // Sockets whose other end has gone say EPIPE; a pipe as stderr must not end the mount.
+  std::signal(SIGPIPE, SIG_IGN);
   Daemon daemon(request, starter);
   daemon.log = &log.value();
   return daemon.run();

@@ -21,9 +21,9 @@ constexpr std::string_view kSource = "fsname";
 
 Answer<void> check_mount_point(const control::MountTable& table, const std::string& path) {
   if (const control::MountEntry* entry = control::find_mount_point(table, path);
-      entry != nullptr && entry->is_foliofs()) {
-    return Refusal{entry->source + " is already mounted on " + path + "; foliofs umount " + path +
-                   " takes it away"};
+      entry != nullptr && entry->type != "autofs") {
+    return Refusal{entry->source + " is already mounted on " + path + "; " +
+                   (entry->is_foliofs() ? "foliofs umount " : "umount ") + path + " takes it away"};
   }
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {

@@ -29,7 +29,7 @@ struct MountRequest {
   bool foreground = false;
 };
 
-using OptionWord = std::pair<std::string, std::string>;  // key, value
+using OptionWord = vfs::OptionPair;
 
 // The words of "a,b=c"; a comma inside a value is written "\,".
 std::vector<OptionWord> split_options(const std::vector<std::string>& lists);
@@ -37,7 +37,8 @@ std::vector<OptionWord> split_options(const std::vector<std::string>& lists);
 // HOST:/NAME, with HOST a name, an IPv4 address or an IPv6 address in brackets.
 control::Answer<void> parse_source(std::string_view source, vfs::MountOptions& options);
 
-// The mount point is looked at, and must be a directory on which no foliofs is mounted.
+// The mount point is looked at, and must be a directory on which nothing is mounted (but an
+// automounter).
 control::Answer<MountRequest> make_mount_request(const MountWords& words);
 
 }  // namespace foliofs::cli

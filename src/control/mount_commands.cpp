@@ -31,7 +31,7 @@ std::optional<std::string> bytes_member(const json& object, const char* key) {
   return bytes;
 }
 
-using OptionPair = std::pair<std::string, std::string>;
+using vfs::OptionPair;
 
 std::optional<std::vector<OptionPair>> option_pairs(const json& request) {
   const auto options = request.find("options");
@@ -47,9 +47,8 @@ std::optional<std::vector<OptionPair>> option_pairs(const json& request) {
 
 }  // namespace
 
-MountCommands::MountCommands(vfs::Mount& mount, rpc::Session& session,
-                             std::function<void()> abandon)
-    : mount_(mount), session_(session), abandon_(std::move(abandon)) {}
+MountCommands::MountCommands(vfs::Mount& mount, rpc::Session& session, Hooks hooks)
+    : mount_(mount), session_(session), hooks_(std::move(hooks)) {}
 
 Task<json> MountCommands::run(Peer peer, json request, Progress progress) {
   const std::string command = text_member(request, "command");
@@ -76,16 +75,9 @@ json MountCommands::stats() const {
 json MountCommands::set(const json& request) {
   const auto pairs = option_pairs(request);
   if (!pairs) return refusal_reply("set needs options, an array of pairs");
-  // On a copy first, so that a wrong word leaves everything as it was.
-  vfs::MountOptions trial = mount_.options();
-  for (const auto& [key, value] : *pairs) {
-    const auto tried = vfs::set_live_option(trial, key, value);
-    if (!tried) return refusal_reply(tried.error().text);
-  }
-  for (const auto& [key, value] : *pairs) {
-    const auto changed = mount_.set_live_option(key, value);
-    if (!changed) return refusal_reply(changed.error().text);
-  }
+  const auto changed = mount_.set_live_options(*pairs);
+  if (!changed) return refusal_reply(changed.error().text);
+  hooks_.options_changed(mount_.options());
   return result_reply(nullptr);
 }
 
@@ -133,7 +125,7 @@ Task<json> MountCommands::drain(Progress progress) {
 json MountCommands::abandon() {
   json result = json::object();
   result["dirty_bytes"] = mount_.stats().cache.dirty_bytes;
-  abandon_();
+  hooks_.abandon();
   return result_reply(std::move(result));
 }
 

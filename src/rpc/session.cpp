@@ -226,6 +226,10 @@ Task<Result<RawReply>> Session::exchange(proto::MessageType type, proto::MetaBuf
   return impl_->exchange(type, std::move(meta), payload, incarnation);
 }
 
+void Session::set_timeout(std::chrono::microseconds timeout_us, bool hard) {
+  impl_->set_timeout(timeout_us, hard);
+}
+
 Task<void> Session::close() {
   return impl_->close();
 }

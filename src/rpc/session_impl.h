@@ -30,6 +30,11 @@ class Session::Impl {
   // Does not touch the session once the call is done, which may be after close().
   Task<Result<RawReply>> exchange(proto::MessageType type, proto::MetaBuffer meta, Payload payload,
                                   std::uint64_t incarnation);
+  // The next tick goes by it; there is one while calls wait.
+  void set_timeout(Duration timeout_us, bool hard) {
+    options_.timeout_us = timeout_us;
+    options_.hard = hard;
+  }
   Task<void> close();
 
   const std::string& error_text() const { return error_text_; }
@@ -78,7 +83,7 @@ class Session::Impl {
   Executor executor_;
   Clock& clock_;
   Connector& connector_;
-  const SessionOptions options_;
+  SessionOptions options_;
 
   ConnectionState state_ = ConnectionState::kConnecting;
   bool started_ = false;

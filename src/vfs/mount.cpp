@@ -5,6 +5,87 @@
 
 namespace foliofs::vfs {
 
+namespace {
+
+// How long `foliofs invalidate` waits for the server to say what a name is that is not known here,
+// whatever the mount's own patience: somebody stands at a terminal.
+constexpr Duration kNameAnswer = std::chrono::seconds(10);
+
+// A file on the way of a path. `inode` where it is known here; otherwise the server's own words.
+struct Found {
+  InodeRef inode;
+  HandleBytes stranger;
+  Attributes stranger_attributes;
+
+  const HandleBytes& handle() const { return inode ? inode->handle : stranger; }
+  const Attributes& attributes() const { return inode ? inode->attributes : stranger_attributes; }
+};
+
+// A question that may outlive who asked it.
+struct Question {
+  std::optional<Result<wire::EntryReplyT>> reply;
+  WaitQueue over;
+};
+
+Task<void> ask(rpc::Session& session, wire::LookupRequestT request,
+               std::shared_ptr<Question> question) {
+  auto reply = co_await session.call<wire::LookupRequest>(request);
+  question->reply = std::move(reply);
+  question->over.wake_all();
+}
+
+Task<void> give_up(Clock& clock, std::shared_ptr<Question> question) {
+  co_await clock.sleep(kNameAnswer);
+  question->over.wake_all();
+}
+
+// A plain lookup: it enters nothing, and so touches neither attributes nor caches.
+Task<Result<Found>> ask_server(MountCore& core, Caller caller, HandleBytes parent,
+                               std::string name) {
+  if (auto valid = check_name(name); !valid) co_return valid.error();
+  if (core.session.state() != rpc::ConnectionState::kConnected) co_return Errno(ENOTCONN);
+  wire::LookupRequestT request;
+  request.caller = std::make_unique<wire::CallerT>(to_wire(caller));
+  request.parent = std::move(parent);
+  request.name = std::move(name);
+  auto question = std::make_shared<Question>();
+  spawn(core.executor, "name for invalidate", ask(core.session, std::move(request), question));
+  spawn(core.executor, "end of a name's wait", give_up(core.clock, question));
+  co_await question->over.wait();
+  if (!question->reply) co_return Errno(ETIMEDOUT);
+  const auto& reply = *question->reply;
+  if (!reply) co_return reply.error() == rpc::kSessionLost ? Errno(ENOTCONN) : reply.error();
+  if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
+  Found found;
+  found.inode = core.inodes.find_by_handle(reply.value().handle);
+  found.stranger = reply.value().handle;
+  found.stranger_attributes = from_wire(*reply.value().attributes);
+  co_return found;
+}
+
+Task<Result<Found>> find_path(MountCore& core, Caller caller, std::string path) {
+  Found found;
+  found.inode = core.inodes.find(kRootNode);
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string name = path.substr(begin, end - begin);
+    begin = end + 1;
+    if (name.empty() || name == ".") continue;
+    if (!found.attributes().is_directory()) co_return Errno(ENOTDIR);
+    InodeRef known = found.inode ? core.inodes.find_by_name(found.inode->node, name) : nullptr;
+    if (known) {
+      found.inode = std::move(known);
+      continue;
+    }
+    auto asked = co_await ask_server(core, caller, found.handle(), name);
+    if (!asked) co_return asked.error();
+    found = std::move(asked.value());
+  }
+  co_return found;
+}
+
+}  // namespace
+
 class Mount::Impl {
  public:
   Impl(Executor executor, Clock& clock, rpc::Session& session, Kernel& kernel, MountOptions options,
@@ -41,57 +122,34 @@ MountStats Mount::stats() const {
   return stats;
 }
 
-OptionResult Mount::set_live_option(std::string_view key, std::string_view value) {
-  MountOptions changed = impl_->core.options;
-  auto set = vfs::set_live_option(changed, key, value);
+OptionResult Mount::set_live_options(std::span<const OptionPair> pairs) {
+  MountCore& core = impl_->core;
+  auto set = vfs::set_live_options(core.options, pairs);
   if (!set) return set;
-  auto finished = finish_options(changed);
-  if (!finished) return finished;
-  impl_->core.options = changed;
-  impl_->core.cache.reconfigure(changed.cache);
-  return boost::outcome_v2::success();
+  core.cache.reconfigure(core.options.cache);
+  core.session.set_timeout(core.options.timeo_us, core.options.hard);
+  return set;
 }
 
 Task<Result<cache::InvalidateReport>> Mount::invalidate(Caller caller, std::string path,
                                                         std::optional<cache::InvalidateMode> mode,
                                                         bool flush) {
-  Call call;
-  call.caller = std::move(caller);
   MountCore& core = impl_->core;
-  std::vector<NodeId> entered;  // references to give back
-  NodeId node = kRootNode;
-  std::optional<Errno> error;
-  for (std::size_t begin = 0; begin < path.size() && !error;) {
-    std::size_t end = path.find('/', begin);
-    if (end == path.npos) end = path.size();
-    const std::string name = path.substr(begin, end - begin);
-    begin = end + 1;
-    if (name.empty() || name == ".") continue;
-    auto entry = co_await impl_->operations.lookup(call, node, name);
-    if (!entry) {
-      error = entry.error();
-    } else if (entry.value().node == 0) {
-      error = Errno(ENOENT);
-    } else {
-      node = entry.value().node;
-      entered.push_back(node);
-    }
-  }
-  InodeRef inode = core.inodes.find(node);
-  if (!error && inode->attributes.is_directory()) error = Errno(EISDIR);
-  if (!error && !inode->attributes.is_regular()) error = Errno(EINVAL);
+  auto found = co_await find_path(core, std::move(caller), std::move(path));
+  if (!found) co_return found.error();
+  const Found& file = found.value();
+  if (file.attributes().is_directory()) co_return Errno(EISDIR);
+  if (!file.attributes().is_regular()) co_return Errno(EINVAL);
+  cache::InvalidateRequest request;
+  request.mode = mode.value_or(core.options.invalidate);
+  request.reason = cache::InvalidateReason::kUser;
+  request.flush = flush;
   cache::InvalidateReport report;
-  report.mode = mode.value_or(core.options.invalidate);
-  if (!error && inode->mapping) {
-    cache::InvalidateRequest request;
-    request.mode = report.mode;
-    request.reason = cache::InvalidateReason::kUser;
-    request.flush = flush;
-    report = co_await inode->mapping->invalidate(request);
-    inode->attributes_expire = {};
-  }
-  for (NodeId reference : entered) impl_->operations.forget(reference, 1);
-  if (error) co_return *error;
+  report.mode = request.mode;
+  report.reason = request.reason;
+  if (!file.inode || !file.inode->mapping) co_return report;
+  report = co_await file.inode->mapping->invalidate(request);
+  file.inode->attributes_expire = {};
   co_return report;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <optional>
@@ -21,10 +22,12 @@ OptionError refuse(fmt::format_string<Arguments...> format, Arguments&&... argum
   return {fmt::format(format, std::forward<Arguments>(arguments)...)};
 }
 
+// Plain decimals: no exponent, and not what from_chars() also takes for numbers ("inf", "nan").
 std::optional<double> parse_number(std::string_view text, std::string_view& suffix) {
   double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number < 0) return std::nullopt;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (error != std::errc() || !std::isfinite(number) || std::signbit(number)) return std::nullopt;
   suffix = text.substr(static_cast<std::size_t>(end - text.data()));
   return number;
 }
@@ -107,12 +110,13 @@ OptionResult set_kernel_cache(MountOptions& options, std::string_view key, std::
 }
 
 OptionResult set_port(MountOptions& options, std::string_view key, std::string_view value) {
-  std::string_view suffix;
-  auto number = parse_number(value, suffix);
-  if (!number || !suffix.empty() || *number < 1 || *number > 65535) {
+  std::uint16_t port = 0;
+  const char* const last = value.data() + value.size();
+  const auto [end, error] = std::from_chars(value.data(), last, port);
+  if (error != std::errc() || end != last || port == 0) {
     return refuse("{}={}: expected a TCP port from 1 to 65535", key, value);
   }
-  options.port = static_cast<std::uint16_t>(*number);
+  options.port = port;
   return ok();
 }
 
@@ -126,6 +130,15 @@ OptionResult set_log_level(MountOptions& options, std::string_view key, std::str
 }
 
 constexpr std::uint64_t kMost = 1ull << 40;
+
+// A size that finish_options() weighs against the others.
+OptionResult set_asked(std::optional<std::uint64_t>& asked, std::uint64_t& effective,
+                       std::string_view key, std::string_view value, std::uint64_t least,
+                       std::uint64_t most) {
+  auto set = set_size(effective, key, value, least, most);
+  if (set) asked = effective;
+  return set;
+}
 
 // Options with a value.
 const std::map<std::string_view, Setter>& setters() {
@@ -142,15 +155,15 @@ const std::map<std::string_view, Setter>& setters() {
        }},
       {"dirty_background",
        [](MountOptions& o, auto k, auto v) {
-         return set_size(o.cache.dirty_background, k, v, 0, kMost);
+         return set_asked(o.asked.dirty_background, o.cache.dirty_background, k, v, 0, kMost);
        }},
       {"dirty_limit",
        [](MountOptions& o, auto k, auto v) {
-         return set_size(o.cache.dirty_limit, k, v, 1 << 20, kMost);
+         return set_asked(o.asked.dirty_limit, o.cache.dirty_limit, k, v, 1 << 20, kMost);
        }},
       {"readahead",
        [](MountOptions& o, auto k, auto v) {
-         return set_size(o.cache.readahead, k, v, 0, 1 << 30);
+         return set_asked(o.asked.readahead, o.cache.readahead, k, v, 0, 1 << 30);
        }},
       {"actimeo",
        [](MountOptions& o, auto k, auto v) {
@@ -168,23 +181,92 @@ const std::map<std::string_view, Setter>& setters() {
   return table;
 }
 
-// What mount(8), fstab and libfuse use, and what becomes of it.
-bool is_for_mount_program(std::string_view key) {
-  static constexpr std::string_view kNames[] = {
-      "defaults", "auto",   "noauto", "user",  "nouser", "users",
-      "_netdev",  "nofail", "rw",     "group", "owner",  "default_permissions"};
-  return key.starts_with("x-") ||
-         std::find(std::begin(kNames), std::end(kNames), key) != std::end(kNames);
+// Flags of ours.
+const std::map<std::string_view, std::function<void(MountOptions&)>>& flags() {
+  static const std::map<std::string_view, std::function<void(MountOptions&)>> table = {
+      {"ro",
+       [](MountOptions& o) {
+         o.read_only = true;
+       }},
+      {"rw",
+       [](MountOptions& o) {
+         o.read_only = false;
+       }},
+      {"soft",
+       [](MountOptions& o) {
+         o.hard = false;
+       }},
+      {"hard",
+       [](MountOptions& o) {
+         o.hard = true;
+       }},
+      {"allow_other",
+       [](MountOptions& o) {
+         o.allow_other = true;
+       }},
+  };
+  return table;
 }
 
-bool is_for_fuse(std::string_view key) {
+bool is_in(std::span<const std::string_view> names, std::string_view key) {
+  return std::find(names.begin(), names.end(), key) != names.end();
+}
+
+// What concerns mount(8) and fstab only, and what changes nothing on a FUSE mount: the kernel
+// leaves the access time to the filesystem, here to the server's, and has the rest by default. The
+// last five are what /proc/mounts shows of every FUSE mount, and mount(8) may repeat; they are ours
+// to choose.
+bool is_without_effect(std::string_view key) {
   static constexpr std::string_view kNames[] = {
-      "dev",       "nodev",      "suid",        "nosuid",     "exec",
-      "noexec",    "async",      "sync",        "atime",      "noatime",
-      "diratime",  "nodiratime", "relatime",    "norelatime", "strictatime",
-      "dirsync",   "fsname",     "subtype",     "blkdev",     "context",
-      "fscontext", "defcontext", "rootcontext", "allow_root", "auto_unmount"};
-  return std::find(std::begin(kNames), std::end(kNames), key) != std::end(kNames);
+      "defaults",   "auto",       "noauto",     "user",        "nouser",
+      "users",      "nousers",    "group",      "nogroup",     "owner",
+      "noowner",    "_netdev",    "nofail",     "comment",     "default_permissions",
+      "atime",      "relatime",   "norelatime", "strictatime", "nostrictatime",
+      "diratime",   "nodiratime", "lazytime",   "nolazytime",  "iversion",
+      "noiversion", "silent",     "loud",       "nomand",      "user_id",
+      "group_id",   "rootmode",   "fd",         "max_read"};
+  return key.starts_with("x-") || key.starts_with("X-") || is_in(kNames, key);
+}
+
+// What libfuse 3.14 itself or its fusermount3 take; any other word ends the mount there.
+constexpr std::string_view kFuseFlags[] = {"dev",     "nodev",   "suid",       "nosuid",
+                                           "exec",    "noexec",  "async",      "sync",
+                                           "noatime", "dirsync", "allow_root", "auto_unmount"};
+constexpr std::string_view kFuseValues[] = {"fsname",    "subtype",    "context",
+                                            "fscontext", "defcontext", "rootcontext"};
+
+bool is_for_fuse(std::string_view key) {
+  return is_in(kFuseFlags, key) || is_in(kFuseValues, key);
+}
+
+OptionResult need_no_value(std::string_view key, std::string_view value) {
+  if (value.empty()) return ok();
+  return refuse("{} takes no value; write {} alone, or leave it out", key, key);
+}
+
+OptionResult set_fuse_option(MountOptions& options, std::string_view key, std::string_view value) {
+  if (is_in(kFuseFlags, key)) {
+    if (auto bare = need_no_value(key, value); !bare) return bare;
+    options.fuse_options.emplace_back(key);
+    return ok();
+  }
+  if (value.empty()) return refuse("{} needs a value: {}=…", key, key);
+  options.fuse_options.push_back(fmt::format("{}={}", key, value));
+  return ok();
+}
+
+// As set_option, for a mount that is live.
+OptionResult set_live_option(MountOptions& options, std::string_view key, std::string_view value) {
+  static constexpr std::string_view kLiveFlags[] = {"soft", "hard"};
+  static constexpr std::string_view kFixed[] = {"folio_size", "port", "coherence"};
+  const bool has_value = setters().contains(key);
+  if (!has_value && !flags().contains(key) && !is_for_fuse(key) && key != "log_file") {
+    return refuse("unknown option \"{}\"; foliofs set --help lists what can be set", key);
+  }
+  if (has_value ? is_in(kFixed, key) : !is_in(kLiveFlags, key)) {
+    return refuse("{} is fixed while the share is mounted; unmount and mount again with it", key);
+  }
+  return set_option(options, key, value);
 }
 
 }  // namespace
@@ -193,49 +275,35 @@ OptionResult set_option(MountOptions& options, std::string_view key, std::string
   if (auto found = setters().find(key); found != setters().end()) {
     return found->second(options, key, value);
   }
-  if (key == "ro") {
-    options.read_only = true;
-  } else if (key == "rw") {
-    options.read_only = false;
-  } else if (key == "soft" || key == "hard") {
-    options.hard = key == "hard";
-  } else if (key == "allow_other") {
-    options.allow_other = true;
-  } else if (is_for_fuse(key)) {
-    options.fuse_options.push_back(value.empty() ? std::string(key)
-                                                 : fmt::format("{}={}", key, value));
-  } else if (!is_for_mount_program(key)) {
-    return refuse("unknown option \"{}\"; foliofs mount --help lists them", key);
+  if (auto found = flags().find(key); found != flags().end()) {
+    if (auto bare = need_no_value(key, value); !bare) return bare;
+    found->second(options);
+    return ok();
   }
+  if (is_for_fuse(key)) return set_fuse_option(options, key, value);
+  if (is_without_effect(key)) return ok();
+  return refuse("unknown option \"{}\"; foliofs mount --help lists them", key);
+}
+
+OptionResult set_live_options(MountOptions& options, std::span<const OptionPair> pairs) {
+  MountOptions changed = options;
+  for (const auto& [key, value] : pairs) {
+    if (auto set = set_live_option(changed, key, value); !set) return set;
+  }
+  if (auto finished = finish_options(changed); !finished) return finished;
+  options = std::move(changed);
   return ok();
 }
 
-OptionResult set_live_option(MountOptions& options, std::string_view key, std::string_view value) {
-  static constexpr std::string_view kFixed[] = {"folio_size", "port", "coherence"};
-  const bool known = setters().contains(key) || key == "ro" || key == "rw" || key == "soft" ||
-                     key == "hard" || key == "allow_other" || is_for_fuse(key);
-  if (!known) {
-    return refuse("unknown option \"{}\"; foliofs set --help lists them", key);
-  }
-  const bool fixed = !setters().contains(key) ||
-                     std::find(std::begin(kFixed), std::end(kFixed), key) != std::end(kFixed);
-  if (fixed || key == "timeo" || key == "log_level" || key == "poll" || key == "kernel_cache") {
-    return refuse("{} is fixed while the share is mounted; unmount and mount again with it", key);
-  }
-  return set_option(options, key, value);
-}
-
 OptionResult finish_options(MountOptions& options) {
-  cache::CacheConfig& cache = options.cache;
-  // Who sets only cache_size means the others to follow.
-  const cache::CacheConfig defaults;
-  if (cache.dirty_limit == defaults.dirty_limit) {
-    cache.dirty_limit = std::min(cache.dirty_limit, cache.cache_size / 2);
-  }
-  if (cache.dirty_background == defaults.dirty_background) {
-    cache.dirty_background = std::min(cache.dirty_background, cache.dirty_limit / 2);
-  }
-  cache.readahead = std::min(cache.readahead, cache.cache_size / 8);
+  static constexpr cache::CacheConfig kDefaults;
+  const AskedSizes& asked = options.asked;
+  cache::CacheConfig cache = options.cache;
+  cache.dirty_limit =
+      asked.dirty_limit.value_or(std::min(kDefaults.dirty_limit, cache.cache_size / 2));
+  cache.dirty_background =
+      asked.dirty_background.value_or(std::min(kDefaults.dirty_background, cache.dirty_limit / 2));
+  cache.readahead = asked.readahead.value_or(std::min(kDefaults.readahead, cache.cache_size / 8));
   if (cache.dirty_background > cache.dirty_limit) {
     return refuse("dirty_background ({} bytes) must not be above dirty_limit ({} bytes)",
                   cache.dirty_background, cache.dirty_limit);
@@ -245,10 +313,15 @@ OptionResult finish_options(MountOptions& options) {
         "dirty_limit ({} bytes) must not be above three quarters of cache_size ({} bytes)",
         cache.dirty_limit, cache.cache_size);
   }
+  if (cache.readahead > cache.cache_size / 8) {
+    return refuse("readahead ({} bytes) must not be above an eighth of cache_size ({} bytes)",
+                  cache.readahead, cache.cache_size);
+  }
+  options.cache = cache;
   return ok();
 }
 
-std::vector<std::pair<std::string, std::string>> describe_options(const MountOptions& options) {
+std::vector<OptionPair> describe_options(const MountOptions& options) {
   auto seconds = [](std::chrono::microseconds time) {
     return fmt::format("{}", static_cast<double>(time.count()) / 1e6);
   };

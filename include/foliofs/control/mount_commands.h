@@ -3,8 +3,9 @@
 //   stats                                    the object of `foliofs stats`
 //   set        options [[key, value], …]     null; all of them, or a refusal
 //   invalidate path_bytes [mode] flush       the object of `foliofs invalidate`
-//   drain                                    {"error", "text", "dirty_bytes"}; progress
-//   {"dirty_bytes"} abandon                                  {"dirty_bytes"}: what will be lost
+//   drain                                    {"error", "text", "dirty_bytes"};
+//                                            progress: {"dirty_bytes"}
+//   abandon                                  {"dirty_bytes"}: what will be lost
 //
 // path_bytes is an array of numbers, relative to the root of the mount: names are bytes, and JSON
 // has only Unicode.
@@ -21,9 +22,16 @@ namespace foliofs::control {
 
 class MountCommands final : public CommandHandler {
  public:
-  // `mount` and `session` must outlive this. `abandon` is called when somebody gives up what is
-  // dirty: from then on nothing may wait for the server.
-  MountCommands(vfs::Mount& mount, rpc::Session& session, std::function<void()> abandon);
+  // What concerns whoever owns the mount. Both are called on the loop.
+  struct Hooks {
+    // Somebody gives up what is dirty: from then on nothing may wait for the server.
+    std::function<void()> abandon;
+    // After a `set`: for what belongs to the process (poll, log_level).
+    std::function<void(const vfs::MountOptions&)> options_changed;
+  };
+
+  // `mount` and `session` must outlive this.
+  MountCommands(vfs::Mount& mount, rpc::Session& session, Hooks hooks);
 
   Task<nlohmann::json> run(Peer peer, nlohmann::json request, Progress progress) override;
 
@@ -36,7 +44,7 @@ class MountCommands final : public CommandHandler {
 
   vfs::Mount& mount_;
   rpc::Session& session_;
-  std::function<void()> abandon_;
+  Hooks hooks_;
 };
 
 }  // namespace foliofs::control

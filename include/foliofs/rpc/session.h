@@ -96,6 +96,9 @@ class Session {
         exchange(proto::Message<Request>::kType, proto::encode(request), Payload{}, incarnation));
   }
 
+  // SessionOptions' `timeout_us` and `hard` anew, for the calls that wait now as well.
+  void set_timeout(std::chrono::microseconds timeout_us, bool hard);
+
   // Says goodbye to the server if it is there, fails what is waiting with ENOTCONN, and ends the
   // session's coroutines. Returns when they have ended. Waits no longer than 2 s.
   Task<void> close();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -53,12 +54,17 @@ class Mount {
   const MountOptions& options() const;
   MountStats stats() const;
 
-  // Changes one option of the live mount; "invalidate" takes effect between invalidations.
-  OptionResult set_live_option(std::string_view key, std::string_view value);
+  // Changes options of the live mount, all of them or, when one is refused, none. "invalidate"
+  // takes effect between invalidations, "kernel_cache" for files that are opened afterwards. What
+  // belongs to the process, "poll" and "log_level", is only recorded: the caller applies it.
+  OptionResult set_live_options(std::span<const OptionPair> pairs);
 
-  // `path` is relative to the root of the mount ("" is the root). Resolved as `caller`, without
-  // following symlinks. ENOENT, EACCES …; EISDIR when it is no regular file. `mode`: the mount's
-  // own if none is given. A write error is in the report, not in the result.
+  // `path` is relative to the root of the mount ("" is the root), without following symlinks.
+  // `mode`: the mount's own if none is given. A file of which nothing is cached: a report of zeros.
+  // A write error is in the report, not in the result. Errors: EISDIR, EINVAL when it is no regular
+  // file. Names that are known here are not asked for; for others the server is, as `caller`, and
+  // nothing is learnt from it but what file that is: ENOENT, EACCES …; ENOTCONN at once when it is
+  // away, ETIMEDOUT when it does not answer for some seconds.
   Task<Result<cache::InvalidateReport>> invalidate(Caller caller, std::string path,
                                                    std::optional<cache::InvalidateMode> mode,
                                                    bool flush);

@@ -4,8 +4,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "foliofs/base/limits.h"
@@ -15,13 +18,22 @@
 
 namespace foliofs::vfs {
 
+// What was asked for and depends on other options. Kept apart from what came of it, so that an
+// option which changes later is weighed against the wishes and not against earlier results.
+struct AskedSizes {
+  std::optional<std::uint64_t> dirty_background;
+  std::optional<std::uint64_t> dirty_limit;
+  std::optional<std::uint64_t> readahead;
+};
+
 struct MountOptions {
   std::string host = "127.0.0.1";
   std::string export_name;
   std::uint16_t port = kDefaultPort;
   cache::InvalidateMode invalidate = cache::InvalidateMode::kHybrid;
   std::chrono::microseconds actimeo_us = std::chrono::seconds(1);
-  cache::CacheConfig cache;  // folio_size, cache_size, dirty_*, readahead
+  AskedSizes asked;
+  cache::CacheConfig cache;  // folio_size, cache_size, dirty_*, readahead, as they are in effect
   bool kernel_cache = true;
   std::chrono::microseconds poll_us{50};
   std::chrono::microseconds timeo_us = std::chrono::seconds(60);
@@ -32,6 +44,8 @@ struct MountOptions {
   std::vector<std::string> fuse_options;  // passed on to libfuse: dev, suid, noexec, fsname=…
 };
 
+using OptionPair = std::pair<std::string, std::string>;  // key, value; the value of a flag is empty
+
 // Sets one option ("invalidate=bulk" is key "invalidate", value "bulk"; a flag has no value).
 // An error is one line for a person: what was wrong and what is possible.
 struct OptionError {
@@ -41,14 +55,15 @@ using OptionResult =
     boost::outcome_v2::basic_result<void, OptionError, boost::outcome_v2::policy::terminate>;
 OptionResult set_option(MountOptions& options, std::string_view key, std::string_view value);
 
-// As set_option, for a mount that is live: refuses what is fixed for its lifetime, and says so.
-OptionResult set_live_option(MountOptions& options, std::string_view key, std::string_view value);
-
 // Checks what concerns more than one option (dirty_background <= dirty_limit < cache_size …) and
-// fills in the defaults that depend on others.
+// works out what is in effect: a size that nobody has asked for follows the others.
 OptionResult finish_options(MountOptions& options);
 
+// All of `pairs` and finish_options(), for a mount that is live; or, when one is refused, none.
+// Refuses what is fixed for the mount's lifetime, and says so.
+OptionResult set_live_options(MountOptions& options, std::span<const OptionPair> pairs);
+
 // The options as `-o` would take them, for stats and /proc/mounts.
-std::vector<std::pair<std::string, std::string>> describe_options(const MountOptions& options);
+std::vector<OptionPair> describe_options(const MountOptions& options);
 
 }  // namespace foliofs::vfs
