@@ -67,7 +67,7 @@ class FakeStore final : public cache::FolioStore {
     std::uint64_t done = 0;
     for (const iovec& part : into) {
       const std::uint64_t bytes = std::min<std::uint64_t>(part.iov_len, snapshot.size() - done);
-      std::memcpy(part.iov_base, snapshot.data() + done, bytes);
+      std::copy_n(snapshot.data() + done, bytes, static_cast<std::byte*>(part.iov_base));
       done += bytes;
     }
     co_return done;
