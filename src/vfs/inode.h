@@ -51,6 +51,11 @@ struct Inode {
   std::shared_ptr<InodeIo> io;              // of regular files, once opened
   std::shared_ptr<cache::Mapping> mapping;  // likewise
 
+  // The server's verifier at the latest WRITE that has not been followed by a COMMIT: once it says
+  // another one, those bytes may be lost.
+  std::optional<std::uint64_t> uncommitted;
+  std::uint64_t writes_acknowledged = 0;
+
   bool appending = false;  // a store to the end of the file waits, or is on its way
   WaitQueue append_ended;
 
@@ -60,7 +65,9 @@ struct Inode {
 
   // Of a released file whose bytes could not be written: through it they are tried again.
   std::shared_ptr<ServerOpen> kept_open;
-  bool told_of_failure = false;  // the last FLUSH returned an error
+  // The last FLUSH returned an error, and the bytes are still dirty: that they cannot be written is
+  // no news to whoever opens the file next.
+  bool told_of_failure = false;
 
   bool dirty() const { return mapping && mapping->dirty_bytes() != 0; }
 };

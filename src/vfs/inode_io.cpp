@@ -60,11 +60,13 @@ Task<Status> InodeIo::reopen(ServerOpen& open) {
     request.caller = std::make_unique<wire::CallerT>(to_wire(open.opener));
     request.handle = inode->handle;
     request.open_flags = static_cast<std::uint32_t>(open.flags);
+    request.reclaim = true;
     const std::uint64_t incarnation = session_.incarnation();
     auto reply = co_await session_.call<wire::OpenRequest>(request, incarnation);
     if (reply) {
       open.id = reply.value().open_id;
       open.incarnation = incarnation;
+      check_verifier(*inode);
       co_return success();
     }
     if (reply.error() != Errno(ESTALE) || repairs == MountCore::kMaxRepairs) {
@@ -122,6 +124,7 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
       const auto* table = proto::view<wire::WriteReply>(reply.value().meta);
       if (table == nullptr) co_return Errno(EPROTO);
       if (table->attributes() != nullptr) changed_by_us(*table->attributes());
+      note_acknowledged();
       co_return success();
     }
     if (reply.error() != rpc::kSessionLost) co_return reply.error();
@@ -151,7 +154,13 @@ Task<Status> InodeIo::commit(std::shared_ptr<ServerOpen> open, bool data_only) {
     wire::CommitRequestT request;
     request.open_id = open->id;
     request.data_only = data_only;
+    auto inode = inode_.lock();
+    const std::uint64_t covered = inode ? inode->writes_acknowledged : 0;
     auto reply = co_await session_.call<wire::CommitRequest>(request, open->incarnation);
+    if (reply && inode) {
+      check_verifier(*inode);
+      if (inode->writes_acknowledged == covered) inode->uncommitted.reset();
+    }
     if (reply) co_return success();
     if (reply.error() != rpc::kSessionLost) co_return reply.error();
   }
@@ -161,6 +170,20 @@ Task<Status> InodeIo::commit(std::shared_ptr<ServerOpen> open, bool data_only) {
 Task<void> InodeIo::invalidate(ByteRange range) {
   auto inode = inode_.lock();
   if (inode) co_await kernel_.invalidate_pages(inode->node, range);
+}
+
+void InodeIo::check_verifier(Inode& inode) {
+  if (!inode.uncommitted || *inode.uncommitted == session_.hello().write_verifier) return;
+  inode.uncommitted.reset();
+  if (inode.mapping) inode.mapping->errors().record(Errno(EIO));
+}
+
+void InodeIo::note_acknowledged() {
+  auto inode = inode_.lock();
+  if (!inode) return;
+  check_verifier(*inode);
+  inode->uncommitted = session_.hello().write_verifier;
+  ++inode->writes_acknowledged;
 }
 
 void InodeIo::changed_by_us(const wire::Attributes& wire) {

@@ -42,6 +42,9 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   std::shared_ptr<ServerOpen> find(bool (ServerOpen::*suitable)() const) const;
   // Attributes after a change of our own.
   void changed_by_us(const wire::Attributes& wire);
+  // Records an error when the server's machine was restarted under bytes that were not committed.
+  void check_verifier(Inode& inode);
+  void note_acknowledged();
 
   rpc::Session& session_;
   Kernel& kernel_;

@@ -220,6 +220,7 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
   file->inode = inode;
   file->server_open = open;
   file->errors = inode->mapping->errors().sample();
+  if (inode->told_of_failure) (void)inode->mapping->errors().check(file->errors);
   file->direct = (flags & O_DIRECT) != 0;
   inode->io->add(std::move(open));
   ++inode->open_count;
@@ -244,6 +245,7 @@ Task<void> MountCore::close_server_open(std::shared_ptr<ServerOpen> open) {
 Task<void> MountCore::stop_writing_later(InodeRef inode) {
   auto open = std::exchange(inode->kept_open, nullptr);
   if (!open) co_return;
+  inode->told_of_failure = false;
   inode->io->remove(open);
   --inode->open_count;
   co_await close_server_open(open);

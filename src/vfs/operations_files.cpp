@@ -83,6 +83,7 @@ Task<Result<wire::CreateReplyT>> open_created(MountCore& core, Call call, InodeR
   open.caller = caller_of(call);
   open.handle = found.value().handle;
   open.open_flags = static_cast<std::uint32_t>(flags & kServerOpenFlags);
+  open.reclaim = true;  // it was made for this open, whatever its mode says to later ones
   auto opened = co_await core.call<wire::OpenRequest>(std::move(open));
   if (!opened) co_return opened.error();
   wire::CreateReplyT reply;
@@ -213,7 +214,7 @@ Task<Status> Operations::flush(OpenFileRef file) {
   }
   if (file->server_open->writable()) co_await core_.settle_mtime(inode);
   Status seen = inode->mapping->errors().check(file->errors);
-  inode->told_of_failure = !seen;
+  inode->told_of_failure = inode->dirty() && (inode->told_of_failure || !seen);
   co_return seen;
 }
 
@@ -224,7 +225,10 @@ Task<Status> Operations::fsync(OpenFileRef file, bool data_only) {
   }
   if (auto seen = inode->mapping->errors().check(file->errors); !seen) co_return seen;
   if (file->server_open->writable()) co_await core_.settle_mtime(inode);
-  co_return co_await inode->io->commit(file->server_open, data_only);
+  auto committed = co_await inode->io->commit(file->server_open, data_only);
+  if (!committed) co_return committed;
+  // What was written before may have been lost with the server's memory.
+  co_return inode->mapping->errors().check(file->errors);
 }
 
 Task<void> Operations::release(OpenFile* file) {

@@ -16,6 +16,13 @@ Status check_change(MountCore& core, const InodeRef& parent, std::string_view na
   return check_name(name);
 }
 
+// A file has lost a name: it may have others, under which its link count and ctime are seen.
+void note_victim(MountCore& core, const HandleBytes& handle, const wire::Attributes* attributes) {
+  if (handle.empty() || attributes == nullptr) return;
+  InodeRef victim = core.inodes.find_by_handle(handle);
+  if (victim) core.take_own_change(*victim, from_wire(*attributes));
+}
+
 }  // namespace
 
 Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::string name) {
@@ -127,17 +134,17 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   auto reply = co_await core_.call_on<wire::UnlinkRequest>(parent, &wire::UnlinkRequestT::parent,
                                                            request, &retried);
   core_.directory_changed(*parent);
-  // Its link count is another one now.
   InodeRef removed = core_.inodes.find_by_name(parent_node, name);
   if (removed) {
     removed->attributes_expire = {};
     if (reply) core_.inodes.change_name(*removed, 0, "");
-    const bool last_link = reply && removed->attributes.nlink <= 1 && removed->open_count == 1;
-    if (last_link && removed->kept_open) {
-      // Bytes that could not be written, of a file that nobody can reach any more.
-      removed->mapping->abandon();
-      co_await core_.stop_writing_later(removed);
-    }
+  }
+  if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get());
+  const bool unreachable = reply && removed && removed->attributes.nlink == 0;
+  if (unreachable && removed->kept_open && removed->open_count == 1) {
+    // Bytes that could not be written, of a file that nobody can reach any more.
+    removed->mapping->abandon();
+    co_await core_.stop_writing_later(removed);
   }
   if (reply) co_return success();
   // Sent twice because the server restarted in between: the first one did it.
@@ -164,6 +171,7 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   core_.directory_changed(*new_parent);
   const bool done = reply || (retried && reply.error() == Errno(ENOENT));
   if (!done) co_return reply.error();
+  if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get());
   InodeRef moved = core_.inodes.find_by_name(parent_node, name);
   InodeRef replaced = core_.inodes.find_by_name(new_parent_node, new_name);
   if (replaced && replaced != moved) {

@@ -1,0 +1,3 @@
+foliofs_test(fuse_test LABEL unit
+  SOURCES fuse_pending_signals_test.cpp
+  DEPENDS foliofs_fuse)

@@ -1,0 +1,162 @@
+// What others have changed, and replies that overtake each other.
+#include "tests/unit/vfs_fixture.h"
+
+namespace foliofs::test {
+
+// Attributes that were fetched before a WRITE was acknowledged must not shrink the file.
+class OldAttributes : public VfsTest, public testing::WithParamInterface<MessageType> {
+ protected:
+  // Runs the query in the background; the node that it gave a reference to is given back.
+  std::shared_ptr<std::optional<bool>> start_query(Node node) {
+    switch (GetParam()) {
+      case MessageType::kLookup:
+        return loop_.start(by_lookup());
+      case MessageType::kReadDir:
+        return loop_.start(by_readdir());
+      default:
+        return loop_.start(by_getattr(node));
+    }
+  }
+  Task<bool> by_lookup() {
+    auto entry = co_await ops().lookup(call(), vfs::kRootNode, "f");
+    co_return entry.has_value();
+  }
+  Task<bool> by_readdir() {
+    auto directory = ops().open_directory(vfs::kRootNode);
+    auto entries = co_await ops().read_directory(call(), directory.value(), 0, true);
+    ops().release_directory(directory.value().get());
+    co_return entries.has_value();
+  }
+  Task<bool> by_getattr(Node node) {
+    auto attributes = co_await ops().getattr(call(), node, nullptr);
+    co_return attributes.has_value();
+  }
+};
+
+TEST_P(OldAttributes, DoNotShrinkTheFile) {
+  server_.add("f", "1234");
+  const Node node = lookup("f");
+  auto opened = open(node);
+  expire();
+  server_.hold_replies(GetParam());
+  auto query = start_query(node);
+  until([&] { return server_.count(GetParam()) >= (GetParam() == MessageType::kLookup ? 2 : 1); });
+  ASSERT_TRUE(write(opened, 4, "5678"));
+  ASSERT_TRUE(flush(opened));
+  ASSERT_FALSE(query->has_value());
+  server_.release();
+  until([&] { return query->has_value(); });
+  EXPECT_EQ(read(opened), "12345678");
+  auto to_end = store(0, "90");
+  to_end.append = true;
+  ASSERT_TRUE(loop_.run(ops().write(call(), opened.file, to_end)));
+  ASSERT_TRUE(flush(opened));
+  EXPECT_EQ(server_.file("f").data, "1234567890");
+  release(opened);
+}
+
+INSTANTIATE_TEST_SUITE_P(Queries, OldAttributes,
+                         testing::Values(MessageType::kLookup, MessageType::kReadDir,
+                                         MessageType::kGetAttr),
+                         [](const auto& param) { return proto::message_name(param.param); });
+
+TEST_F(VfsTest, EntriesAreHandedOutWithWhatIsKnownThen) {
+  server_.add("a", "");
+  server_.add("b", "");
+  auto directory = ops().open_directory(vfs::kRootNode);
+  auto entries = loop_.run(ops().read_directory(call(), directory.value(), 0, true));
+  ASSERT_TRUE(entries);
+  ASSERT_EQ(entries.value().size(), 2u);
+  auto& a = entries.value()[0];
+  auto& b = entries.value()[1];
+
+  vfs::AttributeChange change;
+  change.valid = proto::kSetMode;
+  change.mode = 0600;
+  ASSERT_TRUE(loop_.run(ops().setattr(call(), a.entry->node, change, nullptr)));
+  ops().refresh(*directory.value(), a);
+  ASSERT_TRUE(a.entry);
+  EXPECT_EQ(a.entry->attributes.mode, S_IFREG | 0600u);
+
+  // A name that was removed since is not put into the kernel's cache.
+  ASSERT_TRUE(loop_.run(ops().unlink(call(), vfs::kRootNode, "b", false)));
+  ops().refresh(*directory.value(), b);
+  EXPECT_FALSE(b.entry);
+  ops().release_directory(directory.value().get());
+}
+
+TEST_F(VfsTest, OldEntriesAreHandedOutWithoutAttributes) {
+  server_.add("a", "");
+  auto directory = ops().open_directory(vfs::kRootNode);
+  auto entries = loop_.run(ops().read_directory(call(), directory.value(), 0, true));
+  ASSERT_TRUE(entries);
+  expire();
+  ops().refresh(*directory.value(), entries.value()[0]);
+  EXPECT_FALSE(entries.value()[0].entry);
+  EXPECT_EQ(entries.value()[0].name, "a");
+  ops().release_directory(directory.value().get());
+}
+
+// The kernel's pages are still old while somebody else's open has them dropped.
+TEST_F(VfsTest, ASecondOpenWaitsForTheFirstOnesInvalidation) {
+  server_.add("f", "old");
+  const Node node = lookup("f");
+  auto opened = open(node);
+  EXPECT_EQ(read(opened), "old");
+  server_.change("f", "new");
+  kernel_.hold = true;
+  auto first = loop_.start(ops().open(call(), node, O_RDONLY));
+  until([&] { return kernel_.waiting > 0; });
+  auto second = loop_.start(ops().open(call(), node, O_RDONLY));
+  auto asking = loop_.start(ops().getattr(call(), node, nullptr));
+  pass(std::chrono::seconds(3));
+  EXPECT_FALSE(first->has_value());
+  EXPECT_FALSE(second->has_value());
+  EXPECT_FALSE(asking->has_value());
+  // What the kernel may be waiting for does not wait.
+  EXPECT_EQ(read(opened), "new");
+  ASSERT_TRUE(write(opened, 3, "er"));
+  vfs::AttributeChange change;
+  change.valid = proto::kSetSize;
+  change.size = 4;
+  ASSERT_TRUE(loop_.run(ops().setattr(call(), node, change, opened.file)));
+  ASSERT_TRUE(loop_.run(ops().setattr(call(), node, {}, nullptr)));
+  ASSERT_TRUE(flush(opened));
+  kernel_.release();
+  until([&] { return first->has_value() && second->has_value() && asking->has_value(); });
+  EXPECT_FALSE((*first)->value().keep_cache);
+  release((*first)->value());
+  release((*second)->value());
+  release(opened);
+}
+
+// OPEN's reply carries no attributes, so that the kernel would read no further than it thinks.
+TEST_F(VfsTest, AFirstOpenTellsTheKernelOfAnotherSize) {
+  server_.add("f", "1234");
+  const Node node = lookup("f");
+  server_.change("f", "12345678");
+  auto opened = open(node);
+  EXPECT_EQ(kernel_.dropped, std::vector<Node>{node});
+  release(opened);
+
+  server_.add("g", "");
+  auto unchanged = open(lookup("g"));
+  EXPECT_EQ(kernel_.dropped.size(), 1u);
+  release(unchanged);
+}
+
+TEST_F(VfsTest, AForeignChangeThatAWriteFindsIsLookedAtByTheNextStat) {
+  server_.add("f", "12345678");
+  const Node node = lookup("f");
+  auto opened = open(node);
+  EXPECT_EQ(read(opened), "12345678");
+  server_.change("f", "abcdefgh");
+  ASSERT_TRUE(write(opened, 0, "X"));
+  ASSERT_TRUE(flush(opened));
+  EXPECT_EQ(ops().attribute_timeout_us(node).count(), 0);
+  stat(node);
+  EXPECT_EQ(read(opened), "Xbcdefgh");
+  release(opened);
+}
+
+}  // namespace foliofs::test

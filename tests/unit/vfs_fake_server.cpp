@@ -1,0 +1,296 @@
+#include "tests/unit/vfs_fake_server.h"
+
+namespace foliofs::test {
+
+std::vector<std::uint8_t> FakeServer::handle_of(const ServerFile& file) const {
+  const std::uint64_t numbers[2] = {descriptor_handles ? run_ : 0, file.ino};
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(numbers);
+  return {bytes, bytes + sizeof numbers};
+}
+
+ServerFile* FakeServer::find(const std::vector<std::uint8_t>& handle) {
+  std::uint64_t numbers[2] = {};
+  if (handle.size() != sizeof numbers) return nullptr;
+  std::memcpy(numbers, handle.data(), sizeof numbers);
+  if (numbers[0] != (descriptor_handles ? run_ : 0)) return nullptr;
+  auto found = files_.find(numbers[1]);
+  return found == files_.end() || found->second.nlink == 0 ? nullptr : &found->second;
+}
+
+ServerFile* FakeServer::find_open(std::uint64_t open_id) {
+  auto found = opens_.find(open_id);
+  return found == opens_.end() ? nullptr : &files_.at(found->second.ino);
+}
+
+std::unique_ptr<wire::Attributes> FakeServer::attributes_of(const ServerFile& file) const {
+  return std::make_unique<wire::Attributes>(
+      file.ino, file.data.size(), (file.data.size() + 511) / 512, 0, file.mtime_ns, file.mtime_ns,
+      file.ctime_ns, file.btime_ns, file.foreign_changes, run_, file.mode, file.nlink, 0, 0, 4096);
+}
+
+FakeServer::Reply FakeServer::entry(const ServerFile& file) const {
+  wire::EntryReplyT reply;
+  reply.handle = handle_of(file);
+  reply.attributes = attributes_of(file);
+  return encoded(reply);
+}
+
+bool FakeServer::may_open(const ServerFile& file, const wire::CallerT& caller, int flags) const {
+  const bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  return !checks_write || !writes || caller.uid == 0 || (file.mode & 0222) != 0;
+}
+
+template <class Request>
+FakeServer::Reply FakeServer::run(
+    const Frame& frame, Reply (FakeServer::*handler)(const typename Request::NativeTableType&)) {
+  auto request = proto::decode<Request>(frame.meta);
+  if (!request) return failed(EPROTO);
+  Seen what{frame.header.type, 0, false};
+  if constexpr (requires { request.value().caller; }) {
+    if (request.value().caller) what.uid = request.value().caller->uid;
+  }
+  if constexpr (requires { request.value().reclaim; }) what.reclaim = request.value().reclaim;
+  seen.push_back(what);
+  auto fails_with = fails.find(frame.header.type);
+  if (fails_with != fails.end()) return failed(fails_with->second);
+  return (this->*handler)(request.value());
+}
+
+FakeServer::Reply FakeServer::execute(const Frame& frame) {
+  switch (frame.header.type) {
+    case MessageType::kHello:
+      return run<wire::HelloRequest>(frame, &FakeServer::hello);
+    case MessageType::kLookup:
+      return run<wire::LookupRequest>(frame, &FakeServer::lookup);
+    case MessageType::kCreate:
+      return run<wire::CreateRequest>(frame, &FakeServer::create);
+    case MessageType::kMkdir:
+      return run<wire::MkdirRequest>(frame, &FakeServer::mkdir);
+    case MessageType::kLink:
+      return run<wire::LinkRequest>(frame, &FakeServer::link);
+    case MessageType::kUnlink:
+      return run<wire::UnlinkRequest>(frame, &FakeServer::unlink);
+    case MessageType::kRename:
+      return run<wire::RenameRequest>(frame, &FakeServer::rename);
+    case MessageType::kReadDir:
+      return run<wire::ReadDirRequest>(frame, &FakeServer::read_dir);
+    case MessageType::kGetAttr:
+      return run<wire::GetAttrRequest>(frame, &FakeServer::get_attr);
+    case MessageType::kSetAttr:
+      return run<wire::SetAttrRequest>(frame, &FakeServer::set_attr);
+    case MessageType::kOpen:
+      return run<wire::OpenRequest>(frame, &FakeServer::open);
+    case MessageType::kClose:
+      return run<wire::CloseRequest>(frame, &FakeServer::close);
+    case MessageType::kRead:
+      return run<wire::ReadRequest>(frame, &FakeServer::read);
+    case MessageType::kCommit:
+      return run<wire::CommitRequest>(frame, &FakeServer::commit);
+    case MessageType::kWrite:
+      return write(frame);
+    case MessageType::kBye:
+    case MessageType::kPing:
+      return encoded(wire::EmptyT());
+    default:
+      return failed(EOPNOTSUPP);
+  }
+}
+
+FakeServer::Reply FakeServer::hello(const wire::HelloRequestT&) {
+  wire::HelloReplyT reply;
+  reply.version = proto::kVersion;
+  reply.session.assign(16, static_cast<std::uint8_t>(run_));
+  reply.slots = 32;
+  reply.max_payload = 1 << 20;
+  reply.root = handle_of(root());
+  reply.root_attributes = attributes_of(root());
+  reply.grace_us = 60'000'000;
+  reply.write_verifier = write_verifier;
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::lookup(const wire::LookupRequestT& request) {
+  ServerFile* parent = find(request.parent);
+  if (parent == nullptr) return failed(ESTALE);
+  if (squashes_root && request.caller->uid == 0) return failed(EACCES);
+  auto found = parent->names.find(request.name);
+  return found == parent->names.end() ? failed(ENOENT) : entry(files_.at(found->second));
+}
+
+FakeServer::Reply FakeServer::create(const wire::CreateRequestT& request) {
+  ServerFile* parent = find(request.parent);
+  if (parent == nullptr) return failed(ESTALE);
+  const int flags = static_cast<int>(request.open_flags);
+  auto found = parent->names.find(request.name);
+  wire::CreateReplyT reply;
+  reply.created = found == parent->names.end();
+  if (!reply.created && (flags & O_EXCL) != 0) return failed(EEXIST);
+  ServerFile& file = reply.created ? make(S_IFREG | request.mode) : files_.at(found->second);
+  parent->names[request.name] = file.ino;
+  if ((flags & O_TRUNC) != 0) file.data.clear();
+  reply.handle = handle_of(file);
+  reply.attributes = attributes_of(file);
+  reply.open_id = ++last_open_;
+  opens_[reply.open_id] = {file.ino, flags};
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::mkdir(const wire::MkdirRequestT& request) {
+  ServerFile* parent = find(request.parent);
+  if (parent == nullptr) return failed(ESTALE);
+  if (parent->names.contains(request.name)) return failed(EEXIST);
+  ServerFile& made = make(S_IFDIR | request.mode);
+  parent->names[request.name] = made.ino;
+  return entry(made);
+}
+
+FakeServer::Reply FakeServer::link(const wire::LinkRequestT& request) {
+  ServerFile* parent = find(request.parent);
+  ServerFile* file = find(request.handle);
+  if (parent == nullptr || file == nullptr) return failed(ESTALE);
+  if (!parent->names.emplace(request.name, file->ino).second) return failed(EEXIST);
+  ++file->nlink;
+  file->ctime_ns = ++time_ns_;
+  return entry(*file);
+}
+
+FakeServer::Reply FakeServer::unlink(const wire::UnlinkRequestT& request) {
+  ServerFile* parent = find(request.parent);
+  if (parent == nullptr) return failed(ESTALE);
+  auto found = parent->names.find(request.name);
+  if (found == parent->names.end()) return failed(ENOENT);
+  ServerFile& file = files_.at(found->second);
+  parent->names.erase(found);
+  wire::UnlinkReplyT reply;
+  reply.victim_handle = handle_of(file);
+  --file.nlink;
+  file.ctime_ns = ++time_ns_;
+  reply.victim = attributes_of(file);
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::rename(const wire::RenameRequestT& request) {
+  ServerFile* parent = find(request.parent);
+  ServerFile* new_parent = find(request.new_parent);
+  if (parent == nullptr || new_parent == nullptr) return failed(ESTALE);
+  auto found = parent->names.find(request.name);
+  if (found == parent->names.end()) return failed(ENOENT);
+  const std::uint64_t ino = found->second;
+  parent->names.erase(found);
+  wire::RenameReplyT reply;
+  if (auto old = new_parent->names.find(request.new_name); old != new_parent->names.end()) {
+    ServerFile& victim = files_.at(old->second);
+    reply.victim_handle = handle_of(victim);
+    --victim.nlink;
+    victim.ctime_ns = ++time_ns_;
+    reply.victim = attributes_of(victim);
+  }
+  new_parent->names[request.new_name] = ino;
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::read_dir(const wire::ReadDirRequestT& request) {
+  ServerFile* directory = find(request.handle);
+  if (directory == nullptr) return failed(ESTALE);
+  wire::ReadDirReplyT reply;
+  reply.end = true;
+  std::uint64_t cookie = 0;
+  for (const auto& [name, ino] : directory->names) {
+    if (++cookie <= request.cookie) continue;
+    const ServerFile& file = files_.at(ino);
+    auto made = std::make_unique<wire::DirEntryT>();
+    made->cookie = cookie;
+    made->ino = ino;
+    made->type = file.mode & S_IFMT;
+    made->name = name;
+    if (request.with_attributes) {
+      made->handle = handle_of(file);
+      made->attributes = attributes_of(file);
+    }
+    reply.entries.push_back(std::move(made));
+  }
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::get_attr(const wire::GetAttrRequestT& request) {
+  ServerFile* file = request.open_id != 0 ? find_open(request.open_id) : find(request.handle);
+  if (file == nullptr) return failed(request.open_id != 0 ? EBADF : ESTALE);
+  wire::AttrReplyT reply;
+  reply.attributes = attributes_of(*file);
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::set_attr(const wire::SetAttrRequestT& request) {
+  ServerFile* file = find(request.handle);
+  if (file == nullptr) return failed(ESTALE);
+  if (request.open_id != 0 && find_open(request.open_id) == nullptr) return failed(EBADF);
+  if ((request.valid & proto::kSetMode) != 0) file->mode = (file->mode & S_IFMT) | request.mode;
+  if ((request.valid & proto::kSetSize) != 0) file->data.resize(request.size);
+  if ((request.valid & proto::kSetUid) != 0 && request.uid == static_cast<std::uint32_t>(-1)) {
+    file->mode &= ~static_cast<std::uint32_t>(S_ISUID | S_ISGID);
+  }
+  touch(*file);
+  wire::AttrReplyT reply;
+  reply.attributes = attributes_of(*file);
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::open(const wire::OpenRequestT& request) {
+  ServerFile* file = find(request.handle);
+  if (file == nullptr) return failed(ESTALE);
+  const bool reclaims = seen.back().reclaim;
+  const int flags = static_cast<int>(request.open_flags);
+  if (!reclaims && !may_open(*file, *request.caller, flags)) return failed(EACCES);
+  wire::OpenReplyT reply;
+  reply.open_id = ++last_open_;
+  reply.attributes = attributes_of(*file);
+  opens_[reply.open_id] = {file->ino, flags};
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::close(const wire::CloseRequestT& request) {
+  return opens_.erase(request.open_id) == 0 ? failed(EBADF) : encoded(wire::EmptyT());
+}
+
+FakeServer::Reply FakeServer::read(const wire::ReadRequestT& request) {
+  ServerFile* file = find_open(request.open_id);
+  if (file == nullptr) return failed(EBADF);
+  wire::ReadReplyT attributes;
+  attributes.attributes = attributes_of(*file);
+  Reply reply = encoded(attributes);
+  if (request.offset < file->data.size()) {
+    reply.payload = file->data.substr(request.offset, request.length);
+  }
+  return reply;
+}
+
+FakeServer::Reply FakeServer::commit(const wire::CommitRequestT& request) {
+  ServerFile* file = find_open(request.open_id);
+  if (file == nullptr) return failed(EBADF);
+  wire::AttrReplyT reply;
+  reply.attributes = attributes_of(*file);
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::write(const Frame& frame) {
+  auto request = proto::decode<wire::WriteRequest>(frame.meta);
+  if (!request) return failed(EPROTO);
+  seen.push_back({MessageType::kWrite, 0, false});
+  if (auto fails_with = fails.find(MessageType::kWrite); fails_with != fails.end()) {
+    return failed(fails_with->second);
+  }
+  ServerFile* file = find_open(request.value().open_id);
+  if (file == nullptr) return failed(EBADF);
+  const std::uint64_t offset = request.value().offset;
+  file->data.resize(std::max(file->data.size(), offset + frame.payload.size()));
+  std::memcpy(file->data.data() + offset, frame.payload.data(), frame.payload.size());
+  touch(*file);
+  if ((request.value().flags & proto::kWriteSetMtime) != 0) {
+    file->mtime_ns = request.value().mtime_ns;
+  }
+  wire::WriteReplyT reply;
+  reply.attributes = attributes_of(*file);
+  return encoded(reply);
+}
+
+}  // namespace foliofs::test

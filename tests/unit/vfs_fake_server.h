@@ -1,0 +1,275 @@
+// A server in the test's own loop, over an in-memory stream: it forgets sessions and handles, holds
+// requests or replies back, and remembers what it was asked. One export, no permissions but those
+// that a test asks for.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "foliofs/base/wait_queue.h"
+#include "foliofs/proto/messages.h"
+#include "foliofs/rpc/transport.h"
+
+namespace foliofs::test {
+
+using proto::MessageType;
+
+struct ServerFile {
+  std::uint64_t ino = 0;
+  std::uint32_t mode = S_IFREG | 0644;
+  std::uint32_t nlink = 1;
+  std::string data;
+  std::map<std::string, std::uint64_t> names;  // of a directory
+  std::int64_t mtime_ns = 0, ctime_ns = 0, btime_ns = 0;
+  std::uint64_t foreign_changes = 0;
+};
+
+class FakeServer final : public rpc::Connector {
+ public:
+  explicit FakeServer(Executor executor) : executor_(std::move(executor)) {
+    ServerFile& root = make(S_IFDIR | 0755);
+    root.nlink = 2;
+  }
+
+  // --- What a test sets and looks at ---
+
+  struct Seen {
+    MessageType type;
+    std::uint32_t uid;
+    bool reclaim;
+  };
+  std::vector<Seen> seen;            // requests, in the order in which they were executed
+  bool descriptor_handles = false;   // a restart forgets all handles
+  bool checks_write = false;         // opens for writing need a write bit
+  bool squashes_root = false;        // LOOKUP by root: EACCES
+  std::map<MessageType, int> fails;  // errno with which each of these fails
+  std::uint64_t write_verifier = 1;
+
+  std::size_t count(MessageType type) const {
+    return static_cast<std::size_t>(
+        std::count_if(seen.begin(), seen.end(), [&](const Seen& s) { return s.type == type; }));
+  }
+  ServerFile& root() { return files_.at(1); }
+  ServerFile& file(const std::string& name) { return files_.at(root().names.at(name)); }
+  ServerFile& add(const std::string& name, std::string data, std::uint32_t mode = S_IFREG | 0644) {
+    ServerFile& file = make(mode);
+    file.data = std::move(data);
+    root().names[name] = file.ino;
+    return file;
+  }
+  // Somebody else's change.
+  void change(const std::string& name, std::string data) {
+    ServerFile& changed = file(name);
+    changed.data = std::move(data);
+    touch(changed);
+    ++changed.foreign_changes;
+  }
+
+  // Requests of this type arrive and are not executed; or are executed and not answered.
+  void hold_requests(MessageType type) { held_requests_.insert(type); }
+  void hold_replies(MessageType type) { held_replies_.insert(type); }
+  void release() {
+    held_requests_.clear();
+    held_replies_.clear();
+    released_.wake_all();
+  }
+  int waiting = 0;  // requests that are held one way or the other
+
+  // The process ends and comes back: connections, sessions and opens are gone. What is held back
+  // never gets an answer.
+  void restart() {
+    ++run_;
+    opens_.clear();
+    if (wire_) wire_->end();
+    wire_.reset();
+  }
+
+  // --- Connector ---
+
+  Task<Result<std::unique_ptr<rpc::Transport>>> connect(std::chrono::microseconds) override {
+    wire_ = std::make_shared<Wire>();
+    wire_->received = [this, wire = std::weak_ptr(wire_)] {
+      take_frames(wire.lock());
+    };
+    std::unique_ptr<rpc::Transport> stream = std::make_unique<Stream>(wire_);
+    co_return stream;
+  }
+
+ private:
+  using Bytes = std::vector<std::byte>;
+
+  // Both directions of one connection.
+  struct Wire {
+    Bytes to_server;
+    std::deque<std::byte> to_client;
+    bool ended = false;
+    WaitQueue changed;
+    std::function<void()> received;
+    void end() {
+      ended = true;
+      changed.wake_all();
+    }
+  };
+  struct Stream final : rpc::Transport {
+    explicit Stream(std::shared_ptr<Wire> w) : wire(std::move(w)) {}
+    ~Stream() override { wire->end(); }
+    Task<Result<std::size_t>> read_some(std::span<const iovec> into) override {
+      auto held = wire;
+      while (held->to_client.empty() && !held->ended) co_await held->changed.wait();
+      if (held->to_client.empty()) co_return Errno(ECONNRESET);
+      std::size_t done = 0;
+      for (const iovec& part : into) {
+        auto* at = static_cast<std::byte*>(part.iov_base);
+        for (std::size_t i = 0; i < part.iov_len && !held->to_client.empty(); ++i, ++done) {
+          at[i] = held->to_client.front();
+          held->to_client.pop_front();
+        }
+      }
+      co_return done;
+    }
+    Task<Status> write_all(std::span<const iovec> from) override {
+      if (wire->ended) co_return Errno(ECONNRESET);
+      for (const iovec& part : from) {
+        const auto* at = static_cast<const std::byte*>(part.iov_base);
+        wire->to_server.insert(wire->to_server.end(), at, at + part.iov_len);
+      }
+      wire->received();
+      co_return success();
+    }
+    void close() override { wire->end(); }
+    std::shared_ptr<Wire> wire;
+  };
+  struct Frame {
+    proto::FrameHeader header;
+    Bytes meta, payload;
+  };
+  struct Reply {
+    proto::MetaBuffer meta;
+    std::string payload;
+    int error = 0;
+  };
+  struct Open {
+    std::uint64_t ino;
+    int flags;
+  };
+
+  ServerFile& make(std::uint32_t mode) {
+    ServerFile& file = files_[++last_ino_];
+    file.ino = last_ino_;
+    file.mode = mode;
+    touch(file);
+    file.btime_ns = file.ctime_ns;
+    return file;
+  }
+  void touch(ServerFile& file) { file.mtime_ns = file.ctime_ns = ++time_ns_; }
+
+  void take_frames(const std::shared_ptr<Wire>& wire) {
+    while (wire && wire->to_server.size() >= proto::kHeaderBytes) {
+      auto header = proto::decode_header(
+          std::span<const std::byte, proto::kHeaderBytes>(wire->to_server.data(), 32));
+      if (!header) std::abort();
+      const std::size_t meta = header.value().meta_bytes, payload = header.value().payload_bytes;
+      if (wire->to_server.size() < proto::kHeaderBytes + meta + payload) return;
+      auto at = wire->to_server.begin() + proto::kHeaderBytes;
+      const auto end_of_meta = at + static_cast<std::ptrdiff_t>(meta);
+      const auto end = end_of_meta + static_cast<std::ptrdiff_t>(payload);
+      Frame frame{header.value(), {at, end_of_meta}, {end_of_meta, end}};
+      wire->to_server.erase(wire->to_server.begin(), end);
+      spawn(executor_, "fake server", answer(wire, std::move(frame)));
+    }
+  }
+
+  Task<void> answer(std::shared_ptr<Wire> wire, Frame frame) {
+    const MessageType type = frame.header.type;
+    ++waiting;
+    while (held_requests_.contains(type) && !wire->ended) co_await released_.wait();
+    --waiting;
+    if (wire->ended) co_return;
+    Reply reply = execute(frame);
+    ++waiting;
+    while (held_replies_.contains(type) && !wire->ended) co_await released_.wait();
+    --waiting;
+    if (wire->ended) co_return;
+    proto::FrameHeader header = frame.header;
+    header.flags = proto::kFlagReply;
+    if (reply.error != 0) {
+      header.flags |= proto::kFlagError;
+      wire::ErrorReplyT error;
+      error.errno_value = reply.error;
+      reply.meta = proto::encode(error);
+    }
+    header.meta_bytes = static_cast<std::uint32_t>(reply.meta.size());
+    header.payload_bytes = static_cast<std::uint32_t>(reply.payload.size());
+    const auto head = proto::encode_header(header);
+    const auto meta = std::as_bytes(std::span(reply.meta.data(), reply.meta.size()));
+    const auto payload = std::as_bytes(std::span(reply.payload));
+    auto& out = wire->to_client;
+    out.insert(out.end(), head.begin(), head.end());
+    out.insert(out.end(), meta.begin(), meta.end());
+    out.insert(out.end(), payload.begin(), payload.end());
+    wire->changed.wake_all();
+  }
+
+  // --- Messages (vfs_fake_server.cpp) ---
+
+  Reply execute(const Frame& frame);
+  template <class Request>
+  Reply run(const Frame& frame,
+            Reply (FakeServer::*handler)(const typename Request::NativeTableType&));
+
+  Reply hello(const wire::HelloRequestT&);
+  Reply lookup(const wire::LookupRequestT&);
+  Reply create(const wire::CreateRequestT&);
+  Reply mkdir(const wire::MkdirRequestT&);
+  Reply link(const wire::LinkRequestT&);
+  Reply unlink(const wire::UnlinkRequestT&);
+  Reply rename(const wire::RenameRequestT&);
+  Reply read_dir(const wire::ReadDirRequestT&);
+  Reply get_attr(const wire::GetAttrRequestT&);
+  Reply set_attr(const wire::SetAttrRequestT&);
+  Reply open(const wire::OpenRequestT&);
+  Reply close(const wire::CloseRequestT&);
+  Reply read(const wire::ReadRequestT&);
+  Reply commit(const wire::CommitRequestT&);
+  Reply write(const Frame& frame);
+
+  std::vector<std::uint8_t> handle_of(const ServerFile& file) const;
+  ServerFile* find(const std::vector<std::uint8_t>& handle);
+  ServerFile* find_open(std::uint64_t open_id);
+  std::unique_ptr<wire::Attributes> attributes_of(const ServerFile& file) const;
+  Reply entry(const ServerFile& file) const;
+  bool may_open(const ServerFile& file, const wire::CallerT& caller, int flags) const;
+  static Reply failed(int error) {
+    Reply reply;
+    reply.error = error;
+    return reply;
+  }
+  template <class Native>
+  static Reply encoded(const Native& native) {
+    Reply reply;
+    reply.meta = proto::encode(native);
+    return reply;
+  }
+
+  Executor executor_;
+  std::shared_ptr<Wire> wire_;
+  std::map<std::uint64_t, ServerFile> files_;
+  std::map<std::uint64_t, Open> opens_;
+  std::uint64_t last_ino_ = 0;
+  std::uint64_t last_open_ = 0;
+  std::uint64_t run_ = 1;
+  std::int64_t time_ns_ = 1'600'000'000'000'000'000;
+  std::set<MessageType> held_requests_, held_replies_;
+  WaitQueue released_;
+};
+
+}  // namespace foliofs::test

@@ -1,0 +1,119 @@
+// A mount over a real session to a FakeServer, in virtual time, and a kernel above it that does
+// what a test tells it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "foliofs/rpc/session.h"
+#include "foliofs/vfs/mount.h"
+#include "foliofs/vfs/operations.h"
+#include "tests/support/loop.h"
+#include "tests/unit/vfs_fake_server.h"
+
+namespace foliofs::test {
+
+class FakeMountKernel final : public vfs::Kernel {
+ public:
+  std::vector<std::uint64_t> dropped;  // nodes, when their pages were asked for
+  bool hold = false;                   // while set, no pages are dropped
+  int waiting = 0;
+
+  Task<void> invalidate_pages(std::uint64_t node, ByteRange) override {
+    dropped.push_back(node);
+    ++waiting;
+    while (hold) co_await released_.wait();
+    --waiting;
+  }
+  void release() {
+    hold = false;
+    released_.wake_all();
+  }
+
+ private:
+  WaitQueue released_;
+};
+
+class VfsTest : public testing::Test {
+ protected:
+  using Node = vfs::NodeId;
+
+  VfsTest() { options_.actimeo_us = std::chrono::seconds(1); }
+  void SetUp() override {
+    rpc::SessionOptions session;
+    session.export_name = "share";
+    session.client_name = "test";
+    session_ = std::make_unique<rpc::Session>(loop_.executor(), loop_.clock, server_, session);
+    auto started = loop_.run(session_->start());
+    ASSERT_TRUE(started) << errno_name(started.error());
+    mount_ =
+        std::make_unique<vfs::Mount>(loop_.executor(), loop_.clock, *session_, kernel_, options_);
+  }
+  void TearDown() override {
+    server_.release();
+    server_.fails.clear();
+    kernel_.release();
+    (void)loop_.run(mount_->shut_down());
+    loop_.run(session_->close());
+  }
+
+  vfs::Operations& ops() { return mount_->operations(); }
+
+  static vfs::Call call(std::uint32_t uid = 1000) {
+    vfs::Call call;
+    call.caller.uid = uid;
+    return call;
+  }
+  Node lookup(const std::string& name) {
+    auto entry = loop_.run(ops().lookup(call(), vfs::kRootNode, name));
+    EXPECT_TRUE(entry) << errno_name(entry.error());
+    return entry ? entry.value().node : 0;
+  }
+  vfs::OpenedFile open(Node node, int flags = O_RDWR) {
+    auto opened = loop_.run(ops().open(call(), node, flags));
+    EXPECT_TRUE(opened) << errno_name(opened.error());
+    return opened ? opened.value() : vfs::OpenedFile{};
+  }
+  Result<vfs::CreatedFile> create(const std::string& name, int flags, std::uint32_t mode = 0644) {
+    return loop_.run(ops().create(call(), vfs::kRootNode, name, mode, flags));
+  }
+  static vfs::Store store(std::uint64_t offset, std::string_view text) {
+    vfs::Store store;
+    store.offset = offset;
+    store.data = std::as_bytes(std::span(text));
+    return store;
+  }
+  Status write(const vfs::OpenedFile& opened, std::uint64_t offset, std::string_view text) {
+    return loop_.run(ops().write(call(), opened.file, store(offset, text)));
+  }
+  std::string read(const vfs::OpenedFile& opened) {
+    auto result = loop_.run(ops().read(opened.file, 0, 1 << 20));
+    EXPECT_TRUE(result) << errno_name(result.error());
+    std::string text;
+    if (!result) return text;
+    for (const iovec& part : result.value().parts) {
+      text.append(static_cast<const char*>(part.iov_base), part.iov_len);
+    }
+    return text;
+  }
+  Status flush(const vfs::OpenedFile& opened) { return loop_.run(ops().flush(opened.file)); }
+  Status fsync(const vfs::OpenedFile& opened) { return loop_.run(ops().fsync(opened.file, false)); }
+  void release(const vfs::OpenedFile& opened) { loop_.run(ops().release(opened.file.get())); }
+  vfs::Attributes stat(Node node) {
+    auto attributes = loop_.run(ops().getattr(call(), node, nullptr));
+    EXPECT_TRUE(attributes) << errno_name(attributes.error());
+    return attributes ? attributes.value() : vfs::Attributes{};
+  }
+  void pass(Duration time) { loop_.run(loop_.clock.sleep(time)); }
+  void expire() { pass(std::chrono::milliseconds(1100)); }
+  // Runs what is ready until `done`, letting little time pass.
+  void until(const std::function<bool()>& done) { loop_.finish(done); }
+
+  Loop loop_;
+  FakeServer server_{loop_.executor()};
+  FakeMountKernel kernel_;
+  vfs::MountOptions options_;
+  std::unique_ptr<rpc::Session> session_;
+  std::unique_ptr<vfs::Mount> mount_;
+};
+
+}  // namespace foliofs::test
