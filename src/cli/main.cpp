@@ -30,19 +30,24 @@ constexpr const char* kMountOptions = R"(Options of -o, with their defaults:
   dirty_background=16m     dirty bytes from which on they are written *
   dirty_limit=96m          dirty bytes from which on writers wait *
   readahead=8m             how far a sequential reader is read ahead; 0: never *
-  kernel_cache=on          whether the kernel may cache too: on or off
-  poll=50                  microseconds to poll before the daemon sleeps
-  timeo=60                 seconds that a call waits for an absent server (soft)
-  soft, hard               give up after timeo, or never; soft
+  kernel_cache=on          whether the kernel may cache too: on or off *
+  poll=50                  microseconds to poll before the daemon sleeps *
+  timeo=60                 seconds that a call waits for an absent server (soft) *
+  soft, hard               give up after timeo, or never; soft *
   ro, rw                   rw
   allow_other              other users may use the mount
-  log_level=info           trace, debug, info, warn, error or off
+  log_level=info           trace, debug, info, warn, error or off *
   log_file=PATH            log there; see foliofs(1) for where else
 and those of fuse(8) and mount(8). `foliofs set` changes those with * on a live mount.)";
 
 constexpr const char* kLiveOptions =
-    "A live mount can change invalidate, actimeo, cache_size, dirty_background, dirty_limit and "
-    "readahead;\nfoliofs mount --help says what they are.";
+    R"(A live mount can change invalidate, actimeo, cache_size, dirty_background, dirty_limit,
+readahead, kernel_cache (for files that are opened afterwards), poll, timeo, soft, hard and log_level;
+foliofs mount --help says what they are. Of several settings all are made, or none.)";
+
+// The exit statuses of mount(8).
+constexpr int kWrongInvocation = 1;
+constexpr int kMountFailed = 32;
 
 struct Words {
   MountWords mount;
@@ -88,7 +93,8 @@ void add_umount(CLI::App& app, Words& words, int& status) {
 void add_set(CLI::App& app, Words& words, int& status) {
   auto* set = app.add_subcommand("set", "Change options of a live mount");
   set->add_option("mountpoint", words.set_mount_point)->required();
-  set->add_option("setting", words.settings, "KEY=VALUE, for example invalidate=bulk")
+  set->add_option("setting", words.settings,
+                  "KEY=VALUE, for example invalidate=bulk; or soft or hard")
       ->required()
       ->expected(1, 64);
   set->footer(kLiveOptions);
@@ -146,6 +152,7 @@ int run_foliofs(std::vector<std::string> arguments) {
 }
 
 // mount.fuse.foliofs SOURCE MOUNTPOINT [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE], mount(8).
+// Returns mount(8)'s exit status.
 int run_mount_helper(std::vector<std::string> arguments) {
   Words words;
   bool no_mtab = false;
@@ -166,15 +173,17 @@ int run_mount_helper(std::vector<std::string> arguments) {
   try {
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
-    return report_usage(app, error);
+    return report_usage(app, error) == 0 ? 0 : kWrongInvocation;
   }
   if (!words.namespace_path.empty()) {
-    return fail("mount", "-N is not supported; run mount inside the namespace with nsenter");
+    fail("mount", "-N is not supported; run mount inside the namespace with nsenter");
+    return kWrongInvocation;
   }
   if (!words.type.empty() && words.type != "fuse.foliofs" && words.type != "fuse") {
-    return fail("mount", "type " + words.type + " is not foliofs; use -t fuse.foliofs");
+    fail("mount", "type " + words.type + " is not foliofs; use -t fuse.foliofs");
+    return kWrongInvocation;
   }
-  return mount_or_remount(words.mount);
+  return mount_or_remount(words.mount) == 0 ? 0 : kMountFailed;
 }
 
 // `foliofs HOST:/NAME MOUNTPOINT -o …`, as mount.fuse calls the program that the type names, and
