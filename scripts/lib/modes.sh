@@ -4,7 +4,8 @@
 
 mode_dirty_bytes=$((64 << 20))
 
-# Enough room that nothing is written back before the invalidation asks for it.
+# Enough room that nothing is written back before the invalidation asks for it, unless it grows old.
+mode_old_us=4500000 # a little less than the age from which on foliofs writes by itself
 mode_mount_options=cache_size=512m,dirty_background=256m,dirty_limit=384m
 
 build_rewriter() {
@@ -24,9 +25,10 @@ ready_or_gone() { is_ready "$1" || is_gone "$2"; } # LOG PID
 measure_mode() { # MNT EXPORT_DIR MODE
   local mnt=$1 export_dir=$2 mode=$3
   local name=modes.$mode log=$work_dir/rewriter.$mode.log copy=$work_dir/rewriter.$mode.copy
-  local result=$work_dir/mode.$mode.json rewriter_pid dirty
+  local result=$work_dir/mode.$mode.json rewriter_pid began dirty written
   bounded 20 "$foliofs" set "$mnt" "invalidate=$mode" || die "cannot switch the mount to $mode"
 
+  began=$(now_us)
   "$work_dir/rewriter" "$mnt/$name" "$copy" "$mode_dirty_bytes" >"$log" 2>&1 &
   rewriter_pid=$!
   on_exit stop_process "$rewriter_pid"
@@ -35,13 +37,19 @@ measure_mode() { # MNT EXPORT_DIR MODE
   sleep 0.2 # the writer has settled into its rewriting
 
   dirty=$(dirty_bytes "$mnt") || die "$mode: foliofs stats gives no count of dirty bytes"
-  ((dirty >= mode_dirty_bytes)) || die "$mode: only $dirty bytes are dirty, $mode_dirty_bytes were expected"
+  ((dirty > 0)) || die "$mode: nothing is dirty although a program is writing"
   bounded 120 "$foliofs" invalidate "$mnt/$name" --json >"$result" 2>"$result.err" ||
     die "$mode: foliofs invalidate failed: $(last_line "$result.err") $(jq -c . "$result" 2>/dev/null)"
   jq -e --arg mode "$mode" '.mode == $mode and .error == null' "$result" >/dev/null ||
     die "$mode: wrong mode or an error in $(jq -c . "$result")"
-  jq -e --argjson dirty "$mode_dirty_bytes" '.bytes_written >= $dirty and .write_calls > 0' "$result" >/dev/null ||
-    die "$mode: the dirty bytes were not written: $(jq -c . "$result")"
+  written=$(jq -e .bytes_written "$result") || die "$mode: no count of bytes in $(jq -c . "$result")"
+  if (($(now_us) - began < mode_old_us)); then
+    ((dirty >= mode_dirty_bytes)) || die "$mode: only $dirty bytes are dirty, $mode_dirty_bytes were expected"
+    ((written >= dirty)) || die "$mode: $dirty bytes were dirty and $written were written"
+  else
+    note "$mode: this machine took so long that foliofs began to write by itself"
+  fi
+  jq -e '.write_calls > 0 and .bytes_written > 0' "$result" >/dev/null || die "$mode: nothing was written: $(jq -c . "$result")"
 
   kill -TERM "$rewriter_pid"
   wait "$rewriter_pid" || die "$mode: the writer failed: $(last_line "$log")"
