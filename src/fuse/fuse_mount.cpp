@@ -116,6 +116,9 @@ class FuseMount::Impl {
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range) {
     co_await notifier_->invalidate_pages(node, range);
   }
+  Task<void> extend(std::uint64_t node, std::uint64_t size, std::byte last) {
+    co_await notifier_->extend(node, size, last);
+  }
 
  private:
   static vfs::OptionError failure(const std::string& what) {
@@ -181,6 +184,10 @@ void FuseMount::raise_kernel_readahead(const std::string& device) {
 
 Task<void> FuseMount::invalidate_pages(std::uint64_t node_id, ByteRange range) {
   return impl_->invalidate_pages(node_id, range);
+}
+
+Task<void> FuseMount::extend(std::uint64_t node_id, std::uint64_t size, std::byte last) {
+  return impl_->extend(node_id, size, last);
 }
 
 }  // namespace foliofs::fuse

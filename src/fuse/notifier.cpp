@@ -24,7 +24,7 @@ Task<void> Notifier::invalidate_pages(std::uint64_t node, ByteRange range) {
   {
     std::lock_guard lock(mutex_);
     for (const auto& queued : queue_) {
-      if (queued->node == node) notification = queued;
+      if (queued->node == node && !queued->last) notification = queued;
     }
     if (notification) {
       notification->range.begin = std::min(notification->range.begin, range.begin);
@@ -38,6 +38,36 @@ Task<void> Notifier::invalidate_pages(std::uint64_t node, ByteRange range) {
   }
   added_.notify_one();
   while (!notification->done) co_await notification->waiters.wait();
+}
+
+Task<void> Notifier::extend(std::uint64_t node, std::uint64_t size, std::byte last) {
+  auto notification = std::make_shared<Notification>();
+  notification->node = node;
+  notification->range = {size - 1, size};
+  notification->last = last;
+  {
+    std::lock_guard lock(mutex_);
+    queue_.push_back(notification);
+  }
+  added_.notify_one();
+  while (!notification->done) co_await notification->waiters.wait();
+}
+
+// Errors: the node is not known to the kernel, or the mount is gone; in both cases there are no
+// pages.
+void Notifier::send(const Notification& notification, ByteRange range) {
+  const auto offset = static_cast<off_t>(range.begin);
+  if (notification.last) {
+    std::byte last = *notification.last;
+    fuse_bufvec data = FUSE_BUFVEC_INIT(1);
+    data.buf[0].mem = &last;
+    fuse_lowlevel_notify_store(session_, notification.node, offset, &data, FUSE_BUF_NO_SPLICE);
+    return;
+  }
+  // A length of 0 means "to the end".
+  const bool to_end = range.end == ByteRange::kNoEnd;
+  fuse_lowlevel_notify_inval_inode(session_, notification.node, offset,
+                                   to_end ? 0 : static_cast<off_t>(range.size()));
 }
 
 void Notifier::run() {
@@ -54,11 +84,7 @@ void Notifier::run() {
     queue_.pop_front();
     const ByteRange range = notification->range;
     lock.unlock();
-    // A length of 0 means "to the end". Errors: the node is not known to the kernel, or the mount
-    // is gone; in both cases there are no pages.
-    const bool to_end = range.end == ByteRange::kNoEnd;
-    fuse_lowlevel_notify_inval_inode(session_, notification->node, static_cast<off_t>(range.begin),
-                                     to_end ? 0 : static_cast<off_t>(range.size()));
+    send(*notification, range);
     boost::asio::post(executor_, [notification = std::move(notification)] {
       notification->done = true;
       notification->waiters.wake_all();

@@ -138,6 +138,18 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   co_return changed;
 }
 
+Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
+  const std::uint64_t size = inode->mapping->size();
+  const std::uint64_t generation = inode->generation;
+  if (size <= told) co_return;
+  // The byte is stored into the kernel's page, so it must be the true one.
+  auto last = co_await inode->mapping->read({size - 1, size}, nullptr);
+  const bool still_so = inode->mapping->size() == size && inode->generation == generation;
+  if (!last || last.value().bytes != 1 || !still_so) co_return;
+  co_await kernel.extend(inode->node, size,
+                         *static_cast<const std::byte*>(last.value().parts[0].iov_base));
+}
+
 Task<void> MountCore::wait_until_valid(InodeRef inode) {
   while (inode->revalidating != 0) co_await inode->revalidated.wait();
 }

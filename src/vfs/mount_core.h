@@ -103,6 +103,10 @@ class MountCore {
   // Takes over what the server says of `inode`, asked for when `change` was `asked_at`. Returns
   // when nobody invalidates the file's cache any more; true when this reply made that necessary.
   Task<bool> take_attributes(InodeRef inode, Attributes attributes, std::uint64_t asked_at);
+  // After an invalidation found by GETATTR: the kernel ignores the size in a reply to what it asked
+  // before it dropped pages, but whoever has asked may map the file up to that size. `told` is what
+  // the kernel believes.
+  Task<void> tell_growth(InodeRef inode, std::uint64_t told);
   // Waits until no change by somebody else is being dealt with.
   Task<void> wait_until_valid(InodeRef inode);
 

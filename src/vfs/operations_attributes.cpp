@@ -88,15 +88,19 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
     // fsync and close report a failure.
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
   }
+  const std::uint64_t told_size = inode->told_size;
+  bool changed = inode->revalidating != 0;
   co_await core_.wait_until_valid(inode);
   for (int query = 0; query < kMaxQueries; ++query) {
     if (inode->attributes_expire > core_.clock.now()) break;
     const std::uint64_t asked_at = core_.change;
     auto attributes = co_await send_getattr(core_, call, inode, file);
     if (!attributes) co_return attributes.error();
-    co_await core_.take_attributes(inode, attributes.value(), asked_at);
+    const bool found_change = co_await core_.take_attributes(inode, attributes.value(), asked_at);
+    changed = changed || found_change;
     if (inode->generation <= asked_at) break;
   }
+  if (changed && inode->mapping) co_await core_.tell_growth(inode, told_size);
   if (for_program && inode->dirty()) inode->mtime_shown = true;
   co_return core_.shown_attributes(*inode);
 }

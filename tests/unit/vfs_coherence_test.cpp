@@ -145,6 +145,22 @@ TEST_F(VfsTest, AFirstOpenTellsTheKernelOfAnotherSize) {
   release(unchanged);
 }
 
+// The kernel ignores the size in a reply to what it asked before it dropped pages.
+TEST_F(VfsTest, AStatThatFindsGrowthTellsTheKernelApart) {
+  server_.add("f", "1234");
+  const Node node = lookup("f");
+  auto opened = open(node);
+  server_.change("f", "abcdefgh");
+  expire();
+  EXPECT_EQ(stat(node).size, 8u);
+  EXPECT_EQ(kernel_.extended, (std::vector<std::pair<std::uint64_t, char>>{{8, 'h'}}));
+  server_.change("f", "ab");
+  expire();
+  EXPECT_EQ(stat(node).size, 2u);
+  EXPECT_EQ(kernel_.extended.size(), 1u);
+  release(opened);
+}
+
 TEST_F(VfsTest, AForeignChangeThatAWriteFindsIsLookedAtByTheNextStat) {
   server_.add("f", "12345678");
   const Node node = lookup("f");

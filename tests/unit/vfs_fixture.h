@@ -24,6 +24,11 @@ class FakeMountKernel final : public vfs::Kernel {
     while (hold) co_await released_.wait();
     --waiting;
   }
+  Task<void> extend(std::uint64_t, std::uint64_t size, std::byte last) override {
+    extended.emplace_back(size, static_cast<char>(last));
+    co_return;
+  }
+  std::vector<std::pair<std::uint64_t, char>> extended;
   void release() {
     hold = false;
     released_.wake_all();

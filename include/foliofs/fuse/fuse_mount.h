@@ -39,6 +39,7 @@ class FuseMount final : public vfs::Kernel {
 
   // vfs::Kernel
   Task<void> invalidate_pages(std::uint64_t node_id, ByteRange range) override;
+  Task<void> extend(std::uint64_t node_id, std::uint64_t size, std::byte last) override;
 
   class Impl;
 
