@@ -22,6 +22,7 @@ constexpr char kAlarm[] = "0000000000002000";
 constexpr char kChild[] = "0000000000010000";
 constexpr char kNone[] = "0000000000000000";
 
+// SEMANTICS: signals
 TEST(PendingSignalsTest, WhatIsHandledDoesNotKill) {
   EXPECT_FALSE(is_to_be_killed(status(kNone, kNone)));
   EXPECT_FALSE(is_to_be_killed(status(kNone, kAlarm, kNone, kNone, kAlarm)));

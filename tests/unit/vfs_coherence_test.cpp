@@ -33,6 +33,7 @@ class OldAttributes : public VfsTest, public testing::WithParamInterface<Message
   }
 };
 
+// SEMANTICS: attributes-age, own-changes-show
 TEST_P(OldAttributes, DoNotShrinkTheFile) {
   server_.add("f", "1234");
   const Node node = lookup("f");
@@ -98,6 +99,7 @@ TEST_F(VfsTest, OldEntriesAreHandedOutWithoutAttributes) {
 }
 
 // The kernel's pages are still old while somebody else's open has them dropped.
+// SEMANTICS: open-sees-closed
 TEST_F(VfsTest, ASecondOpenWaitsForTheFirstOnesInvalidation) {
   server_.add("f", "old");
   const Node node = lookup("f");

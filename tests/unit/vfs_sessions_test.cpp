@@ -31,6 +31,7 @@ TEST_F(VfsLostHandlesTest, DirtyBytesSurviveTheLossOfHandles) {
 }
 
 // Also when nobody has it open any more, and nothing but the lookup says whether it is gone.
+// SEMANTICS: restart-survives
 TEST_F(VfsLostHandlesTest, BytesOfAReleasedFileAreKeptUntilItIsGone) {
   server_.add("f", "");
   server_.add("gone", "");
@@ -117,6 +118,7 @@ TEST_F(VfsLostHandlesTest, LinkAndRenameFindBothTheirFilesAgain) {
 }
 
 // git makes its objects 0444 and goes on writing them.
+// SEMANTICS: restart-survives
 TEST_F(VfsSessionsTest, AReadOnlyFileStaysOpenForWriting) {
   server_.checks_write = true;
   auto created = create("f", O_RDWR | O_EXCL, 0444);
@@ -173,6 +175,7 @@ TEST_F(VfsSessionsTest, AnExclusiveCreateThatHadHappenedSucceeds) {
   EXPECT_FALSE(create("f", O_RDWR | O_EXCL));
 }
 
+// SEMANTICS: fsync-commits
 TEST_F(VfsSessionsTest, FsyncReportsWhatTheServersMachineHasLost) {
   server_.add("f", "");
   auto opened = open(lookup("f"));

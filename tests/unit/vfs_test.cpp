@@ -74,6 +74,7 @@ TEST_F(VfsTest, WithoutTheFlagTheOffsetCounts) {
   release(opened);
 }
 
+// SEMANTICS: own-changes-show
 TEST_F(VfsTest, TheOtherNamesOfARemovedFileShowItsLinkCount) {
   server_.add("a", "");
   const Node node = lookup("a");
@@ -92,6 +93,7 @@ TEST_F(VfsTest, TheOtherNamesOfARemovedFileShowItsLinkCount) {
   EXPECT_EQ(stat(node).nlink, 1u);
 }
 
+// SEMANTICS: fsync-commits
 TEST_F(VfsTest, FsyncOfADirectoryCommitsOnTheServer) {
   auto directory = ops().open_directory(vfs::kRootNode);
   ASSERT_TRUE(directory);
@@ -106,6 +108,7 @@ TEST_F(VfsTest, FsyncOfADirectoryCommitsOnTheServer) {
 }
 
 // What stat shows of a file with a little unwritten is what it shows after close.
+// SEMANTICS: times-stay
 TEST_F(VfsTest, TimesShownBeforeCloseAreThoseAfterIt) {
   auto created = create("f", O_RDWR | O_EXCL);
   ASSERT_TRUE(created);
@@ -124,6 +127,7 @@ TEST_F(VfsTest, TimesShownBeforeCloseAreThoseAfterIt) {
   EXPECT_EQ(after.mtime_ns, server_.file("f").mtime_ns);
 }
 
+// SEMANTICS: attributes-age
 TEST_F(VfsTest, TheKernelBelievesAttributesOnlyAsLongAsWeDo) {
   server_.add("f", "");
   const Node node = lookup("f");
@@ -154,6 +158,7 @@ TEST_F(VfsTest, AChownOfNothingTakesSetIdBitsAway) {
   EXPECT_EQ(server_.file("f").mode, S_IFREG | 0755u);
 }
 
+// SEMANTICS: error-once
 TEST_F(VfsTest, AFailureThatCloseHasReportedIsNoNewsToTheNextOpener) {
   server_.add("f", "");
   const Node node = lookup("f");
