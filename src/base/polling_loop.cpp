@@ -1,8 +1,8 @@
 #include "foliofs/base/polling_loop.h"
 
-#include <algorithm>
-
 #include <sched.h>
+
+#include <algorithm>
 
 namespace foliofs {
 

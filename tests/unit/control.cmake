@@ -1,7 +1,9 @@
 foliofs_test(control_test LABEL unit
   SOURCES
+    control_mount_commands_test.cpp
     control_mount_table_test.cpp
     control_report_test.cpp
+    vfs_fake_server.cpp
   DEPENDS foliofs_control)
 # What the command line decides before it touches anything.
 foliofs_test(cli_test LABEL unit

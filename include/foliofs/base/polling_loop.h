@@ -6,9 +6,8 @@
 // shrinks, and when it pays it grows back. An idle loop sleeps and costs nothing.
 #pragma once
 
-#include <chrono>
-
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 
 namespace foliofs {
 
