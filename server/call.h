@@ -1,8 +1,8 @@
 // Call: one request while it executes, and the table of what executes it.
 //
-// A handler runs first on the loop that owns the connection, where it must not wait: EAGAIN there
-// means that it has to, and that it is run again in the pool. It validates what the client sent; an
-// error that it returns becomes an ErrorReply.
+// A handler runs first on the loop that owns the connection, where it must not wait long: EAGAIN
+// there means that it has to, has done nothing yet, and is run again in the lane of the export. It
+// validates what the client sent; an error that it returns becomes an ErrorReply.
 #pragma once
 
 #include <memory>
@@ -13,12 +13,16 @@
 
 namespace foliofs::server {
 
-enum class Place { kLoop, kPool };
+// Most that the reply of an OPEN carries.
+inline constexpr std::uint32_t kMaxOpenReadBytes = 128 * 1024;
+
+enum class Place { kLoop, kLane };
 
 // What a READ or an OPEN has got without waiting, kept for when it goes on in the pool.
 struct PartialRead {
   bool begun = false;
-  std::shared_ptr<OpenFile> opened;  // OPEN only
+  OpenRoom room;  // OPEN only, as what follows
+  std::shared_ptr<OpenFile> opened;
   Buffer data;
   std::size_t filled = 0;
   wire::Attributes attributes;
@@ -43,6 +47,12 @@ struct Handler {
   bool idempotent = false;
   // Refused with EROFS where nothing may be changed.
   bool modifies = false;
+  // Never touches the store.
+  bool trivial = false;
+  // It may have to wait for a call that occupies the lane, and then does that in the lane itself.
+  bool waits_for_others = false;
+  // Others may have to wait for it when it runs in the lane.
+  bool occupies = false;
   // Is this its request table?
   bool (*verify)(std::span<const std::byte> meta) = nullptr;
   Result<Reply> (*run)(Call& call, Place place) = nullptr;
@@ -51,7 +61,7 @@ struct Handler {
 // nullptr for a type that no session may send (Hello is the connection's own).
 const Handler* find_handler(proto::MessageType type);
 
-// Runs `handler`, whatever the session may do; never EAGAIN in the pool.
+// Runs `handler`, whatever the session may do; never EAGAIN in the lane.
 Result<Reply> run_handler(const Handler& handler, Call& call, Place place);
 
 // The payload that went with the kept reply `meta` of an OPEN: it is read again.

@@ -23,6 +23,36 @@ constexpr std::size_t kInputBytes = 32 * 1024;
 constexpr std::uint32_t kMaxRequestMetaBytes = 64 * 1024;
 // What a connection may hold in requests and unsent replies before it is not read from.
 constexpr std::size_t kMaxHeldBytes = 64u << 20;
+// What a request or a reply takes beside its bytes.
+constexpr std::size_t kFrameOverhead = 1024;
+
+// What a request holds until its reply is there.
+std::size_t charge_of(const Call& call) {
+  std::size_t charge = kFrameOverhead + call.meta.size() + call.payload.capacity();
+  const auto* bytes = call.meta.data();
+  switch (call.header.type) {
+    case proto::MessageType::kRead: {
+      const std::uint32_t length = flatbuffers::GetRoot<wire::ReadRequest>(bytes)->length();
+      return charge + BufferPool::capacity_for(std::min(length, kMaxPayloadBytes));
+    }
+    case proto::MessageType::kOpen: {
+      const std::uint32_t length = flatbuffers::GetRoot<wire::OpenRequest>(bytes)->read_bytes();
+      return charge + BufferPool::capacity_for(std::min(length, kMaxOpenReadBytes));
+    }
+    case proto::MessageType::kReadDir: {
+      // Twice, for the builder doubles what it has.
+      const std::uint32_t most = flatbuffers::GetRoot<wire::ReadDirRequest>(bytes)->max_bytes();
+      return charge + 2 * std::size_t{std::min(most, kMaxMetaBytes)};
+    }
+    default:
+      return charge;
+  }
+}
+
+// What a reply holds until it has left. The builder of its metadata may have taken twice the bytes.
+std::size_t held_by(const Outgoing& frame) {
+  return kFrameOverhead + 2 * std::size_t{frame.header.meta_bytes} + frame.payload.capacity();
+}
 
 std::string describe_peer(const Connection::Socket& socket) {
   boost::system::error_code error;
@@ -35,7 +65,7 @@ std::string describe_peer(const Connection::Socket& socket) {
 Connection::Connection(Socket socket, Services& services)
     : socket_(std::move(socket)),
       services_(services),
-      hello_timer_(socket_.get_executor()),
+      deadline_(socket_.get_executor()),
       peer_(describe_peer(socket_)),
       input_(kInputBytes) {}
 
@@ -43,14 +73,19 @@ Connection::Connection(Socket socket, Services& services)
 
 Task<void> Connection::serve(std::shared_ptr<Connection> self) {
   self->reading_ = true;
+  const Lobby::Ticket ticket = self->services_.lobby.enter(self);
   Status status = co_await self->greet();
+  self->services_.lobby.leave(ticket);
   while (status && !self->bye_) {
     auto frame = co_await self->receive();
     status = frame ? self->handle(std::move(frame.value())) : frame.error();
   }
   self->reading_ = false;
   if (!self->why_.empty()) spdlog::warn("connection from {} ended: {}", self->peer_, self->why_);
-  if (self->bye_) co_await self->until_sent();
+  if (self->bye_) {
+    self->arm_deadline("it does not take the last replies");
+    co_await self->until_sent();
+  }
   self->close();
   if (self->session_ != nullptr) {
     self->session_->detach(self.get(), std::chrono::steady_clock::now());
@@ -59,7 +94,8 @@ Task<void> Connection::serve(std::shared_ptr<Connection> self) {
 
 void Connection::close() {
   boost::system::error_code ignored;
-  hello_timer_.cancel();
+  ++deadlines_;
+  deadline_.cancel();
   socket_.shutdown(Socket::shutdown_both, ignored);
   socket_.close(ignored);
   progress_.wake_all();
@@ -67,7 +103,7 @@ void Connection::close() {
 
 void Connection::fence() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
-    spdlog::debug("connection from {}: its session goes on over another", self->peer_);
+    spdlog::debug("connection from {} gives way to another", self->peer_);
     self->close();
   });
 }
@@ -197,25 +233,31 @@ Status Connection::handle(Frame frame) {
     spdlog::info("session {} ended by its client: {}", session_->number(),
                  describe(session_->counters()));
     services_.sessions.remove(session_->id());
-    asio::post(services_.pool, [session = std::move(session_)] { session->end(); });
+    Lane& lane = *session_->share().lane;
+    lane.post([session = std::move(session_)] { session->end(); });
   }
   return success();
 }
 
 void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
-  call->charge = call->payload.size();
-  if (call->header.type == proto::MessageType::kRead) {
-    const auto* request = flatbuffers::GetRoot<wire::ReadRequest>(call->meta.data());
-    call->charge += std::min(request->length(), kMaxPayloadBytes);
-  }
+  call->charge = charge_of(*call);
   held_bytes_ += call->charge;
-  auto result = run_handler(handler, *call, Place::kLoop);
-  if (result || result.error() != Errno(EAGAIN)) {
-    finish(handler, *call, std::move(result));
-    return;
+  const Export& share = call->session->share();
+  Lane& lane = *share.lane;
+  const bool here =
+      handler.trivial || !(share.store->remote() || (handler.waits_for_others && lane.occupied()));
+  if (here) {
+    auto result = run_handler(handler, *call, Place::kLoop);
+    if (result || result.error() != Errno(EAGAIN)) {
+      finish(handler, *call, std::move(result));
+      return;
+    }
   }
-  asio::post(services_.pool, [&handler, call = std::move(call)] {
-    finish(handler, *call, run_handler(handler, *call, Place::kPool));
+  auto occupation = handler.occupies ? Lane::Occupation(lane) : Lane::Occupation();
+  lane.post([&handler, call = std::move(call), occupation = std::move(occupation)]() mutable {
+    auto result = run_handler(handler, *call, Place::kLane);
+    occupation.end();
+    finish(handler, *call, std::move(result));
   });
 }
 
@@ -232,8 +274,11 @@ void Connection::replay(Outgoing reply, std::shared_ptr<Call> call) {
     enqueue(std::move(reply));
     return;
   }
+  reply.charge = charge_of(*call);
+  held_bytes_ += reply.charge;
   auto shared = std::make_shared<Outgoing>(std::move(reply));
-  asio::post(services_.pool, [self = shared_from_this(), shared, call = std::move(call)] {
+  Lane& lane = *call->session->share().lane;
+  lane.post([self = shared_from_this(), shared, call = std::move(call)] {
     shared->payload = replay_open_payload(*call, *shared->meta);
     shared->header.payload_bytes = static_cast<std::uint32_t>(shared->payload.size());
     self->deliver(std::move(*shared));
@@ -258,9 +303,10 @@ void Connection::enqueue(Outgoing frame) {
   held_bytes_ -= frame.charge;
   progress_.wake_all();
   if (!socket_.is_open()) return;
-  held_bytes_ += frame.payload.size() + frame.header.meta_bytes;
+  const std::size_t held = held_by(frame);
+  held_bytes_ += held;
   const proto::HeaderBytes header = proto::encode_header(frame.header);
-  output_.push_back({header, std::move(frame)});
+  output_.push_back({header, std::move(frame), held});
   if (reading_ || flush_posted_ || draining_) return;
   flush_posted_ = true;
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
@@ -316,10 +362,11 @@ bool Connection::send_some() {
     output_sent_ += static_cast<std::size_t>(sent);
     while (!output_.empty()) {
       const Outgoing& first = output_.front().frame;
-      const std::size_t held = first.header.meta_bytes + first.payload.size();
-      if (output_sent_ < proto::kHeaderBytes + held) break;
-      output_sent_ -= proto::kHeaderBytes + held;
-      held_bytes_ -= held;
+      const std::size_t bytes =
+          proto::kHeaderBytes + first.header.meta_bytes + first.payload.size();
+      if (output_sent_ < bytes) break;
+      output_sent_ -= bytes;
+      held_bytes_ -= output_.front().held;
       output_.pop_front();
     }
     progress_.wake_all();

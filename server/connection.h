@@ -1,8 +1,8 @@
 // Connection: one client's TCP connection, from Hello to its end.
 //
-// Reads frames, has them executed (here, or in the pool when they would wait) and sends replies in
-// whatever order they come. Everything runs on the loop that the connection belongs to, but for
-// deliver() and fence(). A frame that no client that keeps to the protocol sends ends the
+// Reads frames, has them executed (here, or in the export's lane when they would wait) and sends
+// replies in whatever order they come. Everything runs on the loop that the connection belongs to,
+// but for deliver() and fence(). A frame that no client that keeps to the protocol sends ends the
 // connection with one line in the log.
 //
 // Memory is bounded: a connection whose requests and unsent replies hold too much is not read from.
@@ -57,6 +57,11 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
 
   // Hello.
   Task<Status> greet();
+  // Closes the connection after the time that a client has for its HELLO, unless the timer is
+  // cancelled before. `why` is for the log.
+  void arm_deadline(std::string why);
+  // The root's attributes, from the lane when the store is remote.
+  Task<Result<wire::Attributes>> look_at_root();
   Task<Status> refuse(proto::FrameHeader hello, Errno error, std::string text);
   // True when an earlier session was resumed. EINVAL when that one is of another export.
   Result<bool> begin_session(const Export& share, const wire::HelloRequestT& hello);
@@ -78,11 +83,11 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
 
   Socket socket_;
   Services& services_;
-  boost::asio::steady_timer hello_timer_;
+  boost::asio::steady_timer deadline_;
+  std::uint64_t deadlines_ = 0;  // armed or cancelled so far: tells one that came too late
   const std::string peer_;
   std::shared_ptr<Session> session_;  // from Hello on
   std::string why_;                   // what the client did wrong
-  bool greeted_ = false;
   bool bye_ = false;
 
   std::vector<std::byte> input_;  // received, not yet taken: [input_begin_, input_end_)
@@ -92,6 +97,7 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   struct Pending {
     proto::HeaderBytes header;
     Outgoing frame;
+    std::size_t held;  // its part of held_bytes_
   };
   std::deque<Pending> output_;
   std::size_t output_sent_ = 0;  // bytes of the first frame that are gone

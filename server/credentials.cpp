@@ -2,10 +2,13 @@
 
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -29,6 +32,28 @@ struct Capabilities {
   }
 };
 
+// What lets a thread past the permissions of files: the kernel's CAP_FS_SET.
+constexpr std::array kFileCapabilities{CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+                                       CAP_FOWNER, CAP_FSETID,       CAP_LINUX_IMMUTABLE,
+                                       CAP_MKNOD,  CAP_MAC_OVERRIDE};
+
+// Whether we have to take those away from callers ourselves. The kernel does it when the fsuid goes
+// from 0 to another one, and gives them back on the way; a server that has them without being uid 0
+// (ambient capabilities), or with SECBIT_NO_SETUID_FIXUP, gets nothing of that.
+bool holds_file_capabilities() {
+  static const bool holds = [] {
+    Capabilities capabilities;
+    if (!capabilities.load()) return false;
+    const int bits = ::prctl(PR_GET_SECUREBITS);
+    const bool kernel_does_it =
+        ::geteuid() == 0 && bits >= 0 && (bits & SECBIT_NO_SETUID_FIXUP) == 0;
+    return !kernel_does_it &&
+           std::any_of(kFileCapabilities.begin(), kFileCapabilities.end(),
+                       [&](unsigned capability) { return capabilities.has(capability); });
+  }();
+  return holds;
+}
+
 Identity own_identity() {
   Identity own;
   own.uid = ::geteuid();
@@ -46,13 +71,29 @@ const Identity& server_identity() {
 
 // What the kernel holds for this thread, once we have set it.
 thread_local std::optional<Identity> current;
-thread_local bool prepared = false;
+thread_local bool privileged = true;
+// What the thread works with when it is privileged, without CAP_SYS_RESOURCE.
+thread_local std::optional<Capabilities> own_capabilities;
 
 bool prepare_thread() {
+  if (own_capabilities) return true;
   Capabilities capabilities;
   if (!capabilities.load()) return false;
   capabilities.drop(CAP_SYS_RESOURCE);
-  return capabilities.store();
+  if (!capabilities.store()) return false;
+  own_capabilities = capabilities;
+  return true;
+}
+
+// After the fsuid is set: that changes capabilities too.
+bool set_privileged(bool wanted) {
+  Capabilities capabilities = *own_capabilities;
+  if (!wanted) {
+    for (unsigned capability : kFileCapabilities) capabilities.drop(capability);
+  }
+  if (!capabilities.store()) return false;
+  privileged = wanted;
+  return true;
 }
 
 // setfsuid and setfsgid report no failure; asking for an impossible id tells what is in force.
@@ -84,18 +125,31 @@ bool can_act_as_others() {
   return can;
 }
 
-Status act_as(const Identity& identity) {
-  if (!can_act_as_others() || current == identity) return success();
-  if (!prepared && !prepare_thread()) return Errno(EPERM);
-  prepared = true;
+namespace {
+
+Status become(const Identity& identity, bool as_server) {
+  const bool switches = can_act_as_others();
+  const bool drops = holds_file_capabilities();
+  if (!switches && !drops) return success();
+  const bool wants_privilege = as_server || (switches && identity.uid == 0);
+  if (current == identity && privileged == wants_privilege) return success();
+  if (!prepare_thread()) return Errno(EPERM);
   const std::optional<Identity> from = std::exchange(current, std::nullopt);
-  if (!switch_to(identity, from)) return Errno(EPERM);
+  if (switches && from != identity && !switch_to(identity, from)) return Errno(EPERM);
+  if (drops && !set_privileged(wants_privilege)) return Errno(EPERM);
+  if (!drops) privileged = wants_privilege;
   current = identity;
   return success();
 }
 
+}  // namespace
+
+Status act_as(const Identity& identity) {
+  return become(identity, /*as_server=*/false);
+}
+
 Status act_as_server() {
-  return act_as(server_identity());
+  return become(server_identity(), /*as_server=*/true);
 }
 
 }  // namespace foliofs::server

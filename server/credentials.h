@@ -2,7 +2,8 @@
 //
 // What a thread acts as stays until its next act_as*: equal callers in a row cost nothing, and
 // every piece of code that touches files says first as whom. A server without CAP_SETUID and
-// CAP_SETGID serves as itself, and these calls do nothing.
+// CAP_SETGID serves as itself. Capabilities that let a thread past the permissions of files are in
+// force only for uid 0 and for act_as_server, also where the server has them without being root.
 #pragma once
 
 #include "foliofs/base/result.h"

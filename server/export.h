@@ -6,6 +6,7 @@
 
 #include "server/file_store.h"
 #include "server/identity.h"
+#include "server/lane.h"
 
 namespace foliofs::server {
 
@@ -19,6 +20,7 @@ struct ExportOptions {
 struct Export {
   ExportOptions options;
   std::unique_ptr<FileStore> store;
+  std::unique_ptr<Lane> lane;  // where calls on `store` run that would keep a loop waiting
 };
 
 }  // namespace foliofs::server

@@ -1,9 +1,11 @@
 // FileStore: how the server reaches files. It speaks of handles, names of one component and ranges,
 // never of paths and descriptors, so that another engine than the local tree fits behind it.
 //
-// Every call may come from any thread, may block (except where it says otherwise), and is made for
-// a session and as an identity. Errors are the errno that the engine gave; ESTALE for a handle that
-// names nothing (any more). A call that fails has no side effects unless it says so.
+// Every call may come from any thread and is made for a session and as an identity. With
+// Waiting::kNever it may still block for what a local disk takes to find a name or an inode, but
+// not for data, for many blocks to be freed, or for a lease. Errors are the errno that the engine
+// gave; ESTALE for a handle that names nothing (any more). A call that fails has no side effects
+// unless it says so.
 #pragma once
 
 #include <fcntl.h>
@@ -39,10 +41,16 @@ class Name {
   const char* text_;
 };
 
+enum class Waiting {
+  kNever,  // EAGAIN, with nothing done, where it would take long
+  kAllowed,
+};
+
 // For whom a call is made. `caller` must outlive the call.
 struct CallContext {
   const Identity& caller;
   std::uint64_t session = 0;  // whose changes are not foreign to it
+  Waiting waiting = Waiting::kAllowed;
 };
 
 // A file that a session holds open: it stays readable and writable when its last name goes. Closed
@@ -50,6 +58,8 @@ struct CallContext {
 class OpenFile {
  public:
   virtual ~OpenFile() = default;
+  // Whether closing it may take long: the bytes of a file that has no name any more go with it.
+  virtual bool slow_to_close() const { return false; }
 };
 
 struct Entry {
@@ -109,18 +119,15 @@ struct Space {
   std::uint32_t name_max = 0;
 };
 
-enum class Waiting {
-  kNever,  // only what is in memory
-  kAllowed,
-};
-
 class FileStore {
  public:
   virtual ~FileStore() = default;
 
   // What an administrator should know of this store when it starts; empty when there is nothing.
   virtual std::string remark() const = 0;
-  // Lets go of what was not used for a while. Called now and then.
+  // Its calls wait for another machine or process, so that any of them may hang.
+  virtual bool remote() const { return false; }
+  // Lets go of what was not used for a while, which may block. Called now and then.
   virtual void drop_idle() = 0;
 
   virtual Handle root() const = 0;
@@ -169,7 +176,7 @@ class FileStore {
   // How many bytes were read; fewer than asked only at the end of the file, or, with
   // Waiting::kNever, where it would have had to wait (EAGAIN when at the first byte).
   virtual Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,
-                                   std::span<std::byte> into, Waiting waiting) = 0;
+                                   std::span<std::byte> into) = 0;
   // All of `data`, or an error; part of it may have been written then.
   virtual Result<wire::Attributes> write(const CallContext& context, OpenFile& file,
                                          std::uint64_t offset, std::span<const std::byte> data,

@@ -21,6 +21,11 @@ union KernelHandle {
   std::byte room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
 };
 
+int stale() {
+  errno = ESTALE;
+  return -1;
+}
+
 class KernelHandles final : public HandleSource {
  public:
   explicit KernelHandles(int root) : root_(root) {}
@@ -41,19 +46,17 @@ class KernelHandles final : public HandleSource {
     return body;
   }
 
-  Result<UniqueFd> open(HandleView body) override {
+  int open(HandleView body) override {
     std::int32_t type = 0;
-    if (body.size() <= 1 + sizeof type || body[0] != kKernelBody) return Errno(ESTALE);
+    if (body.size() <= 1 + sizeof type || body[0] != kKernelBody) return stale();
     std::memcpy(&type, body.data() + 1, sizeof type);
     const HandleView bytes = body.subspan(1 + sizeof type);
-    if (bytes.size() > MAX_HANDLE_SZ) return Errno(ESTALE);
+    if (bytes.size() > MAX_HANDLE_SZ) return stale();
     KernelHandle kernel{};
     kernel.handle.handle_type = type;
     kernel.handle.handle_bytes = static_cast<unsigned>(bytes.size());
     std::memcpy(kernel.handle.f_handle, bytes.data(), bytes.size());
-    UniqueFd fd(::open_by_handle_at(root_, &kernel.handle, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) return last_errno();
-    return fd;
+    return ::open_by_handle_at(root_, &kernel.handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   }
 
   bool can_reopen() const override { return true; }
@@ -72,7 +75,7 @@ class DescriptorHandles final : public HandleSource {
     return body;
   }
 
-  Result<UniqueFd> open(HandleView) override { return Errno(ESTALE); }
+  int open(HandleView) override { return stale(); }
   bool can_reopen() const override { return false; }
 
  private:
@@ -89,7 +92,8 @@ class DescriptorHandles final : public HandleSource {
 Result<std::unique_ptr<HandleSource>> make_kernel_handles(int root) {
   std::unique_ptr<HandleSource> source = std::make_unique<KernelHandles>(root);
   BOOST_OUTCOME_TRY(auto body, source->identify(root));
-  BOOST_OUTCOME_TRYV(source->open({body.data(), body.size()}));
+  const UniqueFd again(source->open({body.data(), body.size()}));
+  if (!again) return last_errno();
   return source;
 }
 

@@ -22,9 +22,9 @@ class HandleSource {
   // A body for the file that `fd` (O_PATH will do) refers to, which the node table does not hold.
   virtual Result<HandleBody> identify(int fd) = 0;
 
-  // An O_PATH descriptor of the file that `body` names. Needs the server's own privileges. ESTALE
-  // when there is no such file any more.
-  virtual Result<UniqueFd> open(HandleView body) = 0;
+  // An O_PATH descriptor of the file that `body` names, or -1 with errno. Needs the server's own
+  // privileges. ESTALE when there is no such file any more.
+  virtual int open(HandleView body) = 0;
 
   // Whether open() can bring back what the node table has dropped.
   virtual bool can_reopen() const = 0;

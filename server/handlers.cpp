@@ -11,40 +11,75 @@ Result<Reply> handle_nothing(Call&, Place) {
 }
 
 template <class Request>
-constexpr Handler handler(Result<Reply> (*run)(Call&, Place), bool idempotent, bool modifies) {
-  return {proto::Message<Request>::kType, idempotent, modifies,
-          [](std::span<const std::byte> meta) { return proto::view<Request>(meta) != nullptr; },
-          run};
+constexpr Handler handler(Result<Reply> (*run)(Call&, Place)) {
+  Handler handler;
+  handler.type = proto::Message<Request>::kType;
+  handler.verify = [](std::span<const std::byte> meta) {
+    return proto::view<Request>(meta) != nullptr;
+  };
+  handler.run = run;
+  return handler;
 }
 
 template <class Request>
 constexpr Handler asks(Result<Reply> (*run)(Call&, Place)) {
-  return handler<Request>(run, /*idempotent=*/true, /*modifies=*/false);
+  Handler asks = handler<Request>(run);
+  asks.idempotent = true;
+  return asks;
 }
 
 // Changes only what the session holds, so a read-only one may.
 template <class Request>
 constexpr Handler holds(Result<Reply> (*run)(Call&, Place)) {
-  return handler<Request>(run, /*idempotent=*/false, /*modifies=*/false);
+  return handler<Request>(run);
 }
 
 template <class Request>
 constexpr Handler changes(Result<Reply> (*run)(Call&, Place)) {
-  return handler<Request>(run, /*idempotent=*/false, /*modifies=*/true);
+  Handler changes = handler<Request>(run);
+  changes.modifies = true;
+  changes.waits_for_others = true;
+  changes.occupies = true;
+  return changes;
+}
+
+constexpr Handler trivial(Handler handler) {
+  handler.trivial = true;
+  return handler;
+}
+
+constexpr Handler waiting(Handler handler) {
+  handler.waits_for_others = true;
+  return handler;
+}
+
+constexpr Handler occupying(Handler handler) {
+  handler.occupies = true;
+  return handler;
 }
 
 // CREATE and OPEN look at their flags themselves.
 constexpr std::array kHandlers = {
-    holds<wire::ByeRequest>(handle_nothing),       asks<wire::PingRequest>(handle_nothing),
-    asks<wire::LookupRequest>(handle_lookup),      holds<wire::CreateRequest>(handle_create),
-    changes<wire::MknodRequest>(handle_mknod),     changes<wire::MkdirRequest>(handle_mkdir),
-    changes<wire::SymlinkRequest>(handle_symlink), changes<wire::LinkRequest>(handle_link),
-    changes<wire::UnlinkRequest>(handle_unlink),   changes<wire::RenameRequest>(handle_rename),
-    asks<wire::ReadlinkRequest>(handle_readlink),  asks<wire::ReadDirRequest>(handle_read_dir),
-    asks<wire::GetAttrRequest>(handle_get_attr),   changes<wire::SetAttrRequest>(handle_set_attr),
-    asks<wire::StatFsRequest>(handle_stat_fs),     holds<wire::OpenRequest>(handle_open),
-    holds<wire::CloseRequest>(handle_close),       asks<wire::ReadRequest>(handle_read),
-    changes<wire::WriteRequest>(handle_write),     holds<wire::CommitRequest>(handle_commit),
+    trivial(holds<wire::ByeRequest>(handle_nothing)),
+    trivial(asks<wire::PingRequest>(handle_nothing)),
+    waiting(asks<wire::LookupRequest>(handle_lookup)),
+    waiting(occupying(holds<wire::CreateRequest>(handle_create))),
+    changes<wire::MknodRequest>(handle_mknod),
+    changes<wire::MkdirRequest>(handle_mkdir),
+    changes<wire::SymlinkRequest>(handle_symlink),
+    changes<wire::LinkRequest>(handle_link),
+    changes<wire::UnlinkRequest>(handle_unlink),
+    changes<wire::RenameRequest>(handle_rename),
+    asks<wire::ReadlinkRequest>(handle_readlink),
+    occupying(asks<wire::ReadDirRequest>(handle_read_dir)),
+    asks<wire::GetAttrRequest>(handle_get_attr),
+    changes<wire::SetAttrRequest>(handle_set_attr),
+    asks<wire::StatFsRequest>(handle_stat_fs),
+    holds<wire::OpenRequest>(handle_open),
+    occupying(holds<wire::CloseRequest>(handle_close)),
+    asks<wire::ReadRequest>(handle_read),
+    changes<wire::WriteRequest>(handle_write),
+    occupying(holds<wire::CommitRequest>(handle_commit)),
 };
 
 constexpr std::size_t kTypes = 64;

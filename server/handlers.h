@@ -19,11 +19,17 @@ inline HandleView handle_view(const flatbuffers::Vector<std::uint8_t>* bytes) {
   return {bytes->data(), bytes->size()};
 }
 
+// `identity` must outlive what is returned.
+inline CallContext context_for(const Call& call, const Identity& identity, Place place) {
+  return {identity, call.session->number(),
+          place == Place::kLoop ? Waiting::kNever : Waiting::kAllowed};
+}
+
 // A caller and the context that refers to it; stays where it was made.
 class Caller {
  public:
-  Caller(const Call& call, Identity identity)
-      : identity_(std::move(identity)), context_{identity_, call.session->number()} {}
+  Caller(const Call& call, Identity identity, Place place)
+      : identity_(std::move(identity)), context_(context_for(call, identity_, place)) {}
   Caller(const Caller&) = delete;
   Caller& operator=(const Caller&) = delete;
 

@@ -5,25 +5,23 @@ namespace foliofs::server {
 
 namespace {
 
-// More than this goes to the pool, so that a loop is not kept from its other connections by a copy.
+// More than this goes to the lane, so that a loop is not kept from its other connections by a copy.
 constexpr std::size_t kInlineWriteBytes = 64 * 1024;
-// Most that the reply of an OPEN carries.
-constexpr std::uint32_t kMaxOpenReadBytes = 128 * 1024;
 
 // Fills call.partial.data from `offset`, as far as the place allows; EAGAIN on the loop when the
 // rest has to wait.
 Status read_on(Call& call, const CallContext& context, OpenFile& file, std::uint64_t offset,
                Place place) {
   PartialRead& partial = call.partial;
-  const Waiting waiting = place == Place::kLoop ? Waiting::kNever : Waiting::kAllowed;
   auto rest = partial.data.bytes().subspan(partial.filled);
-  auto got = call.store().read(context, file, offset + partial.filled, rest, waiting);
+  auto got = call.store().read(context, file, offset + partial.filled, rest);
   if (!got) return got.error();
   partial.filled += got.value();
   // Without waiting, a short count is the end of the file only if the file ends there.
   const bool at_end = offset + partial.filled >= partial.attributes.size();
   if (place == Place::kLoop && got.value() < rest.size() && !at_end) return Errno(EAGAIN);
   partial.data.shrink(partial.filled);
+  partial.data = call.buffers->fit(std::move(partial.data));
   call.session->counters().bytes_read += partial.filled;
   return success();
 }
@@ -32,10 +30,10 @@ Status read_on(Call& call, const CallContext& context, OpenFile& file, std::uint
 
 // --- Attributes ---------------------------------------------------------------------------------
 
-Result<Reply> handle_get_attr(Call& call, Place) {
+Result<Reply> handle_get_attr(Call& call, Place place) {
   const auto& request = request_of<wire::GetAttrRequest>(call);
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   if (request.open_id() != 0) {
     BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
     BOOST_OUTCOME_TRY(auto attributes, call.store().attributes(caller.context(), *open.file));
@@ -46,12 +44,14 @@ Result<Reply> handle_get_attr(Call& call, Place) {
   return attributes_reply(attributes);
 }
 
-Result<Reply> handle_set_attr(Call& call, Place) {
+Result<Reply> handle_set_attr(Call& call, Place place) {
   const auto& request = request_of<wire::SetAttrRequest>(call);
   constexpr std::uint32_t kKnown = (proto::kSetMtimeNow << 1) - 1;
   if (request.valid() == 0 || (request.valid() & ~kKnown) != 0) return Errno(EINVAL);
+  // Blocks are freed, or the rest of one is read to be cleared.
+  if (place == Place::kLoop && (request.valid() & proto::kSetSize) != 0) return Errno(EAGAIN);
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   OpenRecord open;
   if (request.open_id() != 0) {
     BOOST_OUTCOME_TRY(open, call.session->find_open(request.open_id()));
@@ -65,10 +65,10 @@ Result<Reply> handle_set_attr(Call& call, Place) {
   return attributes_reply(attributes);
 }
 
-Result<Reply> handle_stat_fs(Call& call, Place) {
+Result<Reply> handle_stat_fs(Call& call, Place place) {
   const auto& request = request_of<wire::StatFsRequest>(call);
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   BOOST_OUTCOME_TRY(const Space space,
                     call.store().space(caller.context(), handle_view(request.handle())));
   return build_reply([&](auto& builder) {
@@ -108,9 +108,12 @@ Result<Reply> handle_open(Call& call, Place place) {
   const int flags = static_cast<int>(request.open_flags());
   BOOST_OUTCOME_TRYV(check_open_flags(call, flags));
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   PartialRead& partial = call.partial;
   if (!partial.begun) {
+    if (!partial.room) {
+      BOOST_OUTCOME_TRY(partial.room, call.session->make_room());
+    }
     BOOST_OUTCOME_TRY(auto opened,
                       call.store().open(caller.context(), handle_view(request.handle()), flags,
                                         request.reclaim()));
@@ -121,7 +124,7 @@ Result<Reply> handle_open(Call& call, Place place) {
   BOOST_OUTCOME_TRYV(read_first_bytes(call, caller.context(), *partial.opened,
                                       first_bytes_wanted(request), place));
   const std::uint64_t open_id =
-      call.session->add_open(std::move(partial.opened), caller.identity());
+      call.session->add_open(std::move(partial.room), std::move(partial.opened), caller.identity());
   return build_reply(
       [&](auto& builder) { return wire::CreateOpenReply(builder, open_id, &partial.attributes); },
       std::move(partial.data));
@@ -132,15 +135,19 @@ Buffer replay_open_payload(Call& call, const proto::MetaBuffer& meta) {
   auto open = call.session->find_open(reply.open_id());
   if (!open || reply.attributes() == nullptr) return {};
   call.partial.attributes = *reply.attributes();
-  const CallContext context{open.value().opener, call.session->number()};
+  const CallContext context = context_for(call, open.value().opener, Place::kLane);
   const std::uint32_t wanted = first_bytes_wanted(request_of<wire::OpenRequest>(call));
-  (void)read_first_bytes(call, context, *open.value().file, wanted, Place::kPool);
+  (void)read_first_bytes(call, context, *open.value().file, wanted, Place::kLane);
   return std::move(call.partial.data);
 }
 
-// The last reference may be dropped here, and closing an unlinked file frees its blocks.
-Result<Reply> handle_close(Call& call, Place) {
-  BOOST_OUTCOME_TRYV(call.session->take_open(request_of<wire::CloseRequest>(call).open_id()));
+Result<Reply> handle_close(Call& call, Place place) {
+  const std::uint64_t open_id = request_of<wire::CloseRequest>(call).open_id();
+  if (place == Place::kLoop) {
+    BOOST_OUTCOME_TRY(auto open, call.session->find_open(open_id));
+    if (open.file->slow_to_close()) return Errno(EAGAIN);
+  }
+  BOOST_OUTCOME_TRYV(call.session->take_open(open_id));
   return empty_reply();
 }
 
@@ -148,7 +155,7 @@ Result<Reply> handle_read(Call& call, Place place) {
   const auto& request = request_of<wire::ReadRequest>(call);
   if (request.length() > kMaxPayloadBytes) return Errno(EINVAL);
   BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
-  const CallContext context{open.opener, call.session->number()};
+  const CallContext context = context_for(call, open.opener, place);
   PartialRead& partial = call.partial;
   if (!partial.begun) {
     // Before the data: bytes may then be newer than the attributes, which only costs the client a
@@ -169,7 +176,7 @@ Result<Reply> handle_write(Call& call, Place place) {
   if ((request.flags() & ~kKnown) != 0) return Errno(EINVAL);
   if (place == Place::kLoop && call.payload.size() >= kInlineWriteBytes) return Errno(EAGAIN);
   BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
-  const CallContext context{open.opener, call.session->number()};
+  const CallContext context = context_for(call, open.opener, place);
   std::optional<std::int64_t> mtime_ns;
   if ((request.flags() & proto::kWriteSetMtime) != 0) mtime_ns = request.mtime_ns();
   SessionCounters& counters = call.session->counters();
@@ -184,7 +191,7 @@ Result<Reply> handle_commit(Call& call, Place place) {
   if (place == Place::kLoop) return Errno(EAGAIN);
   const auto& request = request_of<wire::CommitRequest>(call);
   BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
-  const CallContext context{open.opener, call.session->number()};
+  const CallContext context = context_for(call, open.opener, place);
   BOOST_OUTCOME_TRY(auto attributes, call.store().commit(context, *open.file, request.data_only()));
   return attributes_reply(attributes);
 }

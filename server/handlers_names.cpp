@@ -21,11 +21,11 @@ Result<Reply> entry_reply(const Result<Entry>& entry) {
 
 }  // namespace
 
-Result<Reply> handle_lookup(Call& call, Place) {
+Result<Reply> handle_lookup(Call& call, Place place) {
   const auto& request = request_of<wire::LookupRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   return entry_reply(call.store().lookup(caller.context(), handle_view(request.parent()), name));
 }
 
@@ -45,27 +45,29 @@ Result<Opened> open_existing(Call& call, const Caller& caller, HandleView parent
 
 }  // namespace
 
-Result<Reply> handle_create(Call& call, Place) {
+Result<Reply> handle_create(Call& call, Place place) {
   const auto& request = request_of<wire::CreateRequest>(call);
   const int flags = static_cast<int>(request.open_flags());
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRYV(check_open_flags(call, flags));
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   const HandleView parent = handle_view(request.parent());
+  BOOST_OUTCOME_TRY(auto room, call.session->make_room());
   auto made = call.session->read_only()
                   ? open_existing(call, caller, parent, name, flags)
                   : call.store().create(caller.context(), parent, name, request.mode(), flags);
   if (!made) return made.error();
   Opened& opened = made.value();
-  const std::uint64_t open_id = call.session->add_open(std::move(opened.file), caller.identity());
+  const std::uint64_t open_id =
+      call.session->add_open(std::move(room), std::move(opened.file), caller.identity());
   return build_reply([&](auto& builder) {
     auto handle = put_handle(builder, opened.handle);
     return wire::CreateCreateReply(builder, handle, &opened.attributes, open_id, opened.created);
   });
 }
 
-Result<Reply> handle_mknod(Call& call, Place) {
+Result<Reply> handle_mknod(Call& call, Place place) {
   const auto& request = request_of<wire::MknodRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   const mode_t type = request.mode() & S_IFMT;
@@ -74,22 +76,22 @@ Result<Reply> handle_mknod(Call& call, Place) {
     return Errno(EINVAL);
   }
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   const mode_t mode = type | (request.mode() & 07777);
   return entry_reply(call.store().mknod(caller.context(), handle_view(request.parent()), name, mode,
                                         request.rdev()));
 }
 
-Result<Reply> handle_mkdir(Call& call, Place) {
+Result<Reply> handle_mkdir(Call& call, Place place) {
   const auto& request = request_of<wire::MkdirRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   return entry_reply(
       call.store().mkdir(caller.context(), handle_view(request.parent()), name, request.mode()));
 }
 
-Result<Reply> handle_symlink(Call& call, Place) {
+Result<Reply> handle_symlink(Call& call, Place place) {
   const auto& request = request_of<wire::SymlinkRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   const auto* bytes = request.target();
@@ -98,16 +100,16 @@ Result<Reply> handle_symlink(Call& call, Place) {
   const std::string target(bytes->begin(), bytes->end());
   if (target.find('\0') != target.npos) return Errno(EINVAL);
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   return entry_reply(
       call.store().symlink(caller.context(), handle_view(request.parent()), name, target));
 }
 
-Result<Reply> handle_link(Call& call, Place) {
+Result<Reply> handle_link(Call& call, Place place) {
   const auto& request = request_of<wire::LinkRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   return entry_reply(call.store().link(caller.context(), handle_view(request.handle()),
                                        handle_view(request.parent()), name));
 }
@@ -128,25 +130,25 @@ Reply removed_reply(const std::optional<Removed>& removed) {
 
 }  // namespace
 
-Result<Reply> handle_unlink(Call& call, Place) {
+Result<Reply> handle_unlink(Call& call, Place place) {
   const auto& request = request_of<wire::UnlinkRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   BOOST_OUTCOME_TRY(auto removed,
                     call.store().unlink(caller.context(), handle_view(request.parent()), name,
                                         request.directory()));
   return removed_reply<wire::UnlinkReply>(removed);
 }
 
-Result<Reply> handle_rename(Call& call, Place) {
+Result<Reply> handle_rename(Call& call, Place place) {
   const auto& request = request_of<wire::RenameRequest>(call);
   constexpr unsigned kFlags = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRY(const Name new_name, Name::check(request.new_name()));
   if ((request.flags() & ~kFlags) != 0) return Errno(EINVAL);
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   BOOST_OUTCOME_TRY(
       auto replaced,
       call.store().rename(caller.context(), handle_view(request.parent()), name,
@@ -154,10 +156,10 @@ Result<Reply> handle_rename(Call& call, Place) {
   return removed_reply<wire::RenameReply>(replaced);
 }
 
-Result<Reply> handle_readlink(Call& call, Place) {
+Result<Reply> handle_readlink(Call& call, Place place) {
   const auto& request = request_of<wire::ReadlinkRequest>(call);
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   BOOST_OUTCOME_TRY(auto target,
                     call.store().readlink(caller.context(), handle_view(request.handle())));
   return build_reply([&](auto& builder) {
@@ -211,14 +213,14 @@ class EntryCollector final : public DirectorySink {
 
 }  // namespace
 
-// In the pool: a directory that nobody has read lately comes from the disk, entry by entry.
+// In the lane: a directory that nobody has read lately comes from the disk, entry by entry.
 Result<Reply> handle_read_dir(Call& call, Place place) {
   const auto& request = request_of<wire::ReadDirRequest>(call);
   const std::size_t max_bytes = std::min<std::size_t>(request.max_bytes(), kMaxMetaBytes);
   if (max_bytes <= EntryCollector::kMaxEntryBytes) return Errno(EINVAL);
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
   if (place == Place::kLoop) return Errno(EAGAIN);
-  const Caller caller(call, std::move(identity));
+  const Caller caller(call, std::move(identity), place);
   EntryCollector collector(max_bytes);
   BOOST_OUTCOME_TRY(const bool end, call.store().read_directory(
                                         caller.context(), handle_view(request.handle()),

@@ -33,15 +33,35 @@ Result<wire::Attributes> root_attributes(const Session& session) {
 
 }  // namespace
 
-Task<Status> Connection::greet() {
-  // The timer ends a client that says nothing, and one that does not go after it was refused.
-  hello_timer_.expires_after(services_.hello_timeout);
-  hello_timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+void Connection::arm_deadline(std::string why) {
+  deadline_.expires_after(services_.hello_timeout);
+  deadline_.async_wait([weak = weak_from_this(), why = std::move(why),
+                        armed = ++deadlines_](boost::system::error_code error) {
     auto self = weak.lock();
-    if (error || self == nullptr || self->greeted_) return;
-    if (self->why_.empty()) self->why_ = "no hello in time";
+    if (error || self == nullptr || self->deadlines_ != armed) return;
+    if (self->why_.empty()) self->why_ = why;
     self->close();
   });
+}
+
+Task<Result<wire::Attributes>> Connection::look_at_root() {
+  if (!session_->share().store->remote()) co_return root_attributes(*session_);
+  auto found = std::make_shared<std::optional<Result<wire::Attributes>>>();
+  session_->share().lane->post([self = shared_from_this(), session = session_, found] {
+    auto attributes = root_attributes(*session);
+    asio::post(self->socket_.get_executor(), [self, found, attributes = std::move(attributes)] {
+      *found = attributes;
+      self->progress_.wake_all();
+    });
+  });
+  while (!found->has_value() && socket_.is_open()) co_await progress_.wait();
+  if (!found->has_value()) co_return Errno(ECONNRESET);
+  co_return std::move(**found);
+}
+
+Task<Status> Connection::greet() {
+  // Ends a client that says nothing, and one that does not go after it was refused.
+  arm_deadline("no hello in time");
   auto frame = co_await receive();
   if (!frame) co_return frame.error();
   const proto::FrameHeader header = frame.value().header;
@@ -61,10 +81,10 @@ Task<Status> Connection::greet() {
   }
   auto begun = begin_session(found->second, request);
   if (!begun) co_return co_await refuse(header, begun.error(), "the session cannot be had");
-  auto root = root_attributes(*session_);
+  auto root = co_await look_at_root();
   if (!root) co_return co_await refuse(header, root.error(), "the export's root is out of reach");
-  greeted_ = true;
-  hello_timer_.cancel();
+  ++deadlines_;
+  deadline_.cancel();
   enqueue(hello_reply(header, root.value(), begun.value()));
   co_return success();
 }

@@ -33,6 +33,13 @@ inline bool look_at(int fd, struct statx& info) {
                  &info) == 0;
 }
 
+// Whether freeing the file's blocks takes long. What is smaller is freed sooner than a thread
+// wakes.
+inline bool holds_much(const struct statx& info) {
+  constexpr std::uint64_t kMuch = (1u << 20) / 512;
+  return S_ISREG(info.stx_mode) && info.stx_blocks > kMuch;
+}
+
 inline std::int64_t to_ns(const struct statx_timestamp& time) {
   return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }

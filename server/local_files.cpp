@@ -36,13 +36,27 @@ Result<Opened> LocalStore::open(const CallContext& context, HandleView file, int
 
 namespace {
 
-// An owner could change the mode anyway, so this gives nobody what he could not have.
 bool owns(const Identity& caller, int fd) {
   struct statx info {};
   return look_at(fd, info) && info.stx_uid == caller.uid;
 }
 
 }  // namespace
+
+// An owner could change the mode anyway, so this gives nobody what he could not have.
+Result<UniqueFd> LocalStore::open_as_owner(const CallContext& context, const Node& node, int flags,
+                                           bool override_mode) {
+  UniqueFd fd = reopen(node.fd.get(), flags);
+  if (fd) return fd;
+  if (errno != EACCES || !override_mode || !owns(context.caller, node.fd.get())) {
+    return last_errno();
+  }
+  BOOST_OUTCOME_TRYV(act_as_server());
+  fd = reopen(node.fd.get(), flags);
+  if (!fd) return last_errno();
+  BOOST_OUTCOME_TRYV(act_as(context.caller));
+  return fd;
+}
 
 // Only files and directories: opening a fifo or a device would wait for, or do, something that has
 // no place on a server.
@@ -51,18 +65,13 @@ Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, i
   if (node->type == S_IFLNK) return Errno(ELOOP);
   if (node->type != S_IFREG && node->type != S_IFDIR) return Errno(ENXIO);
   const bool truncates = (flags & O_TRUNC) != 0 && node->type == S_IFREG;
+  const bool waits = context.waiting == Waiting::kAllowed;
+  if (truncates && !waits) return Errno(EAGAIN);
   std::optional<ChangeScope> change;
   if (truncates) change.emplace(*this, *node, context.session);
-  UniqueFd fd = reopen(node->fd.get(), flags & kOpenFlags);
-  if (!fd && errno == EMFILE) {
-    nodes_.shrink();
-    fd = reopen(node->fd.get(), flags & kOpenFlags);
-  }
-  if (!fd && errno == EACCES && reclaim && owns(context.caller, node->fd.get())) {
-    BOOST_OUTCOME_TRYV(act_as_server());
-    fd = reopen(node->fd.get(), flags & kOpenFlags);
-  }
-  if (!fd) return last_errno();
+  // With O_NONBLOCK it is EWOULDBLOCK where a lease has to be broken first.
+  const int how = (flags & kOpenFlags) | (waits ? 0 : O_NONBLOCK);
+  BOOST_OUTCOME_TRY(auto fd, open_as_owner(context, *node, how, reclaim));
   if (change) (void)change->finish(true);
   return opened(context, std::move(fd), std::move(node));
 }
@@ -70,15 +79,31 @@ Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, i
 Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, Name name,
                                       mode_t mode, int flags) {
   ChangeScope change(*this, parent, context.session);
-  UniqueFd fd(::openat(parent.fd.get(), name.c_str(),
-                       (flags & kOpenFlags) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                       mode & 07777));
+  UniqueFd fd = with_descriptor([&] {
+    return ::openat(parent.fd.get(), name.c_str(),
+                    (flags & kOpenFlags) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 07777);
+  });
   if (!fd) return last_errno();
+  const auto created = [&]() -> Result<Opened> {
+    BOOST_OUTCOME_TRY(auto node, adopt(reopen(fd.get(), O_PATH)));
+    BOOST_OUTCOME_TRY(auto result, opened(context, std::move(fd), std::move(node)));
+    result.created = true;
+    return result;
+  }();
+  if (!created) remove_again(parent, name, fd.get());
   (void)change.finish(true);
-  BOOST_OUTCOME_TRY(auto node, adopt(reopen(fd.get(), O_PATH)));
-  BOOST_OUTCOME_TRY(auto result, opened(context, std::move(fd), std::move(node)));
-  result.created = true;
-  return result;
+  return created;
+}
+
+// A request that fails has changed nothing. Somebody else may have put another file there
+// meanwhile.
+void LocalStore::remove_again(const Node& parent, Name name, int fd) const {
+  struct stat made {};
+  struct stat there {};
+  if (::fstat(fd, &made) != 0) return;
+  if (::fstatat(parent.fd.get(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0) return;
+  if (made.st_ino != there.st_ino || made.st_dev != there.st_dev) return;
+  ::unlinkat(parent.fd.get(), name.c_str(), 0);
 }
 
 Result<Opened> LocalStore::create(const CallContext& context, HandleView parent, Name name,
@@ -99,12 +124,12 @@ Result<Opened> LocalStore::create(const CallContext& context, HandleView parent,
 }
 
 Result<std::size_t> LocalStore::read(const CallContext& context, OpenFile& file,
-                                     std::uint64_t offset, std::span<std::byte> into,
-                                     Waiting waiting) {
+                                     std::uint64_t offset, std::span<std::byte> into) {
   auto& local = static_cast<LocalFile&>(file);
   if (!in_file_range(offset, into.size())) return Errno(EINVAL);
   BOOST_OUTCOME_TRYV(act_as(context.caller));
-  const int flags = waiting == Waiting::kNever ? RWF_NOWAIT : 0;
+  const bool waits = context.waiting == Waiting::kAllowed;
+  const int flags = waits ? 0 : RWF_NOWAIT;
   std::size_t done = 0;
   while (done < into.size()) {
     iovec part{into.data() + done, into.size() - done};
@@ -115,7 +140,7 @@ Result<std::size_t> LocalStore::read(const CallContext& context, OpenFile& file,
       return done;
     } else if (errno == EINTR) {
       continue;
-    } else if (waiting == Waiting::kNever && (errno == EAGAIN || errno == EOPNOTSUPP)) {
+    } else if (!waits && (errno == EAGAIN || errno == EOPNOTSUPP)) {
       return done > 0 ? Result<std::size_t>(done) : Errno(EAGAIN);
     } else {
       return last_errno();
@@ -139,13 +164,17 @@ Status write_all(int fd, std::uint64_t offset, std::span<const std::byte> data) 
 }
 
 // The opener may be allowed to write without owning the file; only an owner may set a time, so the
-// server then does it on its behalf.
+// server then does it on its behalf. A server without that privilege lets it be: the bytes are
+// written, and the reply shows the time that the file has.
 Status set_mtime(int fd, std::int64_t mtime_ns) {
+  const auto refused = [] {
+    return errno == EPERM || errno == EACCES;
+  };
   const timespec times[2] = {{0, UTIME_OMIT}, to_timespec(mtime_ns)};
   if (::futimens(fd, times) == 0) return success();
-  if (errno != EPERM && errno != EACCES) return last_errno();
+  if (!refused()) return last_errno();
   BOOST_OUTCOME_TRYV(act_as_server());
-  if (::futimens(fd, times) != 0) return last_errno();
+  if (::futimens(fd, times) != 0 && !refused()) return last_errno();
   return success();
 }
 

@@ -84,6 +84,7 @@ struct Victim {
   UniqueFd fd;
   Handle handle;
   std::shared_ptr<Inode> inode;
+  bool slow = false;  // to lose this name
   std::optional<ChangeScope> change;
 
   std::optional<Removed> finish() {
@@ -92,6 +93,10 @@ struct Victim {
     return Removed{handle, attributes.value()};
   }
 };
+
+bool goes_slowly(const struct statx& info) {
+  return info.stx_nlink == 1 && holds_much(info);
+}
 
 }  // namespace
 
@@ -102,6 +107,7 @@ Result<std::optional<Removed>> LocalStore::unlink(const CallContext& context, Ha
   BOOST_OUTCOME_TRY(victim.fd, open_child(node->fd.get(), name.c_str()));
   struct statx info {};
   if (!look_at(victim.fd.get(), info)) return last_errno();
+  if (context.waiting == Waiting::kNever && goes_slowly(info)) return Errno(EAGAIN);
   victim.handle = handle_in_use(victim.fd.get(), id_of(info));
   victim.inode = inodes_.get(id_of(info));
 
@@ -127,6 +133,7 @@ Result<std::optional<Removed>> LocalStore::rename(const CallContext& context, Ha
     struct statx info {};
     if (!look_at(file.fd.get(), info)) return last_errno();
     file.handle = handle_in_use(file.fd.get(), id_of(info));
+    file.slow = goes_slowly(info);
     file.inode = inodes_.get(id_of(info));
     file.change.emplace(*this, file.fd.get(), *file.inode, context.session);
     return success();
@@ -135,6 +142,8 @@ Result<std::optional<Removed>> LocalStore::rename(const CallContext& context, Ha
   auto target = prepare(replaced, *to, new_name);
   if (!target && target.error() != Errno(ENOENT)) return target.error();
   const bool replaces = replaced.change && (flags & RENAME_EXCHANGE) == 0;
+
+  if (context.waiting == Waiting::kNever && replaces && replaced.slow) return Errno(EAGAIN);
 
   ChangeScope in_from(*this, *from, context.session);
   std::optional<ChangeScope> in_to;
@@ -215,8 +224,9 @@ Result<bool> LocalStore::read_directory(const CallContext& context, HandleView d
                                         DirectorySink& sink) {
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, directory));
   if (node->type != S_IFDIR) return Errno(ENOTDIR);
-  UniqueFd fd = reopen(node->fd.get(), O_RDONLY | O_DIRECTORY);
-  if (!fd) return last_errno();
+  // The rest of a listing may be had although the mode has changed since it began, by the owner.
+  BOOST_OUTCOME_TRY(UniqueFd fd, open_as_owner(context, *node, O_RDONLY | O_DIRECTORY,
+                                               /*override_mode=*/cookie != 0));
   if (cookie != 0 && ::lseek(fd.get(), static_cast<off_t>(cookie), SEEK_SET) < 0) {
     return last_errno();
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include "server/credentials.h"
 #include "server/local_calls.h"
@@ -39,6 +40,29 @@ ChangeScope::~ChangeScope() {
 
 // --- LocalStore --------------------------------------------------------------------------------
 
+namespace {
+
+// Filesystems whose calls wait for another machine, or for a process of this one.
+bool is_remote(int fd) {
+  constexpr std::uint32_t kTypes[] = {0x6969 /* NFS */,
+                                      0xff534d42 /* CIFS */,
+                                      0xfe534d42 /* SMB2 */,
+                                      0x01021997 /* 9p */,
+                                      0x65735546 /* FUSE */,
+                                      0x00c36400 /* Ceph */,
+                                      0x5346414f /* AFS */,
+                                      0x6b414653 /* kAFS */,
+                                      0x73757245 /* Coda */,
+                                      0x0bd00bd0 /* Lustre */,
+                                      0x47504653 /* GPFS */};
+  struct statfs info {};
+  if (::fstatfs(fd, &info) != 0) return false;
+  const auto type = static_cast<std::uint32_t>(info.f_type);
+  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
+}
+
+}  // namespace
+
 LocalStore::LocalStore(const LocalStoreOptions& options, UniqueFd root, UniqueFd proc_fds)
     : proc_fds_(std::move(proc_fds)),
       root_fd_(std::move(root)),
@@ -68,6 +92,7 @@ Result<std::unique_ptr<FileStore>> LocalStore::open_tree(const LocalStoreOptions
   struct statx info {};
   if (!look_at(root_fd, info)) return last_errno();
   store->root_device_ = id_of(info).device;
+  store->remote_ = is_remote(root_fd);
   BOOST_OUTCOME_TRY(store->root_, store->adopt(store->reopen(root_fd, O_PATH | O_CLOEXEC)));
   return store;
 }
@@ -76,15 +101,22 @@ void LocalStore::drop_idle() {
   if (source_->can_reopen()) nodes_.drop_idle();
 }
 
-UniqueFd LocalStore::reopen(int fd, int flags) const {
-  return UniqueFd(::openat(proc_fds_.get(), fd_name(fd).c_str(), flags | O_CLOEXEC | O_NOCTTY));
+bool LocalFile::slow_to_close() const {
+  struct statx info {};
+  return look_at(fd(), info) && info.stx_nlink == 0 && holds_much(info);
 }
 
-Result<UniqueFd> LocalStore::open_child(int directory, const char* name) const {
+UniqueFd LocalStore::reopen(int fd, int flags) {
+  return with_descriptor(
+      [&] { return ::openat(proc_fds_.get(), fd_name(fd).c_str(), flags | O_CLOEXEC | O_NOCTTY); });
+}
+
+Result<UniqueFd> LocalStore::open_child(int directory, const char* name) {
   struct open_how how {};
   how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   how.resolve = RESOLVE_NO_XDEV;
-  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, directory, name, &how, sizeof how)));
+  UniqueFd fd = with_descriptor(
+      [&] { return static_cast<int>(::syscall(SYS_openat2, directory, name, &how, sizeof how)); });
   if (!fd) return last_errno();
   return fd;
 }
@@ -123,14 +155,10 @@ Result<NodeRef> LocalStore::resolve(HandleView handle) {
   if (auto known = nodes_.find(handle)) return known;
   BOOST_OUTCOME_TRY(const HandleView body, signer_.unseal(handle));
   BOOST_OUTCOME_TRYV(act_as_server());
-  Result<UniqueFd> fd = source_->open(body);
-  if (!fd && fd.error() == Errno(EMFILE)) {
-    nodes_.shrink();
-    fd = source_->open(body);
-  }
-  if (!fd) return fd.error();
+  UniqueFd fd = with_descriptor([&] { return source_->open(body); });
+  if (!fd) return last_errno();
   const Handle whole(handle.begin(), handle.end());
-  return adopt(std::move(fd.value()), &whole);
+  return adopt(std::move(fd), &whole);
 }
 
 Result<NodeRef> LocalStore::resolve_as(const CallContext& context, HandleView handle) {

@@ -37,6 +37,7 @@ class LocalStore final : public FileStore {
   static Result<std::unique_ptr<FileStore>> open_tree(const LocalStoreOptions& options);
 
   std::string remark() const override { return remark_; }
+  bool remote() const override { return remote_; }
   void drop_idle() override;
   Handle root() const override { return root_->handle; }
 
@@ -68,7 +69,7 @@ class LocalStore final : public FileStore {
   Result<Opened> open(const CallContext& context, HandleView file, int flags,
                       bool reclaim) override;
   Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,
-                           std::span<std::byte> into, Waiting waiting) override;
+                           std::span<std::byte> into) override;
   Result<wire::Attributes> write(const CallContext& context, OpenFile& file, std::uint64_t offset,
                                  std::span<const std::byte> data,
                                  std::optional<std::int64_t> mtime_ns) override;
@@ -89,9 +90,18 @@ class LocalStore final : public FileStore {
   Result<Handle> identify(int fd) const;
   // The handle that clients know the file by; empty when there is none that is good any more.
   Handle handle_in_use(int fd, const FileId& id);
-  Result<UniqueFd> open_child(int directory, const char* name) const;
+  Result<UniqueFd> open_child(int directory, const char* name);
   // Opens the file behind an O_PATH or any other descriptor anew.
-  UniqueFd reopen(int fd, int flags) const;
+  UniqueFd reopen(int fd, int flags);
+  // open() gives a descriptor, or -1 with errno. When there is none left, once more with fewer
+  // nodes.
+  template <class Open>
+  UniqueFd with_descriptor(Open open) {
+    UniqueFd fd(open());
+    if (fd || (errno != EMFILE && errno != ENFILE)) return fd;
+    nodes_.shrink();
+    return UniqueFd(open());
+  }
 
   Result<wire::Attributes> attributes_of(int fd, Inode& inode, std::uint64_t session) const;
   wire::Attributes describe(const struct statx& info, ChangeCounts counts) const;
@@ -105,7 +115,12 @@ class LocalStore final : public FileStore {
                             int flags);
   Result<Opened> open_node(const CallContext& context, NodeRef node, int flags,
                            bool reclaim = false);
+  // With `override_mode` the file's owner may, whatever its mode says.
+  Result<UniqueFd> open_as_owner(const CallContext& context, const Node& node, int flags,
+                                 bool override_mode);
   Result<Opened> opened(const CallContext& context, UniqueFd fd, NodeRef node);
+  // Takes back the creation of `name`, if it still is the file behind `fd`.
+  void remove_again(const Node& parent, Name name, int fd) const;
   void fill_entry(const CallContext& context, int directory, DirectoryEntry& entry);
   Status change_times(int fd, const AttributeChanges& changes) const;
   Status change_size(Node& node, LocalFile* open, std::uint64_t size) const;
@@ -117,6 +132,7 @@ class LocalStore final : public FileStore {
   std::unique_ptr<HandleSource> source_;
   std::string remark_;
   std::uint64_t root_device_ = 0;
+  bool remote_ = false;
   InodeTable inodes_;
   NodeTable nodes_;
   NodeRef root_;
@@ -133,6 +149,7 @@ class LocalFile final : public OpenFile {
   LocalFile(const LocalFile&) = delete;
   LocalFile& operator=(const LocalFile&) = delete;
 
+  bool slow_to_close() const override;
   int fd() const { return fd_.get(); }
   Inode& inode() const { return *node_->inode; }
 

@@ -45,6 +45,7 @@ int run(int argc, char** argv) {
   sigemptyset(&ending);
   sigaddset(&ending, SIGTERM);
   sigaddset(&ending, SIGINT);
+  sigaddset(&ending, SIGHUP);  // nothing is read again; its terminal has gone
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
 
   Server server(std::move(invocation.value().options));
@@ -53,7 +54,9 @@ int run(int argc, char** argv) {
   spdlog::info("{}", server.describe());
   int signal = 0;
   sigwait(&ending, &signal);
-  spdlog::info("ends, having received {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  spdlog::info("ends, having received {}", signal == SIGTERM  ? "SIGTERM"
+                                           : signal == SIGINT ? "SIGINT"
+                                                              : "SIGHUP");
   server.stop();
   return 0;
 }

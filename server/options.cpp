@@ -204,7 +204,9 @@ Checked<ExportOptions> read_export(const toml::value& value) {
       BOOST_OUTCOME_TRY(auto id, to_number(entry, key, 0xfffffffe));
       share.squash.anon_gid = static_cast<gid_t>(id);
     } else {
-      return refuse(fmt::format("unknown key \"{}\" in an export", key));
+      return refuse(fmt::format(
+          "unknown key \"{}\" in an export; there are name, path, ro, squash, anonuid and anongid",
+          key));
     }
   }
   BOOST_OUTCOME_TRYV(check_name(share.name));
@@ -220,6 +222,7 @@ Checked<void> read_key(const std::string& key, const toml::value& value, Options
     BOOST_OUTCOME_TRY(options.allow_plaintext, to_switch(value, key));
   } else if (key == "threads") {
     BOOST_OUTCOME_TRY(auto threads, to_number(value, key, 256));
+    if (threads == 0) return refuse("threads is at least 1; leave it out for one a core");
     options.threads = static_cast<unsigned>(threads);
   } else if (key == "poll") {
     BOOST_OUTCOME_TRY(auto poll, to_number(value, key, 10'000));
@@ -241,7 +244,10 @@ Checked<void> read_key(const std::string& key, const toml::value& value, Options
       options.exports.push_back(std::move(share));
     }
   } else {
-    return refuse(fmt::format("unknown key \"{}\"", key));
+    return refuse(
+        fmt::format("unknown key \"{}\"; there are listen, allow-plaintext, threads, poll, grace, "
+                    "state-dir, log-level and export",
+                    key));
   }
   return success();
 }
@@ -260,12 +266,17 @@ Checked<void> read_config(const std::string& path, Options& options) {
   toml::value file;
   try {
     file = toml::parse(path);
+  } catch (const toml::exception& error) {
+    return refuse(
+        fmt::format("{}:{}: {}", path, error.location().line(), first_line(error.what())));
   } catch (const std::exception& error) {
     return refuse(fmt::format("{}: {}", path, first_line(error.what())));
   }
   for (const auto& [key, value] : file.as_table()) {
     auto read = read_key(key, value, options);
-    if (!read) return refuse(fmt::format("{}: {}", path, read.error().line));
+    if (!read) {
+      return refuse(fmt::format("{}:{}: {}", path, value.location().line(), read.error().line));
+    }
   }
   return success();
 }

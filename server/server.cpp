@@ -27,15 +27,33 @@ unsigned choose_threads(unsigned asked) {
   return asked != 0 ? asked : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
 }
 
-// Half of the descriptors for files in use that are not open; the rest for opens and connections.
-std::size_t nodes_per_export(std::size_t exports) {
+std::size_t descriptor_limit() {
   rlimit limit{};
   const bool known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-  const std::size_t descriptors = known ? limit.rlim_cur : 65536;
-  return std::clamp<std::size_t>(descriptors / 2 / std::max<std::size_t>(exports, 1), 64, 16384);
+  return known ? limit.rlim_cur : 65536;
 }
 
-// So that a client that is gone without a word is noticed.
+// A good third of the descriptors for files in use that are not open.
+std::size_t nodes_per_export(std::size_t exports) {
+  return std::clamp<std::size_t>(descriptor_limit() * 3 / 8 / std::max<std::size_t>(exports, 1), 16,
+                                 16384);
+}
+
+// Half of the descriptors for open files, half of these for one client; the rest for connections
+// and for what calls need while they run.
+void limit_opens(OpenBudget& budget) {
+  budget.total = descriptor_limit() / 2;
+  budget.per_session = std::max<std::size_t>(budget.total / 2, 1);
+}
+
+// Of each export. A thread that sleeps on the disk costs nothing, but with many exports they add
+// up.
+std::size_t lane_threads(std::size_t exports) {
+  return std::clamp<std::size_t>(64 / std::max<std::size_t>(exports, 1), 2, 8);
+}
+
+// So that a client that is gone without a word is noticed: by probes when nothing is under way, and
+// by the replies that it does not acknowledge when something is.
 void set_socket_options(Connection::Socket& socket) {
   const int fd = socket.native_handle();
   const auto set = [fd](int level, int option, int value) {
@@ -46,6 +64,7 @@ void set_socket_options(Connection::Socket& socket) {
   set(IPPROTO_TCP, TCP_KEEPIDLE, 30);
   set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
   set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, 60'000);  // milliseconds
 }
 
 // What was written and not committed is in the memory of this machine, and lost when it goes down,
@@ -62,12 +81,19 @@ std::uint64_t make_write_verifier() {
   return parsed.ec == std::errc() ? verifier : random_value<std::uint64_t>();
 }
 
+std::string text_of(const tcp::endpoint& endpoint) {
+  const std::string address = endpoint.address().to_string();
+  return endpoint.address().is_v6() ? fmt::format("[{}]:{}", address, endpoint.port())
+                                    : fmt::format("{}:{}", address, endpoint.port());
+}
+
 }  // namespace
 
 Server::Server(Options options) : options_(std::move(options)) {
   services_.grace = options_.grace;
   services_.hello_timeout = options_.hello_timeout;
   services_.write_verifier = make_write_verifier();
+  limit_opens(services_.sessions.open_budget());
 }
 
 Server::~Server() {
@@ -118,7 +144,9 @@ Checked<void> Server::open_exports() {
     }
     const std::string remark = store.value()->remark();
     if (!remark.empty()) spdlog::warn("export {}: {}", share.name, remark);
-    services_.exports.emplace(share.name, Export{share, std::move(store.value())});
+    services_.exports.emplace(
+        share.name, Export{share, std::move(store.value()),
+                           std::make_unique<Lane>(lane_threads(options_.exports.size()))});
   }
   return success();
 }
@@ -136,22 +164,21 @@ Checked<void> Server::listen() {
   step([&] { acceptor_->listen(asio::socket_base::max_listen_connections, error); });
   step([&] { endpoint_ = acceptor_->local_endpoint(error); });
   if (!error) return success();
-  return Refusal{fmt::format("cannot listen on {}:{}: {}; choose another address with --listen",
-                             where.address().to_string(), where.port(), error.message())};
+  return Refusal{fmt::format("cannot listen on {}: {}; choose another address with --listen",
+                             text_of(where), error.message())};
 }
 
 std::string Server::describe() const {
   std::string names;
   for (const auto& [name, share] : services_.exports) names += (names.empty() ? "" : ", ") + name;
-  const bool v6 = endpoint_.address().is_v6();
-  return fmt::format("listening on {}{}{}:{}, exports: {}", v6 ? "[" : "",
-                     endpoint_.address().to_string(), v6 ? "]" : "", endpoint_.port(), names);
+  return fmt::format("listening on {}, exports: {}", text_of(endpoint_), names);
 }
 
 // --- While it runs ------------------------------------------------------------------------------
 
 Task<void> Server::accept() {
   std::size_t next = 0;
+  boost::system::error_code told;  // one line when it begins to fail, not one a try
   while (!stopping_) {
     boost::system::error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
@@ -159,11 +186,14 @@ Task<void> Server::accept() {
     if (stopping_) break;
     if (error) {
       // Out of descriptors, most likely; trying again at once would only burn the core.
-      spdlog::warn("cannot accept a connection: {}", error.message());
+      if (error != told) spdlog::warn("cannot accept connections: {}", error.message());
+      told = error;
       retry_timer_->expires_after(std::chrono::milliseconds(100));
       co_await retry_timer_->async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
+    if (told) spdlog::info("accepts connections again");
+    told.clear();
     Worker& worker = *workers_[next++ % workers_.size()];
     const int fd = socket.release(error);
     if (error) continue;
@@ -191,7 +221,8 @@ void Server::adopt(Worker& worker, int fd, Services& services) {
 
 // Ends sessions that stayed without a connection, and lets go of descriptors that nobody uses.
 Task<void> Server::keep_house() {
-  constexpr std::chrono::milliseconds kSeldom{30'000};
+  constexpr std::chrono::milliseconds kSeldom{5'000};
+  constexpr std::chrono::milliseconds kIdle{30'000};
   constexpr std::chrono::milliseconds kOften{50};
   const auto interval = std::clamp(services_.grace / 2, kOften, kSeldom);
   auto idle_dropped = std::chrono::steady_clock::now();
@@ -204,11 +235,13 @@ Task<void> Server::keep_house() {
     for (auto& session : services_.sessions.take_lost(now, services_.grace)) {
       spdlog::info("session {} ended, its client did not come back: {}", session->number(),
                    server::describe(session->counters()));
-      asio::post(services_.pool, [session] { session->end(); });
+      session->share().lane->post([session] { session->end(); });
     }
-    if (now - idle_dropped < kSeldom) continue;
+    if (now - idle_dropped < kIdle) continue;
     idle_dropped = now;
-    for (auto& [name, share] : services_.exports) share.store->drop_idle();
+    for (auto& [name, share] : services_.exports) {
+      share.lane->post([&store = *share.store] { store.drop_idle(); });
+    }
   }
 }
 
@@ -222,7 +255,7 @@ void Server::close_all(Worker& worker) {
 }
 
 // Connections are closed on their loops, whose coroutines then end by themselves. What still
-// executes in the pool is waited for: a write that has begun is done, or reports its error to
+// executes in a lane is waited for: a write that has begun is done, or reports its error to
 // nobody.
 void Server::stop() {
   if (!started_) return;
@@ -239,7 +272,7 @@ void Server::stop() {
     worker->loop.finish();
   }
   for (auto& worker : workers_) worker->loop.join();
-  services_.pool.join();
+  for (auto& [name, share] : services_.exports) share.lane->join();
   for (auto& session : services_.sessions.take_all()) session->end();
 }
 

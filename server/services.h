@@ -1,13 +1,13 @@
 // Services: what all connections of a server share.
 #pragma once
 
-#include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <map>
 #include <string>
 
 #include "server/buffer_pool.h"
 #include "server/export.h"
+#include "server/lobby.h"
 #include "server/session.h"
 
 namespace foliofs::server {
@@ -22,10 +22,7 @@ struct Services {
 
   // Thread-safe.
   SessionTable sessions;
-
-  // Where calls go that would wait. A thread that sleeps on the disk costs nothing.
-  static constexpr std::size_t kPoolThreads = 8;
-  boost::asio::thread_pool pool{kPoolThreads};
+  Lobby lobby{256};
 };
 
 }  // namespace foliofs::server

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "foliofs/base/limits.h"
@@ -16,11 +17,12 @@ std::string describe(const SessionCounters& counters) {
 }
 
 Session::Session(SessionId id, std::uint64_t number, const Export& share, bool read_only,
-                 std::uint32_t slots)
+                 std::uint32_t slots, OpenBudget& budget)
     : id_(id),
       number_(number),
       share_(share),
       read_only_(read_only),
+      budget_(budget),
       slots_(slots),
       next_open_(random_value<std::uint64_t>()) {}
 
@@ -46,8 +48,24 @@ void Session::detach(const ReplySink* sink, SteadyTime now) {
 }
 
 bool Session::expire(SteadyTime now, std::chrono::milliseconds grace) {
+  constexpr std::chrono::milliseconds kUnusedGrace{5'000};  // it has nothing to lose
   std::lock_guard lock(mutex_);
-  if (sink_ != nullptr || now - lost_at_ < grace) return false;
+  if (sink_ != nullptr || now - lost_at_ < (used_ ? grace : std::min(grace, kUnusedGrace))) {
+    return false;
+  }
+  ended_ = true;
+  return true;
+}
+
+std::optional<SteadyTime> Session::idle_since() const {
+  std::lock_guard lock(mutex_);
+  if (sink_ != nullptr || rooms_ > 0) return std::nullopt;
+  return lost_at_;
+}
+
+bool Session::give_up() {
+  std::lock_guard lock(mutex_);
+  if (sink_ != nullptr || rooms_ > 0) return false;
   ended_ = true;
   return true;
 }
@@ -59,6 +77,8 @@ void Session::end() {
   ended_ = true;
   gone = std::exchange(sink_, nullptr);
   closing.swap(opens_);
+  rooms_ -= closing.size();
+  budget_.used -= closing.size();
 }
 
 // --- Slots --------------------------------------------------------------------------------------
@@ -96,6 +116,7 @@ Admitted Session::admit(const proto::FrameHeader& header, const SinkRef& sink, b
   }
   if (is_new) {
     occupy(slot, header, sink);
+    used_ = true;
     ++counters_.requests;
     return {Admission::kExecute, {}, {}};
   }
@@ -151,12 +172,31 @@ void Session::complete(Outgoing frame, bool idempotent) {
 
 // --- Opens --------------------------------------------------------------------------------------
 
-std::uint64_t Session::add_open(std::shared_ptr<OpenFile> file, Identity opener) {
+Result<OpenRoom> Session::make_room() {
+  std::lock_guard lock(mutex_);
+  if (rooms_ >= budget_.per_session) return Errno(EMFILE);
+  if (budget_.used.fetch_add(1) >= budget_.total) {
+    --budget_.used;
+    return Errno(ENFILE);
+  }
+  ++rooms_;
+  return OpenRoom(*this);
+}
+
+void Session::give_back_room() {
+  std::lock_guard lock(mutex_);
+  --rooms_;
+  --budget_.used;
+}
+
+std::uint64_t Session::add_open(OpenRoom room, std::shared_ptr<OpenFile> file, Identity opener) {
   std::lock_guard lock(mutex_);
   if (next_open_ == 0) ++next_open_;
   const std::uint64_t id = next_open_++;
   // An ended session holds nothing; whoever asked will not hear the answer.
-  if (!ended_) opens_.emplace(id, OpenRecord{std::move(file), std::move(opener)});
+  if (ended_) return id;
+  opens_.emplace(id, OpenRecord{std::move(file), std::move(opener)});
+  room.session_ = nullptr;
   return id;
 }
 
@@ -173,6 +213,8 @@ Result<OpenRecord> Session::take_open(std::uint64_t id) {
   if (found == opens_.end()) return Errno(EBADF);
   OpenRecord record = std::move(found->second);
   opens_.erase(found);
+  --rooms_;
+  --budget_.used;
   return record;
 }
 
@@ -181,12 +223,27 @@ Result<OpenRecord> Session::take_open(std::uint64_t id) {
 Result<std::shared_ptr<Session>> SessionTable::begin(const Export& share, bool read_only,
                                                      std::uint32_t slots) {
   std::lock_guard lock(mutex_);
-  if (sessions_.size() >= kMaxSessions) return Errno(EBUSY);
+  if (sessions_.size() >= most_ && !make_place()) return Errno(EBUSY);
   SessionId id;
   fill_random(id);
-  auto session = std::make_shared<Session>(id, next_number_++, share, read_only, slots);
+  auto session =
+      std::make_shared<Session>(id, next_number_++, share, read_only, slots, open_budget_);
   sessions_.emplace(id, session);
   return session;
+}
+
+bool SessionTable::make_place() {
+  auto chosen = sessions_.end();
+  std::optional<SteadyTime> longest;
+  for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
+    const auto since = it->second->idle_since();
+    if (!since || (longest && *since >= *longest)) continue;
+    longest = since;
+    chosen = it;
+  }
+  if (chosen == sessions_.end() || !chosen->second->give_up()) return false;
+  sessions_.erase(chosen);
+  return true;
 }
 
 std::shared_ptr<Session> SessionTable::find(std::span<const std::uint8_t> id) const {

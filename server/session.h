@@ -15,9 +15,11 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "server/export.h"
@@ -39,6 +41,38 @@ class ReplySink {
 };
 
 using SinkRef = std::shared_ptr<ReplySink>;
+
+// How many files all sessions together, and each of them, may hold open. The limits are set before
+// there are sessions.
+struct OpenBudget {
+  std::size_t total = 65536;
+  std::size_t per_session = 65536;
+  std::atomic<std::size_t> used{0};
+};
+
+class Session;
+
+// Room for one open file, taken before it is opened, so that nothing is opened or created that then
+// cannot be kept. Given back with this object, unless Session::add_open has used it. Must not
+// outlive the session.
+class OpenRoom {
+ public:
+  OpenRoom() = default;
+  OpenRoom(OpenRoom&& other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
+  OpenRoom& operator=(OpenRoom&& other) noexcept {
+    std::swap(session_, other.session_);
+    return *this;
+  }
+  ~OpenRoom();
+
+  explicit operator bool() const { return session_ != nullptr; }
+
+ private:
+  friend class Session;
+  explicit OpenRoom(Session& session) : session_(&session) {}
+
+  Session* session_ = nullptr;
+};
 
 // An open file, and as whom it was opened: reads and writes are made as the opener.
 struct OpenRecord {
@@ -72,9 +106,9 @@ std::string describe(const SessionCounters& counters);
 
 class Session {
  public:
-  // `share` must outlive the session. REQUIRES: 1 <= slots <= kMaxSlots.
+  // `share` and `budget` must outlive the session. REQUIRES: 1 <= slots <= kMaxSlots.
   Session(SessionId id, std::uint64_t number, const Export& share, bool read_only,
-          std::uint32_t slots);
+          std::uint32_t slots, OpenBudget& budget);
 
   const SessionId& id() const { return id_; }
   std::uint64_t number() const { return number_; }
@@ -88,9 +122,13 @@ class Session {
   bool attach(const SinkRef& sink);
   // `sink` is gone; if it was the session's connection, the time of grace begins.
   void detach(const ReplySink* sink, SteadyTime now);
-  // Whether the session has been without a connection for `grace`. It then takes no connection any
-  // more, and is to be ended.
+  // Whether the session has been without a connection for `grace`, or for some seconds if it never
+  // had a request. It then takes no connection any more, and is to be ended.
   bool expire(SteadyTime now, std::chrono::milliseconds grace);
+  // Since when it could be given up for another session: it has no connection and nothing open.
+  std::optional<SteadyTime> idle_since() const;
+  // As expire(), now, if it still is idle.
+  bool give_up();
   // Closes every open file, which may block; nothing is admitted any more.
   void end();
 
@@ -104,8 +142,11 @@ class Session {
   // delivers it to whoever waits for it, if that is still the session's connection.
   void complete(Outgoing frame, bool idempotent);
 
-  // The id under which the session holds `file` open: unguessable, never 0.
-  std::uint64_t add_open(std::shared_ptr<OpenFile> file, Identity opener);
+  // EMFILE when the session holds too many files open, ENFILE when all sessions together do.
+  Result<OpenRoom> make_room();
+  // The id under which the session holds `file` open: unguessable, never 0. REQUIRES: `room` is of
+  // this session.
+  std::uint64_t add_open(OpenRoom room, std::shared_ptr<OpenFile> file, Identity opener);
   // EBADF when there is no such open.
   Result<OpenRecord> find_open(std::uint64_t id) const;
   Result<OpenRecord> take_open(std::uint64_t id);
@@ -124,27 +165,42 @@ class Session {
 
   Admitted admit_retry(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink,
                        bool idempotent);
+  friend class OpenRoom;
+  void give_back_room();
   static void occupy(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink);
 
   const SessionId id_;
   const std::uint64_t number_;
   const Export& share_;
   const bool read_only_;
+  OpenBudget& budget_;
   SessionCounters counters_;
 
   mutable std::mutex mutex_;  // guards what follows
   bool ended_ = false;
-  SinkRef sink_;  // the session's connection, if it has one
+  bool used_ = false;  // has had a request
+  SinkRef sink_;       // the session's connection, if it has one
   SteadyTime lost_at_ = std::chrono::steady_clock::now();
   std::vector<Slot> slots_;
   std::uint64_t next_open_;
   std::unordered_map<std::uint64_t, OpenRecord> opens_;
+  std::size_t rooms_ = 0;  // opens_ and what will become one
 };
+
+inline OpenRoom::~OpenRoom() {
+  if (session_ != nullptr) session_->give_back_room();
+}
 
 // All sessions, whichever connection they have. Thread-safe.
 class SessionTable {
  public:
-  // EBUSY when there are too many.
+  explicit SessionTable(std::size_t most = 4096) : most_(most) {}
+
+  // To be set up before the first session begins.
+  OpenBudget& open_budget() { return open_budget_; }
+
+  // Ends the session that has been without a connection for longest, of those without open files,
+  // when there are too many; EBUSY when there is no such session.
   Result<std::shared_ptr<Session>> begin(const Export& share, bool read_only, std::uint32_t slots);
   // nullptr when there is none.
   std::shared_ptr<Session> find(std::span<const std::uint8_t> id) const;
@@ -162,8 +218,10 @@ class SessionTable {
     }
   };
 
-  static constexpr std::size_t kMaxSessions = 4096;
+  bool make_place();
 
+  const std::size_t most_;
+  OpenBudget open_budget_;
   mutable std::mutex mutex_;  // guards what follows
   std::uint64_t next_number_ = 1;
   std::unordered_map<SessionId, std::shared_ptr<Session>, Hash> sessions_;

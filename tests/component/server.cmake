@@ -1,5 +1,11 @@
 foliofs_test(server_component_test LABEL component
-  SOURCES server_changes_test.cpp server_messages_test.cpp server_process_test.cpp server_sessions_test.cpp
+  SOURCES
+    server_changes_test.cpp
+    server_limits_test.cpp
+    server_messages_test.cpp
+    server_process_test.cpp
+    server_recovery_test.cpp
+    server_sessions_test.cpp
   DEPENDS foliofs_server)
 # The process tests run the real binary.
 target_compile_definitions(server_component_test PRIVATE FOLIOFSD="$<TARGET_FILE:foliofsd>")

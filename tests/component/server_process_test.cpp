@@ -13,8 +13,11 @@ namespace {
 // A foliofsd of our own; killed at the latest with this object.
 class Daemon {
  public:
-  explicit Daemon(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), FOLIOFSD);
+  // `launcher`: a command that runs the command behind it.
+  explicit Daemon(std::vector<std::string> arguments, std::vector<std::string> launcher = {},
+                  const std::string& binary = FOLIOFSD) {
+    arguments.insert(arguments.begin(), binary);
+    arguments.insert(arguments.begin(), launcher.begin(), launcher.end());
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
@@ -26,7 +29,7 @@ class Daemon {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDERR_FILENO);
     posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDOUT_FILENO);
-    if (::posix_spawn(&pid_, FOLIOFSD, &actions, nullptr, argv.data(), environ) != 0) std::abort();
+    if (::posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ) != 0) std::abort();
     posix_spawn_file_actions_destroy(&actions);
   }
   ~Daemon() {
@@ -98,7 +101,7 @@ class Process : public ::testing::Test {
 };
 
 TEST_F(Process, ServesAndEndsCleanlyOnSignals) {
-  for (int number : {SIGTERM, SIGINT}) {
+  for (int number : {SIGTERM, SIGINT, SIGHUP}) {
     Daemon daemon(arguments({"--listen", "127.0.0.1:0", "--export", share()}));
     const auto port = daemon.port();
     ASSERT_NE(port, 0) << daemon.said();
@@ -194,6 +197,90 @@ TEST_F(Process, PortInUse) {
   const auto port = first.port();
   ASSERT_NE(port, 0);
   expect_refusal({"--listen", "127.0.0.1:" + std::to_string(port), "--export", share()}, "in use");
+  expect_refusal({"--listen", "[2001:db8::1]:1", "--allow-plaintext", "--export", share()},
+                 "cannot listen on [2001:db8::1]:1: ");
+}
+
+// --- Without being root
+// ----------------------------------------------------------------------------
+
+// Daemons of another user, with the capabilities that a test gives them.
+class OtherUser : public Process {
+ protected:
+  static constexpr std::uint32_t kUser = 4711;
+
+  void SetUp() override {
+    if (::geteuid() != 0 || ::access("/usr/bin/setpriv", X_OK) != 0) {
+      GTEST_SKIP() << "needs root and setpriv(1)";
+    }
+    Process::SetUp();
+    // Where it was built may be out of that user's reach.
+    fs::copy_file(FOLIOFSD, binary());
+    fs::create_directory(scratch_.path() / "state");
+    ASSERT_EQ(::chown((scratch_.path() / "state").c_str(), kUser, kUser), 0);
+    ::chmod((scratch_.path() / "state").c_str(), 0700);
+    ::chmod(tree().c_str(), 0755);
+  }
+  fs::path binary() const { return scratch_.path() / "foliofsd"; }
+
+  std::unique_ptr<Daemon> start(const std::string& capabilities) {
+    const std::string user = std::to_string(kUser);
+    std::vector<std::string> launcher{"/usr/bin/setpriv", "--reuid=" + user, "--regid=" + user,
+                                      "--clear-groups"};
+    if (!capabilities.empty()) {
+      launcher.push_back("--inh-caps=" + capabilities);
+      launcher.push_back("--ambient-caps=" + capabilities);
+    }
+    return std::make_unique<Daemon>(
+        arguments({"--listen", "127.0.0.1:0", "--export", share() + ",squash=none"}), launcher,
+        binary());
+  }
+  void put_file(const std::string& name, const std::string& content, mode_t mode) {
+    std::ofstream(tree() / name) << content;
+    ::chmod((tree() / name).c_str(), mode);
+  }
+};
+
+TEST_F(OtherUser, ATimeThatCannotBeSetCostsNoBytes) {
+  put_file("file", "before", 0666);
+  auto daemon = start("");
+  const auto port = daemon->port();
+  ASSERT_NE(port, 0) << daemon->said();
+  RawClient client(port);
+  ASSERT_TRUE(client.hello("data"));
+  const auto handle = client.lookup(client.root(), "file").value().reply.handle;
+  auto opened = client.open(handle, O_RDWR);
+  ASSERT_TRUE(opened) << errno_name(opened.error());
+  wire::WriteRequestT write;
+  write.open_id = opened.value().reply.open_id;
+  write.flags = proto::kWriteSetMtime;
+  write.mtime_ns = 5'000'000'000;
+  auto wrote = client.call(write, "after");
+  ASSERT_TRUE(wrote) << errno_name(wrote.error());
+  EXPECT_NE(wrote.value().reply.attributes->mtime_ns(), 5'000'000'000);
+  std::ifstream file(tree() / "file");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), "aftere");
+}
+
+TEST_F(OtherUser, AmbientCapabilitiesAreNotForCallers) {
+  put_file("secret", "secret", 0600);
+  auto daemon = start("+setuid,+setgid,+dac_override,+dac_read_search");
+  const auto port = daemon->port();
+  ASSERT_NE(port, 0) << daemon->said();
+  RawClient client(port);
+  ASSERT_TRUE(client.hello("data"));
+  client.uid = client.gid = 4712;
+  const auto handle = client.lookup(client.root(), "secret").value().reply.handle;
+  // Twice: neither does a call as root leave its privileges behind, nor one as somebody else take
+  // them from the server for good.
+  for (int i = 0; i < 2; ++i) {
+    for (const std::uint32_t uid : {4712u, kUser}) {
+      client.uid = uid;
+      EXPECT_EQ(errno_of(client.open(handle, O_RDONLY)), EACCES) << uid;
+    }
+    client.uid = 0;
+    EXPECT_EQ(client.open(handle, O_RDONLY, 10).value().payload, "secret");
+  }
 }
 
 }  // namespace

@@ -195,6 +195,10 @@ TEST(Config, TheCommandLineWinsAndExportsAreAdded) {
 
 TEST(Config, Refuses) {
   EXPECT_THAT(config_refusal("lisen = \"x\"\n"), HasSubstr("lisen"));
+  EXPECT_THAT(config_refusal("lisen = \"x\"\n"), HasSubstr("there are listen, "));
+  EXPECT_THAT(config_refusal("[[export]]\nrw = true\n"), HasSubstr("there are name, path, ro"));
+  EXPECT_THAT(config_refusal("poll = 1\nthreads = 0\n"), HasSubstr(".toml:2: threads"));
+  EXPECT_THAT(config_refusal("poll = 1\n\nlog-level = \n"), HasSubstr(".toml:3: "));
   EXPECT_THAT(config_refusal("listen = 7\n"), HasSubstr("listen"));
   EXPECT_THAT(config_refusal("threads = \"two\"\n"), HasSubstr("threads"));
   EXPECT_THAT(config_refusal("poll = -1\n"), HasSubstr("poll"));

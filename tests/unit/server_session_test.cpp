@@ -1,6 +1,7 @@
 // Slots, retries and opens, without a connection.
 #include <gtest/gtest.h>
 
+#include "server/lobby.h"
 #include "server/loop.h"
 #include "server/session.h"
 
@@ -49,7 +50,8 @@ class SessionTest : public ::testing::Test {
   }
 
   Export share_;
-  Session session_{SessionId{}, 1, share_, false, 4};
+  OpenBudget budget_;
+  Session session_{SessionId{}, 1, share_, false, 4, budget_};
   std::shared_ptr<Recorder> first_ = std::make_shared<Recorder>();
   std::shared_ptr<Recorder> second_ = std::make_shared<Recorder>();
 };
@@ -120,6 +122,7 @@ TEST_F(SessionTest, AFencedConnectionIsNotServed) {
 TEST_F(SessionTest, ItExpiresOnlyWithoutAConnection) {
   using namespace std::chrono_literals;
   const SteadyTime now{100s};
+  ASSERT_EQ(admit(request(0, 1), first_), Admission::kExecute);
   EXPECT_FALSE(session_.expire(now + 1h, 10s));
   session_.detach(first_.get(), now);
   EXPECT_FALSE(session_.expire(now + 9s, 10s));
@@ -127,9 +130,44 @@ TEST_F(SessionTest, ItExpiresOnlyWithoutAConnection) {
   EXPECT_FALSE(session_.attach(second_)) << "too late";
 }
 
+TEST_F(SessionTest, OneThatWasNeverUsedExpiresSoon) {
+  using namespace std::chrono_literals;
+  const SteadyTime now{100s};
+  session_.detach(first_.get(), now);
+  EXPECT_FALSE(session_.expire(now + 1s, 90s));
+  EXPECT_TRUE(session_.expire(now + 10s, 90s));
+}
+
+TEST_F(SessionTest, OpensAreBounded) {
+  budget_.per_session = 2;
+  budget_.total = 3;
+  bool closed = false;
+  auto first = session_.make_room();
+  const auto id = session_.add_open(std::move(first.value()), std::make_shared<NoFile>(closed), {});
+  {
+    auto second = session_.make_room();
+    EXPECT_TRUE(second);
+    EXPECT_EQ(session_.make_room().error(), Errno(EMFILE));
+  }
+  EXPECT_TRUE(session_.make_room()) << "what was not used is given back";
+
+  Session other{SessionId{}, 2, share_, false, 4, budget_};
+  auto third = other.make_room();
+  auto fourth = other.make_room();
+  EXPECT_TRUE(third && fourth);
+  EXPECT_EQ(session_.make_room().error(), Errno(ENFILE)) << "all together";
+  EXPECT_TRUE(session_.take_open(id));
+  EXPECT_TRUE(session_.make_room());
+  session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed), {});
+  EXPECT_EQ(budget_.used, 3u);
+  session_.end();
+  EXPECT_EQ(budget_.used, 2u);
+}
+
 TEST_F(SessionTest, OpensEndWithTheSession) {
   bool closed = false;
-  const auto id = session_.add_open(std::make_shared<NoFile>(closed), Identity{5, 6, {}});
+  const auto id = session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed),
+                                    Identity{5, 6, {}});
   EXPECT_NE(id, 0u);
   EXPECT_EQ(session_.find_open(id).value().opener.uid, 5u);
   EXPECT_EQ(session_.find_open(id + 1).error(), Errno(EBADF));
@@ -137,7 +175,7 @@ TEST_F(SessionTest, OpensEndWithTheSession) {
   session_.end();
   EXPECT_TRUE(closed);
   closed = false;
-  session_.add_open(std::make_shared<NoFile>(closed), {});
+  session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed), {});
   EXPECT_TRUE(closed) << "an ended session holds nothing";
 }
 
@@ -154,6 +192,80 @@ TEST(SessionTableTest, FindsByIdOnly) {
   EXPECT_EQ(table.find(SessionId{}), nullptr);
   table.remove(one.value()->id());
   EXPECT_EQ(table.find(one.value()->id()), nullptr);
+}
+
+TEST(SessionTableTest, AFullOneGivesUpTheLongestLostThatHoldsNothing) {
+  using namespace std::chrono_literals;
+  Export share;
+  SessionTable table(3);
+  const SteadyTime now{100s};
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (int i = 0; i < 3; ++i) {
+    sessions.push_back(table.begin(share, false, 1).value());
+    auto sink = std::make_shared<Recorder>();
+    ASSERT_TRUE(sessions.back()->attach(sink));
+    if (i < 2) sessions.back()->detach(sink.get(), now + std::chrono::seconds(i));
+  }
+  // The first has been lost for longest, but holds a file; the last has its connection.
+  bool closed = false;
+  sessions[0]->add_open(sessions[0]->make_room().value(), std::make_shared<NoFile>(closed), {});
+  auto fourth = table.begin(share, false, 1);
+  ASSERT_TRUE(fourth);
+  EXPECT_EQ(table.find(sessions[1]->id()), nullptr);
+  EXPECT_FALSE(sessions[1]->attach(std::make_shared<Recorder>()));
+  EXPECT_EQ(table.find(sessions[0]->id()), sessions[0]);
+  EXPECT_EQ(table.find(sessions[2]->id()), sessions[2]);
+  auto sink = std::make_shared<Recorder>();
+  ASSERT_TRUE(fourth.value()->attach(sink));
+  EXPECT_EQ(table.begin(share, false, 1).error(), Errno(EBUSY));
+}
+
+TEST(LobbyTest, WhoHasWaitedLongestGoes) {
+  Lobby lobby(2);
+  const auto first = std::make_shared<Recorder>();
+  const auto second = std::make_shared<Recorder>();
+  const auto third = std::make_shared<Recorder>();
+  const auto fourth = std::make_shared<Recorder>();
+  lobby.enter(first);
+  const auto ticket = lobby.enter(second);
+  lobby.enter(third);
+  EXPECT_EQ(first->fenced, 1);
+  lobby.leave(ticket);
+  lobby.enter(fourth);
+  EXPECT_EQ(second->fenced + third->fenced + fourth->fenced, 0);
+}
+
+TEST(BufferPoolTest, ResultsThatAreSmallDoNotHoldLargeBuffers) {
+  BufferPool pool;
+  Buffer buffer = pool.take(kMaxPayloadBytes);
+  EXPECT_EQ(buffer.capacity(), kMaxPayloadBytes);
+  buffer.bytes()[0] = std::byte{7};
+  buffer.shrink(130);
+  EXPECT_EQ(buffer.capacity(), kMaxPayloadBytes);
+  buffer = pool.fit(std::move(buffer));
+  EXPECT_EQ(buffer.size(), 130u);
+  EXPECT_EQ(buffer.capacity(), 130u);
+  EXPECT_EQ(buffer.bytes()[0], std::byte{7});
+  EXPECT_EQ(pool.take(70'000).capacity(), 128u * 1024);
+  EXPECT_EQ(pool.take(100).capacity(), 100u);
+  buffer = pool.take(200'000);
+  const auto* bytes = buffer.bytes().data();
+  buffer.shrink(150'000);
+  buffer = pool.fit(std::move(buffer));
+  EXPECT_EQ(buffer.bytes().data(), bytes) << "not copied for a little";
+}
+
+TEST(LaneTest, IsOccupiedWhileSomethingSaysSo) {
+  Lane lane(1);
+  EXPECT_FALSE(lane.occupied());
+  {
+    Lane::Occupation one(lane);
+    Lane::Occupation two(std::move(one));
+    EXPECT_TRUE(lane.occupied());
+    two.end();
+    EXPECT_FALSE(lane.occupied());
+  }
+  EXPECT_FALSE(lane.occupied());
 }
 
 TEST(PollWindowTest, ShrinksWhileItDoesNotPayAndGrowsWhenItWould) {

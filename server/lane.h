@@ -1,0 +1,52 @@
+// Lane: the threads of one export, for calls that would keep a loop waiting.
+//
+// Each export has its own, so that one whose disk hangs takes no thread from the others. A lane
+// also knows whether it is occupied: whether a call runs in it that others may have to wait for
+// (for the journal that a COMMIT writes, or the directory that an UNLINK holds). Such others had
+// better not do so on a loop, while in a lane that is not occupied they are done sooner than a
+// thread wakes up.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <utility>
+
+namespace foliofs::server {
+
+// Thread-safe.
+class Lane {
+ public:
+  // The lane is occupied for as long as one of these is not over. Must not outlive the lane.
+  class Occupation {
+   public:
+    Occupation() = default;
+    explicit Occupation(Lane& lane) : lane_(&lane) { ++lane.occupations_; }
+    Occupation(Occupation&& other) noexcept : lane_(std::exchange(other.lane_, nullptr)) {}
+    Occupation& operator=(Occupation&&) = delete;
+    ~Occupation() { end(); }
+
+    void end() {
+      if (Lane* lane = std::exchange(lane_, nullptr)) --lane->occupations_;
+    }
+
+   private:
+    Lane* lane_ = nullptr;
+  };
+
+  explicit Lane(std::size_t threads) : pool_(threads) {}
+
+  template <class Work>
+  void post(Work work) {
+    boost::asio::post(pool_, std::move(work));
+  }
+  bool occupied() const { return occupations_.load(std::memory_order_relaxed) > 0; }
+  // Waits until everything that was posted is done; nothing more may be.
+  void join() { pool_.join(); }
+
+ private:
+  std::atomic<unsigned> occupations_{0};
+  boost::asio::thread_pool pool_;
+};
+
+}  // namespace foliofs::server
