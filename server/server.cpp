@@ -33,17 +33,25 @@ std::size_t descriptor_limit() {
   return known ? limit.rlim_cur : 65536;
 }
 
-// A good third of the descriptors for files in use that are not open.
+// Five sixteenths of the descriptors for files in use that are not open.
 std::size_t nodes_per_export(std::size_t exports) {
-  return std::clamp<std::size_t>(descriptor_limit() * 3 / 8 / std::max<std::size_t>(exports, 1), 16,
-                                 16384);
+  return std::clamp<std::size_t>(descriptor_limit() * 5 / 16 / std::max<std::size_t>(exports, 1),
+                                 16, 16384);
 }
 
-// Half of the descriptors for open files, half of these for one client; the rest for connections
-// and for what calls need while they run.
+// Half of the descriptors for open files, half of these for one client.
 void limit_opens(OpenBudget& budget) {
   budget.total = descriptor_limit() / 2;
   budget.per_session = std::max<std::size_t>(budget.total / 2, 1);
+}
+
+// A connection each, and an eighth of the descriptors for both. What is left is for what calls need
+// while they run.
+std::size_t most_sessions() {
+  return std::clamp<std::size_t>(descriptor_limit() / 12, 4, 4096);
+}
+std::size_t most_strangers() {
+  return std::clamp<std::size_t>(descriptor_limit() / 32, 4, 256);
 }
 
 // Of each export. A thread that sleeps on the disk costs nothing, but with many exports they add
@@ -89,7 +97,8 @@ std::string text_of(const tcp::endpoint& endpoint) {
 
 }  // namespace
 
-Server::Server(Options options) : options_(std::move(options)) {
+Server::Server(Options options)
+    : options_(std::move(options)), services_(most_sessions(), most_strangers()) {
   services_.grace = options_.grace;
   services_.hello_timeout = options_.hello_timeout;
   services_.write_verifier = make_write_verifier();

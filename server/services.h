@@ -13,6 +13,9 @@
 namespace foliofs::server {
 
 struct Services {
+  Services(std::size_t most_sessions, std::size_t most_strangers)
+      : sessions(most_sessions), lobby(most_strangers) {}
+
   // Immutable while the server runs. Exports outlive sessions, buffers outlive everything.
   BufferPool buffers;
   std::map<std::string, Export, std::less<>> exports;
@@ -22,7 +25,7 @@ struct Services {
 
   // Thread-safe.
   SessionTable sessions;
-  Lobby lobby{256};
+  Lobby lobby;
 };
 
 }  // namespace foliofs::server
