@@ -23,7 +23,7 @@ constexpr Duration kTick = milliseconds(250);
 constexpr Duration kProbeAfter = seconds(5);
 constexpr Duration kDropAfter = seconds(15);
 // The slowest line on which a large request is given time to get through before that.
-constexpr std::int64_t kSlowestBytesPerSecond = 32 * 1024;
+constexpr std::int64_t kSlowestBytesPerSecond = 32 << 10;
 // close() waits this long for the answer to its goodbye; what is left to do then ends at once.
 constexpr Duration kFarewell = milliseconds(1500);
 constexpr Duration kShortestKeepAlive = seconds(1);

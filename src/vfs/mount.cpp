@@ -52,8 +52,9 @@ Task<Result<Found>> ask_server(MountCore& core, Caller caller, HandleBytes paren
   spawn(core.executor, "name for invalidate", ask(core.session, std::move(request), question));
   spawn(core.executor, "end of a name's wait", give_up(core.clock, question));
   co_await question->over.wait();
-  if (!question->reply) co_return Errno(ETIMEDOUT);
-  const auto& reply = *question->reply;
+  const auto& answer = question->reply;
+  if (!answer) co_return Errno(ETIMEDOUT);
+  const auto& reply = *answer;
   if (!reply) co_return reply.error() == rpc::kSessionLost ? Errno(ENOTCONN) : reply.error();
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
   Found found;
@@ -162,6 +163,7 @@ Task<Status> Mount::shut_down() {
   core.stopping = true;
   Status drained = co_await core.cache.flush_all({});
   std::vector<OpenFile*> files;
+  files.reserve(core.open_files.size());
   for (const auto& [file, owned] : core.open_files) files.push_back(file);
   for (OpenFile* file : files) co_await impl_->operations.release(file);
   core.open_directories.clear();

@@ -5,6 +5,7 @@
 namespace foliofs::cache {
 namespace {
 
+// SEMANTICS: open-sees-closed
 TEST_P(EveryMode, FlushesDropsAndReadsAgain) {
   open(std::string(4 * kFolio, 'a'));
   read(0, 4 * kFolio);
@@ -31,6 +32,7 @@ TEST_P(EveryMode, UnmapsTheWholeFile) {
   EXPECT_TRUE(unmapped.contains(ByteRange::all()));
 }
 
+// SEMANTICS: busy-is-said, own-bytes-win
 TEST_P(EveryMode, WithoutFlushDirtyBytesStayAndThatIsSaid) {
   open(std::string(2 * kFolio, 'a'));
   read(0, 2 * kFolio);
@@ -44,6 +46,7 @@ TEST_P(EveryMode, WithoutFlushDirtyBytesStayAndThatIsSaid) {
   EXPECT_EQ(read(0, 10), "bbbminebbb") << "fresh bytes around the dirty ones";
 }
 
+// SEMANTICS: error-once
 TEST_P(EveryMode, AWriteErrorDropsNothingAndCanBeRetried) {
   open();
   ErrCursor cursor = mapping->errors().sample();
@@ -59,6 +62,7 @@ TEST_P(EveryMode, AWriteErrorDropsNothingAndCanBeRetried) {
   EXPECT_EQ(store->file.size(), 3 * kFolio + 1);
 }
 
+// SEMANTICS: close-writes
 TEST_P(EveryMode, CloseWritesBackAndKeepsCleanBytes) {
   open(std::string(2 * kFolio, 'a'));
   read(0, 2 * kFolio);

@@ -6,6 +6,7 @@ namespace foliofs::cache {
 namespace {
 
 // Row 1.
+// SEMANTICS: nothing-dropped
 TEST_P(EveryMode, WriteBetweenSnapshotAndDiscardIsNotLost) {
   open(std::string(kFolio, 'a'));
   ASSERT_TRUE(write(0, "old"));
@@ -19,6 +20,7 @@ TEST_P(EveryMode, WriteBetweenSnapshotAndDiscardIsNotLost) {
   EXPECT_EQ(store->contents().substr(0, 4), "newa");
 }
 
+// SEMANTICS: nothing-dropped
 TEST_P(EveryMode, WriteJustBeforeTheEraseIsNotLost) {
   open(std::string(kFolio, 'a'));
   ASSERT_TRUE(write(0, "old"));
@@ -33,6 +35,7 @@ TEST_P(EveryMode, WriteJustBeforeTheEraseIsNotLost) {
 }
 
 // Row 2.
+// SEMANTICS: nothing-dropped
 TEST_P(EveryMode, AnAcknowledgementDoesNotCleanNewerBytes) {
   open();
   ASSERT_TRUE(write(0, "1111"));
@@ -65,6 +68,7 @@ TEST_F(CacheTest, WhatIsBeingSentNeverChanges) {
 }
 
 // Row 3.
+// SEMANTICS: release-writes
 TEST_P(EveryMode, DirtyMappedPagesComeInWhileUnmapping) {
   open(std::string(2 * kFolio, 'a'));
   read(0, 2 * kFolio);
@@ -80,6 +84,7 @@ TEST_P(EveryMode, DirtyMappedPagesComeInWhileUnmapping) {
   EXPECT_EQ(store->contents().substr(kFolio, 7), "mappeda");
 }
 
+// SEMANTICS: no-old-bytes
 TEST_P(EveryMode, AFaultAfterUnmappingSeesFreshBytes) {
   open(std::string(kFolio, 'a'));
   read(0, kFolio);
@@ -95,6 +100,7 @@ TEST_P(EveryMode, AFaultAfterUnmappingSeesFreshBytes) {
 }
 
 // Row 4.
+// SEMANTICS: no-old-bytes
 TEST_P(EveryMode, AFillFromBeforeIsNotPublished) {
   open(std::string(kFolio, 'a'));
   store->hold_reads = true;
@@ -177,6 +183,7 @@ TEST_F(CacheTest, NoWriteStartsWhileTheServerIsBeingTruncated) {
   EXPECT_EQ(store->contents(), std::string(10, 'x'));
 }
 
+// SEMANTICS: holes-are-zeros
 TEST_F(CacheTest, AFillFromBeforeTruncateBringsNoOldTail) {
   open(std::string(kFolio, 'a'));
   store->hold_reads = true;

@@ -22,6 +22,7 @@ TEST_F(CacheTest, StoredBytesAreReadBackBeforeTheyAreWritten) {
   EXPECT_EQ(mapping->dirty_bytes(), 5u);
 }
 
+// SEMANTICS: own-bytes-win
 TEST_F(CacheTest, OnlyDirtyBytesAreSent) {
   open(std::string(3 * kFolio, 'a'));
   ASSERT_TRUE(write(10, "xy"));
@@ -43,6 +44,7 @@ TEST_F(CacheTest, NeighboursAreWrittenInPiecesOfMaxIo) {
   EXPECT_EQ(store->writes[0].range.size(), 1u << 20);
 }
 
+// SEMANTICS: holes-are-zeros
 TEST_F(CacheTest, HolesAreZeros) {
   open("abc");
   ASSERT_TRUE(write(3 * kFolio, "end"));
@@ -51,6 +53,7 @@ TEST_F(CacheTest, HolesAreZeros) {
   EXPECT_EQ(mapping->size(), 3 * kFolio + 3);
 }
 
+// SEMANTICS: holes-are-zeros
 TEST_F(CacheTest, TruncateDownAndUpLeavesZeros) {
   open(std::string(2 * kFolio, 'a'));
   EXPECT_EQ(read(0, 10), std::string(10, 'a'));
@@ -78,6 +81,7 @@ TEST_F(CacheTest, FailedTruncateChangesNothing) {
   EXPECT_EQ(mapping->dirty_bytes(), 5u);
 }
 
+// SEMANTICS: error-once
 TEST_F(CacheTest, FailedWriteStaysDirtyIsReportedOnceAndCanBeRetried) {
   open();
   ErrCursor first = mapping->errors().sample(), second = mapping->errors().sample();
@@ -96,6 +100,7 @@ TEST_F(CacheTest, FailedWriteStaysDirtyIsReportedOnceAndCanBeRetried) {
   EXPECT_EQ(mapping->dirty_bytes(), 0u);
 }
 
+// SEMANTICS: error-keeps
 TEST_F(CacheTest, AfterAFailureWritersLearnAtOnce) {
   open();
   ASSERT_TRUE(write(0, "a"));
@@ -115,6 +120,7 @@ TEST_F(CacheTest, ReadErrorsReachTheReader) {
   EXPECT_EQ(read(0, 4), "text");
 }
 
+// SEMANTICS: one-budget
 TEST_F(CacheTest, AFileLargerThanTheBudgetPassesThrough) {
   open();
   std::string megabyte(1 << 20, 'm');
@@ -130,6 +136,7 @@ TEST_F(CacheTest, AFileLargerThanTheBudgetPassesThrough) {
   EXPECT_LE(cache->stats().peak_bytes, small_config().cache_size);
 }
 
+// SEMANTICS: old-dirty-is-written
 TEST_F(CacheTest, OldDirtyBytesAreWrittenWithoutBeingAsked) {
   open();
   ASSERT_TRUE(write(0, "later"));
@@ -137,6 +144,7 @@ TEST_F(CacheTest, OldDirtyBytesAreWrittenWithoutBeingAsked) {
   EXPECT_EQ(store->contents(), "later");
 }
 
+// SEMANTICS: direct-is-coherent
 TEST_F(CacheTest, DirectIoIsCoherentWithTheCache) {
   open("0123456789");
   EXPECT_EQ(read(0, 10), "0123456789");

@@ -76,6 +76,7 @@ TEST_F(MountCommandsTest, InvalidateWithoutFlushWritesNothingThoughTheFileHasCha
   release(file);
 }
 
+// SEMANTICS: commands-answer
 TEST_F(MountCommandsTest, InvalidateWithoutFlushIsAnsweredWhileTheServerIsAway) {
   server_.add("f", "old bytes");
   auto file = open(lookup("f"));
@@ -92,6 +93,7 @@ TEST_F(MountCommandsTest, InvalidateWithoutFlushIsAnsweredWhileTheServerIsAway) 
   release(file);
 }
 
+// SEMANTICS: commands-answer
 TEST_F(MountCommandsTest, InvalidateDoesNotWaitForEverForASilentServer) {
   server_.add("f", "bytes");
   ASSERT_TRUE(set({{"hard", ""}}).contains("result"));
@@ -119,6 +121,7 @@ TEST_F(MountCommandsTest, AFileThatIsNotCachedIsReportedWithZeros) {
               HasSubstr(errno_text(Errno(ENOTDIR))));
 }
 
+// SEMANTICS: set-all-or-nothing
 TEST_F(MountCommandsTest, SetDoesAllOrNothing) {
   const json before = run({{"command", "stats"}})["result"]["options"];
   const json reply = set({{"invalidate", "bulk"}, {"timeo", "5"}, {"cache_size", "nan"}});

@@ -100,6 +100,7 @@ TEST(MountOptions, OnlyWhatLibfuseKnowsIsPassedOn) {
   EXPECT_THAT(options.fuse_options, ElementsAre("nosuid", "noatime", "fsname=a=b"));
 }
 
+// SEMANTICS: sizes-as-asked
 TEST(MountOptions, SizesFollowTheCacheBothWays) {
   MountOptions options;
   ASSERT_EQ(finish(options), "");
@@ -112,6 +113,7 @@ TEST(MountOptions, SizesFollowTheCacheBothWays) {
   EXPECT_EQ(describe_options(options), before);
 }
 
+// SEMANTICS: sizes-as-asked
 TEST(MountOptions, AnAskedSizeIsNeverCutSilently) {
   MountOptions options;
   ASSERT_EQ(set(options, "cache_size", "64m"), "");
@@ -126,6 +128,7 @@ TEST(MountOptions, AnAskedSizeIsNeverCutSilently) {
   EXPECT_THAT(finish(options), HasSubstr("dirty_background"));
 }
 
+// SEMANTICS: set-all-or-nothing
 TEST(MountOptions, ALiveChangeIsAllOrNothing) {
   MountOptions options;
   ASSERT_EQ(finish(options), "");

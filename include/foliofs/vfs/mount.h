@@ -18,7 +18,7 @@
 
 namespace foliofs::vfs {
 
-class Inode;
+struct Inode;
 class Operations;
 
 struct Caller {
