@@ -180,7 +180,7 @@ class Daemon {
     const control::MountEntry* entry =
         table ? control::find_mount_point(table.value(), request_.mount_point) : nullptr;
     if (entry == nullptr) return "the mount is not in /proc/self/mountinfo; is /proc mounted?";
-    fuse::FuseMount::raise_kernel_readahead(entry->device);
+    kernel_->raise_kernel_readahead(entry->device);
     auto directory = control::make_runtime_dir();
     if (!directory) return directory.error().text;
     control::MountCommands::Hooks hooks;

@@ -113,6 +113,11 @@ class FuseMount::Impl {
     wait_for_requests();
   }
 
+  void raise_kernel_readahead(const std::string& device) {
+    device_number_ = device;
+    if (initialised_) raise_readahead();
+  }
+
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range) {
     co_await notifier_->invalidate_pages(node, range);
   }
@@ -145,8 +150,18 @@ class FuseMount::Impl {
         return;
       }
       fuse_session_process_buf(session_, &buffer_);
+      // The first one is INIT, whose answer has set the window anew.
+      if (!std::exchange(initialised_, true)) raise_readahead();
     }
     boost::asio::post(device_.get_executor(), [this] { read_requests(); });
+  }
+
+  void raise_readahead() {
+    if (device_number_.empty()) return;
+    const std::string path = "/sys/class/bdi/" + device_number_ + "/read_ahead_kb";
+    int present = 0;
+    if (std::ifstream(path) >> present && present >= kReadaheadKiB) return;
+    std::ofstream(path) << kReadaheadKiB << std::flush;
   }
 
   void end(int why) {
@@ -159,6 +174,8 @@ class FuseMount::Impl {
   fuse_session* session_ = nullptr;
   boost::asio::posix::stream_descriptor device_;
   fuse_buf buffer_{};
+  bool initialised_ = false;   // INIT has been answered
+  std::string device_number_;  // whose read-ahead is to be raised
   std::unique_ptr<Notifier> notifier_;
   std::function<void()> ended_;
 };
@@ -176,10 +193,7 @@ void FuseMount::serve(vfs::Mount& mount, std::function<void()> ended) {
 }
 
 void FuseMount::raise_kernel_readahead(const std::string& device) {
-  const std::string path = "/sys/class/bdi/" + device + "/read_ahead_kb";
-  int present = 0;
-  if (std::ifstream(path) >> present && present >= kReadaheadKiB) return;
-  std::ofstream(path) << kReadaheadKiB << std::flush;
+  impl_->raise_kernel_readahead(device);
 }
 
 Task<void> FuseMount::invalidate_pages(std::uint64_t node_id, ByteRange range) {

@@ -33,9 +33,10 @@ class FuseMount final : public vfs::Kernel {
   // or aborted. `mount` must live until then.
   void serve(vfs::Mount& mount, std::function<void()> ended);
 
-  // The kernel's read-ahead window of this mount, raised to what one READ may carry; does nothing
-  // where that is not permitted. `device` is "MAJOR:MINOR" as in /proc/self/mountinfo.
-  static void raise_kernel_readahead(const std::string& device);
+  // The kernel's read-ahead window of this mount, raised to what one READ may carry as soon as the
+  // kernel has had the answer to INIT, which sets it too; does nothing where that is not permitted.
+  // `device` is "MAJOR:MINOR" as in /proc/self/mountinfo.
+  void raise_kernel_readahead(const std::string& device);
 
   // vfs::Kernel
   Task<void> invalidate_pages(std::uint64_t node_id, ByteRange range) override;
