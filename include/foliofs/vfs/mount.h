@@ -42,8 +42,8 @@ class Kernel {
   // As cache::KernelPages::invalidate, for the inode with this FUSE node id.
   virtual Task<void> invalidate_pages(std::uint64_t node_id, ByteRange range) = 0;
 
-  // Lets the kernel know that the file goes on to `size`, where its last byte is `last`. To be waited
-  // for by nobody for whom invalidate_pages() is not.
+  // Lets the kernel know that the file goes on to `size`, where its last byte is `last`. To be
+  // waited for by nobody for whom invalidate_pages() is not.
   virtual Task<void> extend(std::uint64_t node_id, std::uint64_t size, std::byte last) = 0;
 };
 
