@@ -1,7 +1,13 @@
 // Precompiled for every target: what nearly every file pays for otherwise.
 #pragma once
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
+#include <boost/asio.hpp>
+#include <boost/outcome/basic_result.hpp>
+#include <boost/outcome/policy/terminate.hpp>
+#include <boost/outcome/try.hpp>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -13,9 +19,3 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include <boost/asio.hpp>
-#include <boost/outcome/basic_result.hpp>
-#include <boost/outcome/policy/terminate.hpp>
-#include <boost/outcome/try.hpp>
-#include <spdlog/spdlog.h>

@@ -36,8 +36,9 @@ struct InvalidateReport {
   InvalidateMode mode = InvalidateMode::kHybrid;
   InvalidateReason reason = InvalidateReason::kUser;
   std::uint64_t folios_dropped = 0;
-  std::uint64_t folios_kept = 0;       // dirty again, or not writable: still cached, still invalid
-  // Written back while stores to them were held up: by launder each alone, by hybrid its stragglers.
+  std::uint64_t folios_kept = 0;  // dirty again, or not writable: still cached, still invalid
+  // Written back while stores to them were held up: by launder each alone, by hybrid its
+  // stragglers.
   std::uint64_t folios_laundered = 0;
   std::uint64_t write_calls = 0;
   std::uint64_t bytes_written = 0;
