@@ -213,7 +213,8 @@ void FolioMapping::publish(const Fill& fill, const std::vector<BufferRef>& buffe
 bool FolioMapping::merge(Folio& folio, const BufferRef& filled, const RangeSet& fresh) {
   const std::uint64_t own_end = folio.valid.empty() ? folio.range.begin : folio.valid.back().end;
   const std::uint64_t needed = std::max(own_end, fresh.back().end) - folio.range.begin;
-  if (filled->capacity() >= needed && private_buffer_bytes(&folio, needed) > 0) {
+  const std::uint64_t growth = private_buffer_bytes(&folio, needed);
+  if (growth > 0 && filled->capacity() >= needed) {
     // The new buffer is the one that the folio would have to allocate.
     for (const ByteRange& own : folio.valid) {
       std::memcpy(filled->data() + (own.begin - folio.range.begin), folio.at(own.begin),
@@ -221,7 +222,6 @@ bool FolioMapping::merge(Folio& folio, const BufferRef& filled, const RangeSet& 
     }
     folio.buffer = filled;
   } else {
-    const std::uint64_t growth = private_buffer_bytes(&folio, needed);
     if (growth > 0 && !core_->make_room(growth)) return false;
     if (!ensure_private_buffer(folio, needed)) return false;
     for (const ByteRange& part : fresh) {

@@ -37,6 +37,9 @@ struct WritebackPass {
   std::uint64_t write_calls = 0;
   std::uint64_t bytes_written = 0;
   std::optional<Errno> error;  // the last one
+
+  // The server is away: further WRITEs of this pass would only wait as long and fail as well.
+  bool is_hopeless() const;
 };
 
 // A fetch from the store that is under way.

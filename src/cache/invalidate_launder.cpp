@@ -26,17 +26,12 @@ Task<void> launder(FolioMapping& mapping, InvalidatePass& pass, FolioRef folio) 
   mapping.unlock_folio(*folio);
 }
 
-// Each further folio would wait as long, and fail as well.
-bool server_is_away(const InvalidatePass& pass) {
-  return pass.writeback.error == Errno(ETIMEDOUT) || pass.writeback.error == Errno(ENOTCONN);
-}
-
 Task<void> launder_dirty_folios(FolioMapping& mapping, InvalidatePass& pass) {
   const std::uint64_t end = mapping.dirty_end();
   for (FolioRef folio = mapping.unclean_from(0); folio && folio->range.begin < end;
        folio = mapping.unclean_from(folio->range.end)) {
     co_await launder(mapping, pass, folio);
-    if (server_is_away(pass)) co_return;
+    if (pass.writeback.is_hopeless()) co_return;
   }
 }
 
@@ -61,10 +56,10 @@ Task<void> invalidate_by_launder(FolioMapping& mapping, InvalidatePass& pass) {
     for (folio = mapping.folio_from(cursor); folio && folio->range.begin < unmapped_to;
          folio = mapping.folio_from(folio->range.end)) {
       co_await launder(mapping, pass, folio);
-      if (server_is_away(pass)) break;
+      if (pass.writeback.is_hopeless()) break;
     }
     cursor = unmapped_to;
-    if (server_is_away(pass)) break;
+    if (pass.writeback.is_hopeless()) break;
   }
   co_await mapping.reach(FaultPoint::kAfterUnmap);
 }

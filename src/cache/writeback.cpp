@@ -34,14 +34,9 @@ struct FolioMapping::WriteRun {
   }
 };
 
-namespace {
-
-// Errors after which further WRITEs of the same pass would only wait as long and fail as well.
-bool server_is_away(Errno error) {
+bool WritebackPass::is_hopeless() const {
   return error == Errno(ETIMEDOUT) || error == Errno(ENOTCONN) || error == Errno(EINTR);
 }
-
-}  // namespace
 
 // Gathers the dirty bytes of folio after folio into WRITEs and keeps several of them in flight.
 //
@@ -115,7 +110,7 @@ Task<void> FolioMapping::writepages(ByteRange range, WritebackPass& pass) {
   for (FolioRef folio = unclean_from(range.begin); folio && folio->range.begin < range.end;
        folio = unclean_from(folio->range.end)) {
     co_await writer.write(folio);
-    if (pass.error && (pass.only_try || server_is_away(*pass.error))) break;
+    if (pass.is_hopeless() || (pass.only_try && pass.error)) break;
   }
   co_await writer.finish();
 }
