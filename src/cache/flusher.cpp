@@ -9,8 +9,7 @@ namespace foliofs::cache {
 
 namespace {
 
-// Dirty bytes older than this are written though there are few of them (vm.dirty_expire).
-constexpr Duration kExpire = std::chrono::seconds(5);
+// How often it is looked whether dirty bytes are too old.
 constexpr Duration kAgerInterval = std::chrono::seconds(1);
 // A file whose bytes could not be written is left alone for a while.
 constexpr Duration kRetryAfter = std::chrono::seconds(5);
@@ -112,7 +111,7 @@ std::shared_ptr<FolioMapping> CacheCore::next_to_flush() {
       continue;
     }
     dirty_mappings_.push_back(mapping);
-    const bool expired = now - mapping->dirty_since >= kExpire;
+    const bool expired = now - mapping->dirty_since >= config.dirty_expire;
     if (!mapping->being_flushed && mapping->retry_after <= now && (too_much || expired)) {
       mapping->dirty_since = now;
       return mapping;

@@ -29,6 +29,7 @@ constexpr const char* kMountOptions = R"(Options of -o, with their defaults:
   folio_size=64k           unit of caching, a power of two from 4k to 1m
   dirty_background=16m     dirty bytes from which on they are written *
   dirty_limit=96m          dirty bytes from which on writers wait *
+  dirty_expire=5           seconds until dirty bytes are written though they are few *
   readahead=8m             how far a sequential reader is read ahead; 0: never *
   kernel_cache=on          whether the kernel may cache too: on or off *
   poll=50                  microseconds to poll before the daemon sleeps *
@@ -42,7 +43,7 @@ and those of fuse(8) and mount(8). `foliofs set` changes those with * on a live 
 
 constexpr const char* kLiveOptions =
     R"(A live mount can change invalidate, actimeo, cache_size, dirty_background, dirty_limit,
-readahead, kernel_cache (for files that are opened afterwards), poll, timeo, soft, hard and log_level;
+dirty_expire, readahead, kernel_cache (for files that are opened afterwards), poll, timeo, soft, hard and log_level;
 foliofs mount --help says what they are. Of several settings all are made, or none.)";
 
 // The exit statuses of mount(8).

@@ -161,6 +161,10 @@ const std::map<std::string_view, Setter>& setters() {
        [](MountOptions& o, auto k, auto v) {
          return set_asked(o.asked.dirty_limit, o.cache.dirty_limit, k, v, 1 << 20, kMost);
        }},
+      {"dirty_expire",
+       [](MountOptions& o, auto k, auto v) {
+         return set_time(o.cache.dirty_expire, k, v, 1e6, std::chrono::hours(24));
+       }},
       {"readahead",
        [](MountOptions& o, auto k, auto v) {
          return set_asked(o.asked.readahead, o.cache.readahead, k, v, 0, 1 << 30);
@@ -333,6 +337,7 @@ std::vector<OptionPair> describe_options(const MountOptions& options) {
           {"folio_size", std::to_string(options.cache.folio_size)},
           {"dirty_background", std::to_string(options.cache.dirty_background)},
           {"dirty_limit", std::to_string(options.cache.dirty_limit)},
+          {"dirty_expire", seconds(options.cache.dirty_expire)},
           {"readahead", std::to_string(options.cache.readahead)},
           {"kernel_cache", options.kernel_cache ? "on" : "off"},
           {"poll", std::to_string(options.poll_us.count())},

@@ -144,6 +144,21 @@ TEST_F(CacheTest, OldDirtyBytesAreWrittenWithoutBeingAsked) {
   EXPECT_EQ(store->contents(), "later");
 }
 
+// SEMANTICS: old-dirty-is-written
+TEST_F(CacheTest, TheAgeAtWhichDirtyBytesAreWrittenCanBeChanged) {
+  CacheConfig config = small_config();
+  config.dirty_expire = std::chrono::minutes(1);
+  open("", config);
+  ASSERT_TRUE(write(0, "later"));
+  const TimePoint stored = loop.clock.now();
+  loop.finish([&] { return loop.clock.now() - stored >= std::chrono::seconds(50); });
+  EXPECT_GT(mapping->dirty_bytes(), 0u);
+  config.dirty_expire = std::chrono::seconds(1);
+  cache->reconfigure(config);
+  loop.finish([this] { return mapping->dirty_bytes() == 0; });
+  EXPECT_LT(loop.clock.now() - stored, std::chrono::seconds(55));
+}
+
 // SEMANTICS: direct-is-coherent
 TEST_F(CacheTest, DirectIoIsCoherentWithTheCache) {
   open("0123456789");

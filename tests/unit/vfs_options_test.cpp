@@ -59,16 +59,15 @@ INSTANTIATE_TEST_SUITE_P(Ports, BadOption,
                                          Word{"port", "65536"}, Word{"port", "-1"},
                                          Word{"port", ""}, Word{"port", "7440x"},
                                          Word{"port", " 7440"}, Word{"port", "+7440"}));
-INSTANTIATE_TEST_SUITE_P(Numbers, BadOption,
-                         testing::Values(Word{"cache_size", "nan"}, Word{"cache_size", "inf"},
-                                         Word{"cache_size", "1e3m"}, Word{"cache_size", "-64m"},
-                                         Word{"cache_size", "64x"}, Word{"cache_size", ""},
-                                         Word{"cache_size", "m"}, Word{"cache_size", "1k"},
-                                         Word{"readahead", "nan"}, Word{"actimeo", "nan"},
-                                         Word{"actimeo", "inf"}, Word{"actimeo", "-0"},
-                                         Word{"timeo", "infinity"}, Word{"timeo", "1e1"},
-                                         Word{"poll", "NaN"}, Word{"poll", "1s"},
-                                         Word{"folio_size", "5000"}, Word{"folio_size", "nan"}));
+INSTANTIATE_TEST_SUITE_P(
+    Numbers, BadOption,
+    testing::Values(Word{"cache_size", "nan"}, Word{"cache_size", "inf"},
+                    Word{"cache_size", "1e3m"}, Word{"cache_size", "-64m"},
+                    Word{"cache_size", "64x"}, Word{"cache_size", ""}, Word{"cache_size", "m"},
+                    Word{"cache_size", "1k"}, Word{"readahead", "nan"}, Word{"actimeo", "nan"},
+                    Word{"actimeo", "inf"}, Word{"actimeo", "-0"}, Word{"timeo", "infinity"},
+                    Word{"timeo", "1e1"}, Word{"dirty_expire", "2d"}, Word{"poll", "NaN"},
+                    Word{"poll", "1s"}, Word{"folio_size", "5000"}, Word{"folio_size", "nan"}));
 INSTANTIATE_TEST_SUITE_P(Words, BadOption,
                          testing::Values(Word{"nonsense", ""}, Word{"blkdev", ""},
                                          Word{"kernel_cache", "yes"}, Word{"log_level", "loud"},
@@ -155,12 +154,14 @@ TEST(MountOptions, WhatALiveMountCanChange) {
                                {"log_level", "debug"},
                                {"kernel_cache", "off"},
                                {"actimeo", "0"},
+                               {"dirty_expire", "2m"},
                                {"invalidate", "launder"}}),
             "");
   EXPECT_EQ(options.timeo_us, 5s);
   EXPECT_TRUE(options.hard);
   EXPECT_EQ(options.log_level, "debug");
   EXPECT_FALSE(options.kernel_cache);
+  EXPECT_EQ(options.cache.dirty_expire, 2min);
   for (const char* fixed : {"folio_size", "port", "coherence", "ro", "rw", "allow_other", "nosuid",
                             "fsname", "log_file"}) {
     EXPECT_THAT(set_live(options, {{fixed, "64k"}}), HasSubstr("fixed while")) << fixed;

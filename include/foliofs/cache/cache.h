@@ -19,15 +19,16 @@ namespace foliofs::cache {
 class Mapping;
 class CacheCore;
 
-// All in bytes.
+// Sizes are in bytes.
 struct CacheConfig {
   std::uint32_t folio_size = 64 << 10;  // a power of two, 4 KiB to 1 MiB; fixed for the mount
   std::uint64_t cache_size = 256ull << 20;
-  std::uint64_t dirty_background = 16ull << 20;  // from here on the flusher writes
-  std::uint64_t dirty_limit = 96ull << 20;       // from here on writers wait
-  std::uint64_t readahead = 8ull << 20;          // 0: none
-  std::uint32_t max_io = 1 << 20;                // one READ or WRITE
-  std::uint32_t writes_in_flight = 8;            // of one mapping
+  std::uint64_t dirty_background = 16ull << 20;     // from here on the flusher writes
+  std::uint64_t dirty_limit = 96ull << 20;          // from here on writers wait
+  Duration dirty_expire = std::chrono::seconds(5);  // older dirty bytes are written anyway
+  std::uint64_t readahead = 8ull << 20;             // 0: none
+  std::uint32_t max_io = 1 << 20;                   // one READ or WRITE
+  std::uint32_t writes_in_flight = 8;               // of one mapping
 };
 
 struct CacheStats {
