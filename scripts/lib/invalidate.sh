@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# What an invalidation costs, cell by cell: a server, our proxy as the network, and for each cell a mount
+# of its own. invalidate_plan.py says which cells, invalidate_cell.py measures one, invalidate_report.py
+# and picture.py show them. Needs common.sh, mounts.sh and a work directory.
+
+lib_dir=$root_dir/scripts/lib
+proxy=$build_dir/tests/proxy/foliofs-proxy
+
+invalidate_rtts=0,1,10 invalidate_limit_s=60 limit_given='' invalidate_html='' invalidate_quick=()
+
+set_invalidate_option() { # NAME VALUE
+  case $1 in
+    --rtt) invalidate_rtts=$2 ;;
+    --html) invalidate_html=$2 ;;
+    --limit)
+      [[ $2 =~ ^[1-9][0-9]{0,3}$ ]] || die_usage "--limit wants seconds from 1 to 9999, not '$2'"
+      invalidate_limit_s=$2 limit_given=yes
+      ;;
+  esac
+}
+
+# Without a disk, when there is room: the figures are to be those of the client and the network.
+make_export_dir() { # -> export_dir
+  local room_kib
+  room_kib=$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1) || room_kib=0
+  if ((room_kib > 4 << 20)) && export_dir=$(mktemp -d /dev/shm/foliofs-bench.XXXXXX 2>/dev/null); then
+    on_exit rm -rf --one-file-system "$export_dir"
+  else
+    export_dir=$work_dir/export
+    mkdir "$export_dir"
+  fi
+}
+
+# Room for all that a cell makes dirty and for copies of it; nothing is written before it is asked for.
+cell_options() { # CELL_JSON
+  jq -r '(.measured_extent_bytes + 67108864) as $limit
+    | "folio_size=\(.folio_bytes),cache_size=\($limit * 2),dirty_limit=\($limit),"
+      + "dirty_background=\($limit - 16777216),dirty_expire=3600,timeo=120,invalidate=\(.mode)"' <<<"$1"
+}
+
+# A cell whose invalidation takes long is measured once: there is less noise in it, too.
+rounds_of() { # CELL_JSON ROUNDS
+  jq -r --argjson rounds "$2" 'if .predicted_s > 3 then 1 else $rounds end' <<<"$1"
+}
+
+# The one line of progress: on a terminal it is written over, elsewhere each cell has its own.
+show_progress() { # TEXT
+  if [[ -t 2 ]]; then printf '\r\e[K  %s' "$1" >&2; else printf '  %s\n' "$1" >&2; fi
+}
+
+describe_cell() { # CELL_JSON
+  jq -r '"\(.rtt_ms) ms, \(.mode), \(.measured_extent_bytes / 1048576) MiB \(.density) \(.order), "
+    + "\(.folio_bytes / 1024) KiB folios\(if .kind == "writer" then ", with a writer" else "" end)"' <<<"$1"
+}
+
+# What a cell costs besides its rounds, for the estimate of the time left only.
+cell_weight() { # CELL_JSON ROUNDS
+  jq -r --argjson rounds "$2" '1 + .measured_extent_bytes / 3e8 * $rounds
+    + ([.predicted_s, 0] | max) * .measured_extent_bytes / .extent_bytes * (if .predicted_s > 3 then 1 else $rounds end)
+    + (if .kind == "writer" then 3 else 0 end)' <<<"$1"
+}
+
+time_left() { # DONE_WEIGHT ALL_WEIGHT SECONDS
+  awk -v done="$1" -v all="$2" -v took="$3" 'BEGIN {
+    if (done <= 0 || took < 3) { print "…"; exit }
+    left = (all - done) * took / done
+    if (left >= 90) printf "about %.0f min left", left / 60; else printf "about %.0f s left", left }'
+}
+
+measure_cell() { # CELL_JSON ROUNDS
+  local limit_s=$((invalidate_limit_s * 4))
+  mount_foliofs "$mnt" "$(cell_options "$1")"
+  bounded $((limit_s + 120)) python3 "$lib_dir/invalidate_cell.py" "$1" "$mnt" "$export_dir" \
+    "$proxy_control_port" "$2" "$limit_s" >>"$work_dir/cells.jsonl" 2>"$work_dir/cell.err" ||
+    die "$(last_line "$work_dir/cell.err")"
+  unmount_foliofs "$mnt"
+}
+
+measure_cells() { # ROUNDS
+  local cells cell rounds count=0 all=0 done_weight=0 began=$SECONDS
+  mapfile -t cells <"$work_dir/plan.jsonl"
+  for cell in "${cells[@]}"; do all=$(awk -v a="$all" -v b="$(cell_weight "$cell" "$1")" 'BEGIN { print a + b }'); done
+  for cell in "${cells[@]}"; do
+    count=$((count + 1))
+    show_progress "[$count/${#cells[@]}] $(describe_cell "$cell")  $(time_left "$done_weight" "$all" $((SECONDS - began)))"
+    rounds=$(rounds_of "$cell" "$1")
+    measure_cell "$cell" "$rounds"
+    done_weight=$(awk -v a="$done_weight" -v b="$(cell_weight "$cell" "$1")" 'BEGIN { print a + b }')
+  done
+  if [[ -t 2 ]]; then printf '\r\e[K' >&2; fi
+}
+
+measure_invalidations() { # ROUNDS COMMAND_LINE
+  [[ -x $proxy ]] || die "no foliofs-proxy in $build_dir/tests/proxy; build it there first"
+  python3 "$lib_dir/invalidate_plan.py" --rtt "$invalidate_rtts" --limit "$invalidate_limit_s" \
+    "${invalidate_quick[@]}" >"$work_dir/plan.jsonl" 2>"$work_dir/plan.err" || die_usage "$(last_line "$work_dir/plan.err")"
+  local began=$SECONDS
+  make_export_dir
+  start_foliofsd "$export_dir"
+  start_listener "$work_dir/proxy.log" "$proxy" @PORT@ "$foliofsd_port"
+  foliofsd_port=$listener_port # mounts go through the proxy
+  proxy_control_port=$((listener_port + 1))
+  measure_cells "$1"
+  python3 "$lib_dir/invalidate_report.py" "$work_dir/cells.jsonl" --command "$2" --rounds "$1" \
+    --limit "$invalidate_limit_s" --took $((SECONDS - began)) --export "$(stat -f -c %T "$export_dir")" \
+    --version "$("$foliofs" --version)$(git -C "$root_dir" log -1 --format=' (%h)' 2>/dev/null || true)" >"$work_dir/invalidate.json" ||
+    die "cannot make sense of the figures"
+  python3 "$lib_dir/invalidate_report.py" --table "$work_dir/invalidate.json"
+  if [[ -n $json_file ]]; then cp "$work_dir/invalidate.json" "$json_file" || die "cannot write $json_file"; fi
+  if [[ -n $invalidate_html ]]; then
+    python3 "$lib_dir/picture.py" "$work_dir/invalidate.json" "$invalidate_html" || die "cannot write $invalidate_html"
+  fi
+}
