@@ -29,6 +29,7 @@ Task<void> invalidate_by_bulk(FolioMapping& mapping, InvalidatePass& pass) {
   for (int flushes = 0; pass.request.flush && flushes < kMaxFlushes; ++flushes) {
     co_await mapping.writepages(ByteRange::all(), pass.writeback);
     if (pass.writeback.error || mapping.dirty_bytes() == 0) break;
+    co_await mapping.reach(FaultPoint::kBetweenRounds);
   }
   if (pass.discard) {
     co_await mapping.reach(FaultPoint::kBeforeErase);

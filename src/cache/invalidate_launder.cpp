@@ -24,6 +24,7 @@ Task<void> launder(FolioMapping& mapping, InvalidatePass& pass, FolioRef folio) 
     mapping.try_drop(*folio) ? ++pass.report.folios_dropped : ++pass.report.folios_kept;
   }
   mapping.unlock_folio(*folio);
+  co_await mapping.reach(FaultPoint::kBetweenRounds);
 }
 
 Task<void> launder_dirty_folios(FolioMapping& mapping, InvalidatePass& pass) {

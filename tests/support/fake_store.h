@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "foliofs/base/fault_point.h"
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/cache/folio_store.h"
 
@@ -33,6 +34,7 @@ class FakeStore final : public cache::FolioStore {
   std::uint32_t writes_waiting = 0;
   std::uint32_t most_writes_waiting = 0;
   std::uint32_t reads_waiting = 0;
+  FaultPoints* faults = nullptr;  // reaches kAfterSend when a write has arrived
 
   void release() {
     hold_writes = hold_reads = false;
@@ -80,6 +82,7 @@ class FakeStore final : public cache::FolioStore {
     most_writes_waiting = std::max(most_writes_waiting, ++writes_waiting);
     auto held = std::make_shared<Held>();
     held_writes_.push_back(held);
+    if (faults != nullptr) co_await faults->reach(FaultPoint::kAfterSend);
     while (hold_writes && !held->released) co_await held->changed.wait();
     std::erase(held_writes_, held);
     --writes_waiting;
@@ -107,9 +110,11 @@ class FakeKernel final : public cache::KernelPages {
   std::vector<ByteRange> unmapped;
   // Runs while the kernel unmaps; dirty mapped pages come to the cache from here.
   std::function<Task<void>(ByteRange)> on_unmap;
+  FaultPoints* faults = nullptr;  // reaches kWhileUnmapping
 
   Task<void> invalidate(ByteRange range) override {
     unmapped.push_back(range);
+    if (faults != nullptr) co_await faults->reach(FaultPoint::kWhileUnmapping);
     if (on_unmap) co_await on_unmap(range);
   }
 };

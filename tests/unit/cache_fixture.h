@@ -8,11 +8,12 @@
 #include "foliofs/cache/cache.h"
 #include "foliofs/cache/mapping.h"
 #include "tests/support/fake_store.h"
+#include "tests/support/fault_windows.h"
 #include "tests/support/loop.h"
 
 namespace foliofs::cache {
 
-class CacheTest : public testing::Test, public FaultPoints {
+class CacheTest : public testing::Test {
  protected:
   static constexpr std::uint64_t kFolio = 4096;
 
@@ -28,11 +29,15 @@ class CacheTest : public testing::Test, public FaultPoints {
 
   void open(const std::string& contents = "", CacheConfig config = small_config()) {
     store->set_contents(contents);
-    cache.emplace(loop.executor(), loop.clock, config, this);
+    store->faults = &windows;
+    kernel->faults = &windows;
+    cache.emplace(loop.executor(), loop.clock, config, &windows);
     mapping = cache->make_mapping(store, kernel, contents.size());
   }
 
   void TearDown() override {
+    EXPECT_EQ(windows.never_entered(), "") << "the window of the race was not entered";
+    windows.disarm();
     store->write_error.reset();
     store->release();
     if (!cache) return;
@@ -68,14 +73,14 @@ class CacheTest : public testing::Test, public FaultPoints {
     return loop.run(mapping->flush({mode, reason, true}));
   }
 
-  // FaultPoints: runs what the test has put there, the first time the point is reached.
-  Task<void> reach(FaultPoint point) override {
-    auto found = at_point.find(point);
-    if (found == at_point.end()) co_return;
-    auto action = std::move(found->second);
-    at_point.erase(found);
-    ++points_reached;
-    action();
+  // What happens at a named point of the core; a window that is not entered fails the test.
+  template <class Action>
+  void at(FaultPoint point, Action action) {
+    windows.at(point, std::move(action));
+  }
+  template <class Action>
+  void at_each(FaultPoint point, Action action) {
+    windows.at_each(point, std::move(action));
   }
 
   test::Loop loop;
@@ -83,8 +88,7 @@ class CacheTest : public testing::Test, public FaultPoints {
   std::shared_ptr<test::FakeKernel> kernel = std::make_shared<test::FakeKernel>();
   std::optional<Cache> cache;
   std::shared_ptr<Mapping> mapping;
-  std::map<FaultPoint, std::function<void()>> at_point;
-  int points_reached = 0;
+  test::FaultWindows windows;
 };
 
 class EveryMode : public CacheTest, public testing::WithParamInterface<InvalidateMode> {};

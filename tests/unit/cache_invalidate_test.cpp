@@ -46,22 +46,6 @@ TEST_P(EveryMode, WithoutFlushDirtyBytesStayAndThatIsSaid) {
   EXPECT_EQ(read(0, 10), "bbbminebbb") << "fresh bytes around the dirty ones";
 }
 
-// SEMANTICS: error-once
-TEST_P(EveryMode, AWriteErrorDropsNothingAndCanBeRetried) {
-  open();
-  ErrCursor cursor = mapping->errors().sample();
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(write(i * kFolio, "x"));
-  store->write_error = Errno(EDQUOT);
-  auto report = invalidate(GetParam());
-  EXPECT_EQ(report.error, Errno(EDQUOT));
-  EXPECT_EQ(report.folios_dropped, 0u);
-  EXPECT_EQ(mapping->dirty_bytes(), 4u);
-  EXPECT_EQ(mapping->errors().check(cursor).error(), Errno(EDQUOT)) << "not consumed by it";
-  store->write_error.reset();
-  EXPECT_FALSE(invalidate(GetParam()).error);
-  EXPECT_EQ(store->file.size(), 3 * kFolio + 1);
-}
-
 // SEMANTICS: close-writes
 TEST_P(EveryMode, CloseWritesBackAndKeepsCleanBytes) {
   open(std::string(2 * kFolio, 'a'));
@@ -158,14 +142,12 @@ TEST_F(CacheTest, HybridKeepsADirtyStragglerOnRevalidateAndGatesForItOnClose) {
     ASSERT_TRUE(write(0, "0"));
     // A writer that stores again whenever the flush has caught up.
     int stores = 0;
-    std::function<void()> store_again = [&] {
+    at_each(FaultPoint::kAfterAcknowledge, [&] {
       ++stores;
       ASSERT_TRUE(mapping->try_write(0, bytes("again"), WriteSource::kPageWriteback));
-      at_point[FaultPoint::kAfterAcknowledge] = store_again;
-    };
-    at_point[FaultPoint::kAfterAcknowledge] = store_again;
+    });
     auto report = close ? flush(InvalidateMode::kHybrid) : invalidate(InvalidateMode::kHybrid);
-    at_point.clear();
+    windows.disarm();
     EXPECT_GE(stores, 3);
     if (close) {
       EXPECT_EQ(report.folios_laundered, 1u);
@@ -187,13 +169,11 @@ TEST_F(CacheTest, HybridGatesForStragglersWhenAPersonAsks) {
   ASSERT_TRUE(write(0, "0"));
   const std::string again = "again";
   std::vector<std::shared_ptr<std::optional<Status>>> writers;
-  std::function<void()> store_again = [&] {
+  at_each(FaultPoint::kAfterSnapshot, [&] {
     writers.push_back(loop.start(mapping->write(0, bytes(again), WriteSource::kSystemCall)));
-    at_point[FaultPoint::kAfterSnapshot] = store_again;
-  };
-  at_point[FaultPoint::kAfterSnapshot] = store_again;
+  });
   auto report = invalidate(InvalidateMode::kHybrid);
-  at_point.clear();
+  windows.disarm();
   EXPECT_FALSE(report.error);
   EXPECT_EQ(report.folios_laundered, 1u);
   EXPECT_EQ(report.folios_kept, 0u);

@@ -30,16 +30,13 @@ TEST_P(EveryMode, AnAppenderDoesNotKeepAFlushFromEnding) {
   ASSERT_TRUE(write(0, std::string(kFolio, 'a')));
   std::uint64_t end = kFolio;
   const std::string more(kFolio, 'b');
-  std::function<void()> append = [&] {
-    if (end < 200 * kFolio) {
-      ASSERT_TRUE(mapping->try_write(end, bytes(more), WriteSource::kPageWriteback));
-      end += kFolio;
-    }
-    at_point[FaultPoint::kAfterSnapshot] = append;
-  };
-  at_point[FaultPoint::kAfterSnapshot] = append;
+  at_each(FaultPoint::kAfterSnapshot, [&] {
+    if (end >= 200 * kFolio) return;
+    ASSERT_TRUE(mapping->try_write(end, bytes(more), WriteSource::kPageWriteback));
+    end += kFolio;
+  });
   auto report = flush(GetParam());
-  at_point.clear();
+  windows.disarm();
   EXPECT_LT(report.write_calls, 20u) << "only what was dirty when the flush began is its business";
 }
 

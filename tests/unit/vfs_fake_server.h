@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "foliofs/base/fault_point.h"
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/proto/messages.h"
 #include "foliofs/rpc/transport.h"
@@ -53,6 +54,7 @@ class FakeServer final : public rpc::Connector {
   bool squashes_root = false;        // LOOKUP by root: EACCES
   std::map<MessageType, int> fails;  // errno with which each of these fails
   std::uint64_t write_verifier = 1;
+  FaultPoints* faults = nullptr;  // reaches kAfterSend when a WRITE has arrived
 
   std::size_t count(MessageType type) const {
     return static_cast<std::size_t>(
@@ -193,6 +195,9 @@ class FakeServer final : public rpc::Connector {
     ++waiting;
     while (held_requests_.contains(type) && !wire->ended) co_await released_.wait();
     --waiting;
+    if (faults != nullptr && type == MessageType::kWrite) {
+      co_await faults->reach(FaultPoint::kAfterSend);
+    }
     if (wire->ended) co_return;
     Reply reply = execute(frame);
     ++waiting;

@@ -17,9 +17,11 @@ class FakeMountKernel final : public vfs::Kernel {
   std::vector<std::uint64_t> dropped;  // nodes, when their pages were asked for
   bool hold = false;                   // while set, no pages are dropped
   int waiting = 0;
+  FaultPoints* faults = nullptr;  // reaches kWhileUnmapping
 
   Task<void> invalidate_pages(std::uint64_t node, ByteRange) override {
     dropped.push_back(node);
+    if (faults != nullptr) co_await faults->reach(FaultPoint::kWhileUnmapping);
     ++waiting;
     while (hold) co_await released_.wait();
     --waiting;
@@ -50,8 +52,8 @@ class VfsTest : public testing::Test {
     session_ = std::make_unique<rpc::Session>(loop_.executor(), loop_.clock, server_, session);
     auto started = loop_.run(session_->start());
     ASSERT_TRUE(started) << errno_name(started.error());
-    mount_ =
-        std::make_unique<vfs::Mount>(loop_.executor(), loop_.clock, *session_, kernel_, options_);
+    mount_ = std::make_unique<vfs::Mount>(loop_.executor(), loop_.clock, *session_, kernel_,
+                                          options_, faults_);
   }
   void TearDown() override {
     server_.release();
@@ -117,6 +119,7 @@ class VfsTest : public testing::Test {
   FakeServer server_{loop_.executor()};
   FakeMountKernel kernel_;
   vfs::MountOptions options_;
+  FaultPoints* faults_ = nullptr;
   std::unique_ptr<rpc::Session> session_;
   std::unique_ptr<vfs::Mount> mount_;
 };

@@ -10,12 +10,14 @@ namespace foliofs {
 
 enum class FaultPoint {
   kAfterSnapshot,     // writeback: dirty ranges are copied out, nothing sent yet
+  kAfterSend,         // writeback: the WRITE is with the server (reached by a test's server)
   kAfterAcknowledge,  // writeback: the server has answered, the folio does not know yet
-  kBeforeErase,       // invalidation: about to decide on dropping folios
+  kWhileUnmapping,    // invalidation: the kernel drops its pages (reached by a test's kernel)
   kAfterUnmap,        // invalidation: the kernel's pages are gone
+  kBeforeErase,       // invalidation: about to decide on dropping folios
+  kBetweenRounds,     // invalidation: a round of hybrid, a flush of bulk, a folio of launder is over
   kAfterFill,         // fill: the server has answered, nothing is published yet
   kBeforeTruncate,    // truncate: writeback is quiet, the server is not told yet
-  kBetweenRounds,     // hybrid: one round of flush and discard is over
 };
 
 class FaultPoints {

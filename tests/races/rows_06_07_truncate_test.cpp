@@ -1,0 +1,278 @@
+// Rows 6 and 7: truncation while bytes beyond the new end are on their way.
+#include "race_fixture.h"
+
+namespace foliofs::cache {
+namespace {
+
+// --- Row 6: nothing re-extends the file once truncate has replied --------------------------------
+
+// A file of eight bytes gets four dirty ones behind them, and is cut in their middle: "TA" stays
+// and "IL" goes.
+constexpr std::uint64_t kTail = 10, kCut = 12;
+const std::string kContents(8, 'a');
+const std::string kRemains("aaaaaaaa\0\0TA", kCut);
+
+TEST_P(RaceTable, Row06_TruncateWhileUnmapping) {
+  open(kContents);
+  ASSERT_TRUE(write(kTail, "TAIL"));
+  Future<Status> truncated;
+  at(FaultPoint::kWhileUnmapping, [&] { truncated = start_truncate(kCut); });
+  EXPECT_FALSE(invalidate().error);
+  finish(truncated);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kRemains);
+  EXPECT_EQ(mapping->size(), kCut);
+}
+
+TEST_P(RaceTable, Row06_TruncateAfterSnapshot) {
+  open(kContents);
+  ASSERT_TRUE(write(kTail, "TAIL"));
+  Future<Status> truncated;
+  at(FaultPoint::kAfterSnapshot, [&] { truncated = start_truncate(kCut); });
+  EXPECT_FALSE(invalidate().error);
+  finish(truncated);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kRemains);
+  EXPECT_EQ(mapping->size(), kCut);
+}
+
+TEST_P(RaceTable, Row06_TruncateAfterSend) {
+  open(kContents);
+  ASSERT_TRUE(write(kTail, "TAIL"));
+  Future<Status> truncated;
+  at(FaultPoint::kAfterSend, [&] { truncated = start_truncate(kCut); });
+  EXPECT_FALSE(invalidate().error);
+  finish(truncated);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kRemains);
+  EXPECT_EQ(mapping->size(), kCut);
+}
+
+// The answer is on its way: the server is told only when it has come in, and what was stored since
+// the snapshot goes with the rest.
+TEST_P(RaceTable, Row06_TruncateAfterAcknowledgement) {
+  open(kContents);
+  ASSERT_TRUE(write(kTail, "TAIL"));
+  Future<Status> truncated;
+  at(FaultPoint::kAfterAcknowledge, [&] {
+    mapped_store(kCut, "NEWER");
+    truncated = start_truncate(kCut);
+    EXPECT_FALSE(truncated->has_value());
+  });
+  expect_honest(invalidate());
+  finish(truncated);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kRemains);
+  EXPECT_EQ(mapping->size(), kCut);
+}
+
+TEST_P(RaceTable, Row06_TruncateBeforeErase) {
+  open(kContents);
+  ASSERT_TRUE(write(kTail, "TAIL"));
+  Future<Status> truncated;
+  at(FaultPoint::kBeforeErase, [&] {
+    mapped_store(kCut, "NEWER");
+    truncated = start_truncate(kCut);
+  });
+  EXPECT_FALSE(invalidate().error) << "what was stored is gone with the end of the file";
+  finish(truncated);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kRemains);
+  EXPECT_EQ(mapping->size(), kCut);
+}
+
+TEST_P(RaceTable, Row06_NoWriteStartsBeforeTheServerIsTold) {
+  open(kContents);
+  ASSERT_TRUE(write(kTail, "TAIL"));
+  windows.stop_at(FaultPoint::kBeforeTruncate);
+  auto truncated = start_truncate(kCut);
+  ASSERT_TRUE(windows.stopped());
+  auto flushed = start_flush();
+  auto invalidated = start_invalidate();
+  EXPECT_TRUE(store->writes.empty());
+  windows.go_on();
+  finish(truncated, flushed, invalidated);
+  EXPECT_EQ(store->contents(), kRemains);
+  EXPECT_EQ(mapping->size(), kCut);
+}
+
+TEST_P(RaceTable, Row06_NoWriteStartsWhileTheServerIsBeingTold) {
+  open(kContents);
+  ASSERT_TRUE(write(kTail, "TAIL"));
+  WaitQueue server;
+  auto truncated = loop.start(mapping->truncate(kCut, [&]() -> Task<Status> {
+    store->file.resize(kCut);
+    co_await server.wait();
+    co_return success();
+  }));
+  ASSERT_FALSE(server.empty());
+  auto flushed = start_flush();
+  auto invalidated = start_invalidate();
+  EXPECT_TRUE(store->writes.empty());
+  server.wake_all();
+  finish(truncated, flushed, invalidated);
+  EXPECT_EQ(store->contents(), kRemains);
+  EXPECT_EQ(mapping->size(), kCut);
+}
+
+// The kernel's pages are written back while the truncation goes on, and nothing holds them up.
+TEST_P(RaceTable, Row06_MappedPageComesInBeforeTheServerIsTold) {
+  open(kContents);
+  ASSERT_TRUE(write(kTail, "TAIL"));
+  Future<InvalidateReport> invalidated;
+  at(FaultPoint::kBeforeTruncate, [&] {
+    mapped_store(kCut - 2, "TA++");
+    mapped_store(kFolio, "MORE");
+    invalidated = start_invalidate();
+  });
+  ASSERT_TRUE(loop.run(truncate(kCut)));
+  finish(invalidated);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kRemains);
+  EXPECT_EQ(mapping->size(), kCut);
+}
+
+// What a failed WRITE leaves dirty is cut as well, and the next attempt sends only what is left.
+TEST_P(RaceTable, Row06_TruncateWhileAWriteFails) {
+  open(kContents);
+  ASSERT_TRUE(write(kTail, "TAIL"));
+  Future<Status> truncated;
+  at(FaultPoint::kAfterSend, [&] {
+    store->write_error = Errno(EIO);
+    truncated = start_truncate(kCut);
+  });
+  EXPECT_EQ(invalidate().error, Errno(EIO));
+  finish(truncated);
+  store->write_error.reset();
+  EXPECT_EQ(mapping->dirty_bytes(), 2u);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kRemains);
+}
+
+TEST_P(RaceTable, Row06_TruncateWhileADirectWriteIsInFlight) {
+  open(kContents);
+  windows.stop_at(FaultPoint::kAfterSend);
+  auto stored = start_direct_store(kTail, "TAIL");
+  ASSERT_TRUE(windows.stopped());
+  auto truncated = start_truncate(kCut);
+  auto invalidated = start_invalidate();
+  EXPECT_FALSE(truncated->has_value());
+  windows.go_on();
+  finish(stored, truncated, invalidated);
+  EXPECT_EQ(store->contents(), kRemains);
+  EXPECT_EQ(read(0, 100), kRemains);
+}
+
+// --- Row 7: truncate down, then up: zeros, and no old tail comes back ----------------------------
+
+const std::string kHead(10, 'a');
+const std::string kZeros = kHead + std::string(2 * 4096 - 10, '\0');
+
+// Two folios are cached, and the tail of the first is dirty. In the window the file is cut to ten
+// bytes and grows again.
+TEST_P(RaceTable, Row07_DownAndUpWhileUnmapping) {
+  open(std::string(2 * kFolio, 'a'));
+  read(0, 2 * kFolio);
+  ASSERT_TRUE(write(100, "TAIL"));
+  Future<Status> resized;
+  at(FaultPoint::kWhileUnmapping,
+     [&] { resized = loop.start(truncate_down_and_up(10, 2 * kFolio)); });
+  EXPECT_FALSE(invalidate().error);
+  finish(resized);
+  EXPECT_EQ(read(0, 3 * kFolio), kZeros);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kZeros);
+}
+
+TEST_P(RaceTable, Row07_DownAndUpAfterSnapshot) {
+  open(std::string(2 * kFolio, 'a'));
+  read(0, 2 * kFolio);
+  ASSERT_TRUE(write(100, "TAIL"));
+  Future<Status> resized;
+  at(FaultPoint::kAfterSnapshot,
+     [&] { resized = loop.start(truncate_down_and_up(10, 2 * kFolio)); });
+  EXPECT_FALSE(invalidate().error);
+  finish(resized);
+  EXPECT_EQ(read(0, 3 * kFolio), kZeros);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kZeros);
+}
+
+TEST_P(RaceTable, Row07_DownAndUpAfterSend) {
+  open(std::string(2 * kFolio, 'a'));
+  read(0, 2 * kFolio);
+  ASSERT_TRUE(write(100, "TAIL"));
+  Future<Status> resized;
+  at(FaultPoint::kAfterSend, [&] { resized = loop.start(truncate_down_and_up(10, 2 * kFolio)); });
+  EXPECT_FALSE(invalidate().error);
+  finish(resized);
+  EXPECT_EQ(read(0, 3 * kFolio), kZeros);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kZeros);
+}
+
+// A flush keeps the folios, so their tails must be forgotten and not only dropped.
+TEST_P(RaceTable, Row07_DownAndUpAfterAcknowledgementOfAFlush) {
+  open(std::string(2 * kFolio, 'a'));
+  read(0, 2 * kFolio);
+  ASSERT_TRUE(write(100, "TAIL"));
+  Future<Status> resized;
+  at(FaultPoint::kAfterAcknowledge,
+     [&] { resized = loop.start(truncate_down_and_up(10, 2 * kFolio)); });
+  EXPECT_FALSE(flush().error);
+  finish(resized);
+  EXPECT_EQ(read(0, 3 * kFolio), kZeros);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kZeros);
+}
+
+TEST_P(RaceTable, Row07_DownAndUpBeforeErase) {
+  open(std::string(2 * kFolio, 'a'));
+  read(0, 2 * kFolio);
+  Future<Status> resized;
+  at(FaultPoint::kBeforeErase, [&] {
+    mapped_store(100, "TAIL");
+    resized = loop.start(truncate_down_and_up(10, 2 * kFolio));
+  });
+  EXPECT_FALSE(invalidate().error);
+  finish(resized);
+  EXPECT_EQ(read(0, 3 * kFolio), kZeros);
+  EXPECT_FALSE(flush().error);
+  EXPECT_EQ(store->contents(), kZeros);
+}
+
+// SEMANTICS: holes-are-zeros
+TEST_P(RaceTable, Row07_ReplyOfAFillFromBeforeBringsNoOldTail) {
+  open(std::string(2 * kFolio, 'a'));
+  ASSERT_TRUE(write(kFolio, "dirty"));
+  windows.stop_at(FaultPoint::kAfterFill);
+  auto reader = start_read(0, 2 * kFolio);
+  ASSERT_TRUE(windows.stopped());
+  EXPECT_FALSE(flush().error);
+  ASSERT_TRUE(loop.run(truncate_down_and_up(10, 2 * kFolio)));
+  windows.go_on();
+  finish(reader);
+  EXPECT_EQ(read(0, 3 * kFolio), kZeros);
+}
+
+// The server answered the fill before it was cut, and while it was told nothing could be sent.
+TEST_P(RaceTable, Row07_FillSentBeforeTheServerIsTold) {
+  open(std::string(2 * kFolio, 'a'));
+  ASSERT_TRUE(write(0, "aaaa"));
+  store->hold_reads = true;
+  Future<Result<ReadResult>> reader;
+  Future<InvalidateReport> flushed;
+  at(FaultPoint::kBeforeTruncate, [&] {
+    flushed = start_flush();
+    reader = start_read(0, 2 * kFolio);
+  });
+  auto resized = loop.start(truncate_down_and_up(10, 2 * kFolio));
+  finish(resized, flushed);
+  ASSERT_GE(store->reads_waiting, 1u);
+  store->release();
+  finish(reader);
+  EXPECT_EQ(read(0, 3 * kFolio), kZeros);
+}
+
+}  // namespace
+}  // namespace foliofs::cache
