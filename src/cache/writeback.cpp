@@ -10,6 +10,14 @@
 
 namespace foliofs::cache {
 
+namespace {
+
+// A pass that somebody waits for may have so many times more WRITEs in flight, as long as they are
+// small: where a writer goes on storing here and there, it has to be faster than he is.
+constexpr std::uint32_t kSmallWrites = 8;
+
+}  // namespace
+
 // One WRITE: neighbouring dirty bytes, from one folio or several.
 struct FolioMapping::WriteRun {
   ByteRange range;
@@ -81,19 +89,28 @@ class FolioMapping::PageWriter {
   }
 
  private:
-  bool full() const { return in_flight_ >= mapping_.core_->config.writes_in_flight; }
+  bool full() const {
+    const CacheConfig& config = mapping_.core_->config;
+    const std::uint32_t most =
+        config.writes_in_flight * (pass_.for_invalidation ? kSmallWrites : 1);
+    return in_flight_ >= most ||
+           bytes_in_flight_ >= std::uint64_t{config.writes_in_flight} * config.max_io;
+  }
 
   void issue() {
     if (run_.parts.empty()) return;
     ++in_flight_;
+    bytes_in_flight_ += run_.range.size();
     spawn(mapping_.core_->executor, "writeback",
           send(mapping_.shared_from_this(), *this, std::exchange(run_, WriteRun{})));
   }
 
   // `writer` waits for it in finish().
   static Task<void> send(std::shared_ptr<FolioMapping> mapping, PageWriter& writer, WriteRun run) {
+    const std::uint64_t bytes = run.range.size();
     co_await mapping->write_run(std::move(run), writer.pass_);
     --writer.in_flight_;
+    writer.bytes_in_flight_ -= bytes;
     mapping->writeback_changed_.wake_all();
   }
 
@@ -101,6 +118,7 @@ class FolioMapping::PageWriter {
   WritebackPass& pass_;
   WriteRun run_;
   std::uint32_t in_flight_ = 0;
+  std::uint64_t bytes_in_flight_ = 0;
 };
 
 Task<void> FolioMapping::writepages(ByteRange range, WritebackPass& pass) {

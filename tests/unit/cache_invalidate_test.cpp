@@ -148,7 +148,8 @@ TEST_F(CacheTest, HybridKeepsADirtyStragglerOnRevalidateAndGatesForItOnClose) {
     });
     auto report = close ? flush(InvalidateMode::kHybrid) : invalidate(InvalidateMode::kHybrid);
     windows.disarm();
-    EXPECT_GE(stores, 3);
+    // Before a gate there is no round that would gain nothing.
+    EXPECT_GE(stores, close ? 2 : 3);
     if (close) {
       EXPECT_EQ(report.folios_laundered, 1u);
       EXPECT_FALSE(report.error);

@@ -28,7 +28,7 @@ struct CacheConfig {
   Duration dirty_expire = std::chrono::seconds(5);  // older dirty bytes are written anyway
   std::uint64_t readahead = 8ull << 20;             // 0: none
   std::uint32_t max_io = 1 << 20;                   // one READ or WRITE
-  std::uint32_t writes_in_flight = 8;               // of one mapping
+  std::uint32_t writes_in_flight = 8;               // of one mapping, each of max_io
 };
 
 struct CacheStats {
