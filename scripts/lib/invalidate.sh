@@ -31,33 +31,9 @@ make_export_dir() { # -> export_dir
   fi
 }
 
-# Room for all that a cell makes dirty and for copies of it; nothing is written before it is asked for.
-cell_options() { # CELL_JSON
-  jq -r '(.measured_extent_bytes + 67108864) as $limit
-    | "folio_size=\(.folio_bytes),cache_size=\($limit * 2),dirty_limit=\($limit),"
-      + "dirty_background=\($limit - 16777216),dirty_expire=3600,timeo=120,invalidate=\(.mode)"' <<<"$1"
-}
-
-# A cell whose invalidation takes long is measured once: there is less noise in it, too.
-rounds_of() { # CELL_JSON ROUNDS
-  jq -r --argjson rounds "$2" 'if .predicted_s > 3 then 1 else $rounds end' <<<"$1"
-}
-
 # The one line of progress: on a terminal it is written over, elsewhere each cell has its own.
 show_progress() { # TEXT
   if [[ -t 2 ]]; then printf '\r\e[K  %s' "$1" >&2; else printf '  %s\n' "$1" >&2; fi
-}
-
-describe_cell() { # CELL_JSON
-  jq -r '"\(.rtt_ms) ms, \(.mode), \(.measured_extent_bytes / 1048576) MiB \(.density) \(.order), "
-    + "\(.folio_bytes / 1024) KiB folios\(if .kind == "writer" then ", with a writer" else "" end)"' <<<"$1"
-}
-
-# What a cell costs besides its rounds, for the estimate of the time left only.
-cell_weight() { # CELL_JSON ROUNDS
-  jq -r --argjson rounds "$2" '1 + .measured_extent_bytes / 3e8 * $rounds
-    + ([.predicted_s, 0] | max) * .measured_extent_bytes / .extent_bytes * (if .predicted_s > 3 then 1 else $rounds end)
-    + (if .kind == "writer" then 3 else 0 end)' <<<"$1"
 }
 
 time_left() { # DONE_WEIGHT ALL_WEIGHT SECONDS
@@ -67,25 +43,25 @@ time_left() { # DONE_WEIGHT ALL_WEIGHT SECONDS
     if (left >= 90) printf "about %.0f min left", left / 60; else printf "about %.0f s left", left }'
 }
 
-measure_cell() { # CELL_JSON ROUNDS
+measure_cell() { # CELL_JSON MOUNT_OPTIONS ROUNDS
   local limit_s=$((invalidate_limit_s * 4))
-  mount_foliofs "$mnt" "$(cell_options "$1")"
+  mount_foliofs "$mnt" "$2"
   bounded $((limit_s + 120)) python3 "$lib_dir/invalidate_cell.py" "$1" "$mnt" "$export_dir" \
-    "$proxy_control_port" "$2" "$limit_s" >>"$work_dir/cells.jsonl" 2>"$work_dir/cell.err" ||
+    "$proxy_control_port" "$3" "$limit_s" >>"$work_dir/cells.jsonl" 2>"$work_dir/cell.err" ||
     die "$(last_line "$work_dir/cell.err")"
   unmount_foliofs "$mnt"
 }
 
-measure_cells() { # ROUNDS
-  local cells cell rounds count=0 all=0 done_weight=0 began=$SECONDS
-  mapfile -t cells <"$work_dir/plan.jsonl"
-  for cell in "${cells[@]}"; do all=$(awk -v a="$all" -v b="$(cell_weight "$cell" "$1")" 'BEGIN { print a + b }'); done
-  for cell in "${cells[@]}"; do
+measure_cells() {
+  local cells line cell options rounds weight words count=0 all done_weight=0 began=$SECONDS
+  mapfile -t cells <"$work_dir/plan.tsv"
+  all=$(awk -F '\t' '{ all += $4 } END { print all }' "$work_dir/plan.tsv")
+  for line in "${cells[@]}"; do
+    IFS=$'\t' read -r cell options rounds weight words <<<"$line"
     count=$((count + 1))
-    show_progress "[$count/${#cells[@]}] $(describe_cell "$cell")  $(time_left "$done_weight" "$all" $((SECONDS - began)))"
-    rounds=$(rounds_of "$cell" "$1")
-    measure_cell "$cell" "$rounds"
-    done_weight=$(awk -v a="$done_weight" -v b="$(cell_weight "$cell" "$1")" 'BEGIN { print a + b }')
+    show_progress "[$count/${#cells[@]}] $words  $(time_left "$done_weight" "$all" $((SECONDS - began)))"
+    measure_cell "$cell" "$options" "$rounds"
+    done_weight=$(awk -v a="$done_weight" -v b="$weight" 'BEGIN { print a + b }')
   done
   if [[ -t 2 ]]; then printf '\r\e[K' >&2; fi
 }
@@ -93,14 +69,14 @@ measure_cells() { # ROUNDS
 measure_invalidations() { # ROUNDS COMMAND_LINE
   [[ -x $proxy ]] || die "no foliofs-proxy in $build_dir/tests/proxy; build it there first"
   python3 "$lib_dir/invalidate_plan.py" --rtt "$invalidate_rtts" --limit "$invalidate_limit_s" \
-    "${invalidate_quick[@]}" >"$work_dir/plan.jsonl" 2>"$work_dir/plan.err" || die_usage "$(last_line "$work_dir/plan.err")"
+    --rounds "$1" "${invalidate_quick[@]}" >"$work_dir/plan.tsv" 2>"$work_dir/plan.err" || die_usage "$(last_line "$work_dir/plan.err")"
   local began=$SECONDS
   make_export_dir
   start_foliofsd "$export_dir"
   start_listener "$work_dir/proxy.log" "$proxy" @PORT@ "$foliofsd_port"
   foliofsd_port=$listener_port # mounts go through the proxy
   proxy_control_port=$((listener_port + 1))
-  measure_cells "$1"
+  measure_cells
   python3 "$lib_dir/invalidate_report.py" "$work_dir/cells.jsonl" --command "$2" --rounds "$1" \
     --limit "$invalidate_limit_s" --took $((SECONDS - began)) --export "$(stat -f -c %T "$export_dir")" \
     --version "$("$foliofs" --version)$(git -C "$root_dir" log -1 --format=' (%h)' 2>/dev/null || true)" >"$work_dir/invalidate.json" ||

@@ -22,9 +22,8 @@ FILL_BYTES = 1 << 20
 COMPARED_BYTES = 64 << 20  # larger files are not compared afterwards
 
 WRITE_INTERVAL_S = 0.0005  # of the continuous writer: 2,000 writes a second
-WANTED_SAMPLES = 500
-REPEAT_S = 12  # an invalidation is repeated for no longer than this to get them
-MAX_REPEATS = 30
+WANTED_SAMPLES = 500  # an invalidation is repeated until there are so many
+MAX_REPEATS = 30  # … or until this often, or for as long as the cell says
 IDLE_S = 0.3  # how long the writer is watched with nothing else going on
 
 
@@ -58,21 +57,20 @@ def control_socket(mount):
 
 class Daemon:
     def __init__(self, mount, limit_s):
-        self.connection = control_socket(mount)
-        self.connection.settimeout(limit_s)
-        self.lines = self.connection.makefile("r")
+        self.mount = mount
+        self.limit_s = limit_s
 
     def call(self, **request):
-        self.connection.sendall(json.dumps(request).encode() + b"\n")
-        while True:
-            line = self.lines.readline()
-            if not line:
-                raise Failed("the daemon has gone")
-            reply = json.loads(line)
-            if "refusal" in reply:
-                raise Failed(f"{request['command']}: {reply['refusal']}")
-            if "result" in reply:
-                return reply["result"]
+        with control_socket(self.mount) as connection, connection.makefile("r") as lines:
+            connection.settimeout(self.limit_s)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            for line in lines:
+                reply = json.loads(line)
+                if "refusal" in reply:
+                    raise Failed(f"{request['command']}: {reply['refusal']}")
+                if "result" in reply:
+                    return reply["result"]
+        raise Failed("the daemon has gone")
 
     def cache_stats(self):
         return self.call(command="stats")["cache"]
@@ -277,7 +275,7 @@ def measure_with_writer(daemon, file, cell, rounds):
         reports.append(report)
         os.fsync(file.fd)  # every repetition begins with all dirty bytes of its own
         enough = len(reports) >= rounds and len(took_us) >= WANTED_SAMPLES
-        if enough or len(reports) >= MAX_REPEATS or time.monotonic() - began > REPEAT_S:
+        if enough or len(reports) >= MAX_REPEATS or time.monotonic() - began > cell["repeat_s"]:
             return reports, writer_figures(took_us, idle_us)
 
 

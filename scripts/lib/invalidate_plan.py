@@ -4,7 +4,10 @@ A cell is one configuration in one mode. `alone`: a file is made dirty and inval
 `writer`: a program rewrites 4 KiB blocks of the same bytes meanwhile. A cell that would take longer
 than the limit is measured over fewer bytes and says so; it is never drawn as if it had been measured.
 
-usage: invalidate_plan.py --rtt MS,MS… --limit SECONDS [--quick]     one cell a line, as JSON
+usage: invalidate_plan.py --rtt MS,MS… --limit SECONDS --rounds N [--quick]
+
+One line for each cell, with tabs between: the cell as JSON, the options of its mount, its rounds, how long it
+should take in all, in seconds, and what it is in words.
 """
 
 import argparse
@@ -108,6 +111,7 @@ def plan(rtts_ms, limit_s, quick):
             for changes in variants(quick):
                 for mode in MODES:
                     cell = make_cell(kind, mode, rtt_ms, **changes)
+                    cell["repeat_s"] = 3 if quick else 12
                     cells.setdefault(cell["id"], bound(cell, limit_s))
     return list(cells.values())
 
@@ -122,10 +126,43 @@ def round_trips(text):
     return sorted(set(values))
 
 
+def mount_options(cell):
+    """Room for all that a cell makes dirty and for copies of it; nothing is written before it is asked for."""
+    dirty_limit = cell["measured_extent_bytes"] + 64 * MIB
+    options = {
+        "folio_size": cell["folio_bytes"],
+        "cache_size": 2 * dirty_limit,
+        "dirty_limit": dirty_limit,
+        "dirty_background": dirty_limit - 16 * MIB,
+        "dirty_expire": 3600,
+        "timeo": 120,
+        "invalidate": cell["mode"],
+    }
+    return ",".join(f"{name}={value}" for name, value in options.items())
+
+
+def in_words(cell):
+    text = f"{cell['rtt_ms']:g} ms, {cell['mode']}, {cell['measured_extent_bytes'] // MIB} MiB {cell['density']}"
+    text += f" {cell['order']}, {cell['folio_bytes'] // KIB} KiB folios"
+    return text + (", with a writer" if cell["kind"] == "writer" else "")
+
+
+def rounds_of(cell, rounds):
+    """What takes long is measured once: there is less noise in it, too."""
+    return 1 if cell["predicted_s"] > 3 else rounds
+
+
+def weight_s(cell, rounds):
+    share = cell["measured_extent_bytes"] / cell["extent_bytes"]
+    each_s = cell["predicted_s"] * share + cell["measured_extent_bytes"] / (300 * MIB)
+    return 1 + each_s * rounds + (3 if cell["kind"] == "writer" else 0)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="invalidate_plan.py")
     parser.add_argument("--rtt", required=True)
     parser.add_argument("--limit", type=float, required=True)
+    parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--quick", action="store_true")
     words = parser.parse_args()
     try:
@@ -133,7 +170,9 @@ def main():
     except ValueError:
         sys.exit(f"'{words.rtt}' is no list of round trips in milliseconds, from 0 to 1000")
     for cell in plan(rtts_ms, words.limit, words.quick):
-        print(json.dumps(cell))
+        rounds = rounds_of(cell, words.rounds)
+        fields = (json.dumps(cell), mount_options(cell), rounds, round(weight_s(cell, rounds), 1), in_words(cell))
+        print(*fields, sep="\t")
 
 
 if __name__ == "__main__":
