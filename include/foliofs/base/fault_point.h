@@ -15,7 +15,7 @@ enum class FaultPoint {
   kWhileUnmapping,    // invalidation: the kernel drops its pages (reached by a test's kernel)
   kAfterUnmap,        // invalidation: the kernel's pages are gone
   kBeforeErase,       // invalidation: about to decide on dropping folios
-  kBetweenRounds,     // invalidation: a round of hybrid, a flush of bulk, a folio of launder is over
+  kBetweenRounds,     // invalidation: hybrid's round, bulk's flush, launder's folio is over
   kAfterFill,         // fill: the server has answered, nothing is published yet
   kBeforeTruncate,    // truncate: writeback is quiet, the server is not told yet
 };
