@@ -44,7 +44,7 @@ class Link {
   std::uint64_t replies() const { return replies_; }
 
  private:
-  void gather();
+  std::size_t gather();
   Task<Status> receive_all();
   void receive_staged(const proto::FrameHeader& header, Call* call);
   Task<Status> receive_long(const proto::FrameHeader& header, Call* call);
