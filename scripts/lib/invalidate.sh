@@ -72,6 +72,8 @@ measure_invalidations() { # ROUNDS COMMAND_LINE
     --rounds "$1" "${invalidate_quick[@]}" >"$work_dir/plan.tsv" 2>"$work_dir/plan.err" || die_usage "$(last_line "$work_dir/plan.err")"
   local began=$SECONDS
   make_export_dir
+  head -c "$(cut -f 1 "$work_dir/plan.tsv" | jq -s 'map(.measured_extent_bytes) | max')" /dev/zero >"$export_dir/dirty" ||
+    die "no room for the file in $export_dir"
   start_foliofsd "$export_dir"
   start_listener "$work_dir/proxy.log" "$proxy" @PORT@ "$foliofsd_port"
   foliofsd_port=$listener_port # mounts go through the proxy

@@ -28,7 +28,7 @@ WRITER_DIRTY_MIB = (4, 64, 256)
 WRITER_FOLIO_KIB = (4, 64, 1024)
 
 # What a WRITE and a byte cost without any delay, roughly: only for the plan.
-CALL_S, BYTE_S = 0.0003, 1 / (700 * MIB)
+CALL_S, BYTE_S = 0.0008, 1 / (700 * MIB)
 
 
 def dirty_bytes(cell):
@@ -111,7 +111,7 @@ def plan(rtts_ms, limit_s, quick):
             for changes in variants(quick):
                 for mode in MODES:
                     cell = make_cell(kind, mode, rtt_ms, **changes)
-                    cell["repeat_s"] = 3 if quick else 12
+                    cell["repeat_s"] = 2 if quick else 6
                     cells.setdefault(cell["id"], bound(cell, limit_s))
     return list(cells.values())
 
@@ -148,14 +148,14 @@ def in_words(cell):
 
 
 def rounds_of(cell, rounds):
-    """What takes long is measured once: there is less noise in it, too."""
-    return 1 if cell["predicted_s"] > 3 else rounds
+    """What takes long, or long to make dirty, is measured once: there is less noise in it, too."""
+    return 1 if cell["predicted_s"] > 3 or cell["measured_extent_bytes"] > 256 * MIB else rounds
 
 
 def weight_s(cell, rounds):
     share = cell["measured_extent_bytes"] / cell["extent_bytes"]
-    each_s = cell["predicted_s"] * share + cell["measured_extent_bytes"] / (300 * MIB)
-    return 1 + each_s * rounds + (3 if cell["kind"] == "writer" else 0)
+    each_s = cell["predicted_s"] * share + cell["measured_extent_bytes"] / (100 * MIB)
+    return 1 + each_s * rounds + (4 if cell["kind"] == "writer" else 0)
 
 
 def main():

@@ -383,7 +383,7 @@ def conditions(report):
         ("machine", f"{machine['cores']} cores, {bytes_text(machine['memory_bytes'])}, Linux {escape(machine['kernel'])}"),
         ("network", "loopback, through a proxy that delays every byte by half of the round trip"),
         ("server", f"foliofsd on the same machine, its directory on {escape(report['export_filesystem'])}"),
-        ("rounds", f"{report['rounds']} for each cell, 1 for those of more than 3 s; with a writer, until 500 writes were seen"),
+        ("rounds", f"{report['rounds']} for each cell, 1 for those of more than 3 s or 256 MiB; with a writer, until 500 writes were seen"),
         ("finished", f"{escape(report['finished'])}, after {report['took_s'] / 60:.0f} min"),
     )
     rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts)
