@@ -26,6 +26,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-breakpad",
     "--hide-scrollbars",
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--remote-debugging-pipe",
