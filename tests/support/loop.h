@@ -24,6 +24,12 @@ class VirtualClock final : public Clock {
     co_await queue.wait();
   }
 
+  // When the first sleeper wants to wake.
+  std::optional<TimePoint> next() const {
+    if (sleepers_.empty()) return std::nullopt;
+    return sleepers_.begin()->first;
+  }
+
   bool advance() {
     if (sleepers_.empty()) return false;
     auto first = sleepers_.begin();

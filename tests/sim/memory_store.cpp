@@ -1,0 +1,221 @@
+#include "tests/sim/memory_store.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace foliofs::sim {
+
+using server::CallContext;
+using server::HandleView;
+using server::Name;
+
+MemoryStore::MemoryStore(const Clock& clock, Random& random, StoreObserver& observer)
+    : clock_(clock), random_(random), observer_(observer) {}
+
+void MemoryStore::add(const std::string& name, std::string data) {
+  auto file = std::make_shared<File>(kRootIno + 1 + files_.size(), name);
+  file->data = std::move(data);
+  file->mtime_ns = file->ctime_ns = next_time();
+  files_.push_back(std::move(file));
+}
+
+// --- Finding ------------------------------------------------------------------------------------
+
+server::Handle MemoryStore::handle_of(std::uint64_t ino) {
+  server::Handle handle(sizeof ino);
+  std::memcpy(handle.data(), &ino, sizeof ino);
+  return handle;
+}
+
+const MemoryStore::File& MemoryStore::find(const std::string& name) const {
+  auto found =
+      std::find_if(files_.begin(), files_.end(), [&](const auto& f) { return f->name == name; });
+  return **found;
+}
+
+Result<std::shared_ptr<MemoryStore::File>> MemoryStore::find(HandleView handle) const {
+  std::uint64_t ino = 0;
+  if (handle.size() != sizeof ino) return Errno(ESTALE);
+  std::memcpy(&ino, handle.data(), sizeof ino);
+  if (ino == kRootIno) return Errno(EISDIR);
+  const std::uint64_t index = ino - kRootIno - 1;
+  if (index >= files_.size()) return Errno(ESTALE);
+  return files_[index];
+}
+
+Result<server::Entry> MemoryStore::lookup(const CallContext& context, HandleView, Name name) {
+  for (const auto& file : files_) {
+    if (file->name != name.c_str()) continue;
+    server::Entry entry;
+    entry.handle = handle_of(file->ino);
+    entry.attributes = attributes_of(*file, context.session);
+    entry.parent = root_attributes();
+    return entry;
+  }
+  return Errno(ENOENT);
+}
+
+// --- Attributes ---------------------------------------------------------------------------------
+
+server::ChangeStamp MemoryStore::stamp_of(const File& file) {
+  return {file.ctime_ns, file.mtime_ns, file.data.size()};
+}
+
+// Later than every time given before, as a filesystem with fine timestamps has it.
+std::int64_t MemoryStore::next_time() {
+  last_time_ = std::max(last_time_ + 1, clock_.wall_ns());
+  return last_time_;
+}
+
+wire::Attributes MemoryStore::describe(const File& file, server::ChangeCounts counts) const {
+  return wire::Attributes(file.ino, file.data.size(), (file.data.size() + 511) / 512, 0,
+                          file.atime_ns, file.mtime_ns, file.ctime_ns, 0, counts.foreign,
+                          counts.epoch, S_IFREG | 0644, 1, 1000, 1000, 4096);
+}
+
+wire::Attributes MemoryStore::attributes_of(File& file, std::uint64_t session) {
+  auto look = [&] {
+    return stamp_of(file);
+  };
+  return describe(file, file.changes.observe(session, stamp_of(file), look));
+}
+
+wire::Attributes MemoryStore::root_attributes() const {
+  return wire::Attributes(kRootIno, 4096, 8, 0, 0, 0, 0, 0, 0, 1, S_IFDIR | 0755, 2, 1000, 1000,
+                          4096);
+}
+
+Result<wire::Attributes> MemoryStore::attributes(const CallContext& context, HandleView handle) {
+  auto file = find(handle);
+  if (file) return attributes_of(*file.value(), context.session);
+  if (file.error() == Errno(EISDIR)) return root_attributes();
+  return file.error();
+}
+
+Result<wire::Attributes> MemoryStore::attributes(const CallContext& context,
+                                                 server::OpenFile& file) {
+  return attributes_of(file_of(file), context.session);
+}
+
+Result<wire::Attributes> MemoryStore::set_attributes(const CallContext& context, HandleView handle,
+                                                     server::OpenFile*,
+                                                     const server::AttributeChanges& changes) {
+  BOOST_OUTCOME_TRY(auto file, find(handle));
+  auto look = [&] {
+    return stamp_of(*file);
+  };
+  file->changes.begin_change(look);
+  if ((changes.valid & proto::kSetSize) != 0) resize(*file, changes.size);
+  file->ctime_ns = next_time();
+  if ((changes.valid & proto::kSetSize) != 0) file->mtime_ns = file->ctime_ns;
+  if ((changes.valid & proto::kSetMtime) != 0) file->mtime_ns = changes.mtime_ns;
+  return describe(*file, file->changes.end_change(context.session, true, look));
+}
+
+void MemoryStore::resize(File& file, std::uint64_t size) {
+  file.data.resize(size, '\0');
+  observer_.resized(file.name, size);
+}
+
+// --- Files --------------------------------------------------------------------------------------
+
+Result<server::Opened> MemoryStore::open(const CallContext& context, HandleView handle, int flags,
+                                         bool) {
+  BOOST_OUTCOME_TRY(auto file, find(handle));
+  if ((flags & O_TRUNC) != 0) return Errno(EINVAL);  // comes as a SETATTR
+  server::Opened opened;
+  opened.attributes = attributes_of(*file, context.session);
+  opened.handle = handle_of(file->ino);
+  opened.file = std::make_shared<Open>(file);
+  return opened;
+}
+
+bool MemoryStore::fails(Failures& failures) {
+  if (failures.count == 0) return false;
+  --failures.count;
+  return true;
+}
+
+Result<std::size_t> MemoryStore::read(const CallContext&, server::OpenFile& open,
+                                      std::uint64_t offset, std::span<std::byte> into) {
+  if (fails(failing_reads)) return Errno(failing_reads.errno_value);
+  const std::string& data = file_of(open).data;
+  const std::size_t begin = std::min<std::size_t>(offset, data.size());
+  const std::size_t count = std::min(into.size(), data.size() - begin);
+  std::memcpy(into.data(), data.data() + begin, count);
+  return count;
+}
+
+void MemoryStore::store(File& file, std::uint64_t offset, std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (file.data.size() < offset + bytes.size()) file.data.resize(offset + bytes.size(), '\0');
+  observer_.stored(file.name, offset, bytes);
+  file.data.replace(offset, bytes.size(), bytes);
+}
+
+Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::OpenFile& open,
+                                            std::uint64_t offset, std::span<const std::byte> data,
+                                            std::optional<std::int64_t> mtime_ns) {
+  File& file = file_of(open);
+  std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
+  const bool failed = !data.empty() && fails(failing_writes);
+  if (failed) bytes = bytes.substr(0, random_.one_in(2) ? 0 : random_.below(bytes.size() + 1));
+  auto look = [&] {
+    return stamp_of(file);
+  };
+  file.changes.begin_change(look);
+  store(file, offset, bytes);
+  const bool changed = !bytes.empty() || mtime_ns;
+  if (changed) file.ctime_ns = next_time();
+  if (changed) file.mtime_ns = mtime_ns.value_or(file.ctime_ns);
+  const auto counts = file.changes.end_change(context.session, !failed, look);
+  if (!failed) return describe(file, counts);
+  observer_.write_failed(file.name);
+  return Errno(failing_writes.errno_value);
+}
+
+Result<wire::Attributes> MemoryStore::commit(const CallContext& context, server::OpenFile& open,
+                                             bool) {
+  return attributes_of(file_of(open), context.session);
+}
+
+// --- What no simulated program asks for ---------------------------------------------------------
+
+Result<server::Opened> MemoryStore::create(const CallContext&, HandleView, Name, mode_t, int) {
+  return Errno(EOPNOTSUPP);
+}
+Result<server::Entry> MemoryStore::mknod(const CallContext&, HandleView, Name, mode_t, dev_t) {
+  return Errno(EOPNOTSUPP);
+}
+Result<server::Entry> MemoryStore::mkdir(const CallContext&, HandleView, Name, mode_t) {
+  return Errno(EOPNOTSUPP);
+}
+Result<server::Entry> MemoryStore::symlink(const CallContext&, HandleView, Name,
+                                           const std::string&) {
+  return Errno(EOPNOTSUPP);
+}
+Result<server::Entry> MemoryStore::link(const CallContext&, HandleView, HandleView, Name) {
+  return Errno(EOPNOTSUPP);
+}
+Result<std::optional<server::Removed>> MemoryStore::unlink(const CallContext&, HandleView, Name,
+                                                           bool) {
+  return Errno(EOPNOTSUPP);
+}
+Result<std::optional<server::Removed>> MemoryStore::rename(const CallContext&, HandleView, Name,
+                                                           HandleView, Name, unsigned) {
+  return Errno(EOPNOTSUPP);
+}
+Result<std::string> MemoryStore::readlink(const CallContext&, HandleView) {
+  return Errno(EOPNOTSUPP);
+}
+Result<bool> MemoryStore::read_directory(const CallContext&, HandleView, std::uint64_t, bool,
+                                         server::DirectorySink&) {
+  return Errno(EOPNOTSUPP);
+}
+Result<server::Space> MemoryStore::space(const CallContext&, HandleView) {
+  return Errno(EOPNOTSUPP);
+}
+
+}  // namespace foliofs::sim

@@ -1,0 +1,125 @@
+// MemoryStore: the server's FileStore in memory, with one directory of files, that fails when it
+// is told to and says what was done to it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "foliofs/base/byte_range.h"
+#include "foliofs/base/clock.h"
+#include "server/file_store.h"
+#include "server/inode_table.h"
+#include "tests/sim/random.h"
+
+namespace foliofs::sim {
+
+// Hears of every change that the store has made, while it is made.
+class StoreObserver {
+ public:
+  virtual ~StoreObserver() = default;
+  virtual void stored(const std::string& file, std::uint64_t offset, std::string_view bytes) = 0;
+  virtual void resized(const std::string& file, std::uint64_t size) = 0;
+  virtual void write_failed(const std::string& file) = 0;
+};
+
+class MemoryStore final : public server::FileStore {
+ public:
+  // Operations that are to fail: the next `count` of a kind.
+  struct Failures {
+    std::uint32_t count = 0;
+    int errno_value = 0;
+  };
+
+  // All references must outlive the store.
+  MemoryStore(const Clock& clock, Random& random, StoreObserver& observer);
+
+  void add(const std::string& name, std::string data);
+  const std::string& contents(const std::string& name) const { return find(name).data; }
+
+  Failures failing_writes;  // a part of the bytes may have been stored all the same
+  Failures failing_reads;
+
+  // FileStore
+  std::string remark() const override { return {}; }
+  void drop_idle() override {}
+  server::Handle root() const override { return handle_of(kRootIno); }
+  Result<server::Entry> lookup(const server::CallContext& context, server::HandleView parent,
+                               server::Name name) override;
+  Result<wire::Attributes> attributes(const server::CallContext& context,
+                                      server::HandleView file) override;
+  Result<wire::Attributes> attributes(const server::CallContext& context,
+                                      server::OpenFile& file) override;
+  Result<wire::Attributes> set_attributes(const server::CallContext& context,
+                                          server::HandleView file, server::OpenFile* open,
+                                          const server::AttributeChanges& changes) override;
+  Result<server::Opened> open(const server::CallContext& context, server::HandleView file,
+                              int flags, bool reclaim) override;
+  Result<std::size_t> read(const server::CallContext& context, server::OpenFile& file,
+                           std::uint64_t offset, std::span<std::byte> into) override;
+  Result<wire::Attributes> write(const server::CallContext& context, server::OpenFile& file,
+                                 std::uint64_t offset, std::span<const std::byte> data,
+                                 std::optional<std::int64_t> mtime_ns) override;
+  Result<wire::Attributes> commit(const server::CallContext& context, server::OpenFile& file,
+                                  bool data_only) override;
+
+  // What no simulated program asks for.
+  Result<server::Opened> create(const server::CallContext&, server::HandleView, server::Name,
+                                mode_t, int) override;
+  Result<server::Entry> mknod(const server::CallContext&, server::HandleView, server::Name, mode_t,
+                              dev_t) override;
+  Result<server::Entry> mkdir(const server::CallContext&, server::HandleView, server::Name,
+                              mode_t) override;
+  Result<server::Entry> symlink(const server::CallContext&, server::HandleView, server::Name,
+                                const std::string&) override;
+  Result<server::Entry> link(const server::CallContext&, server::HandleView, server::HandleView,
+                             server::Name) override;
+  Result<std::optional<server::Removed>> unlink(const server::CallContext&, server::HandleView,
+                                                server::Name, bool) override;
+  Result<std::optional<server::Removed>> rename(const server::CallContext&, server::HandleView,
+                                                server::Name, server::HandleView, server::Name,
+                                                unsigned) override;
+  Result<std::string> readlink(const server::CallContext&, server::HandleView) override;
+  Result<bool> read_directory(const server::CallContext&, server::HandleView, std::uint64_t, bool,
+                              server::DirectorySink&) override;
+  Result<server::Space> space(const server::CallContext&, server::HandleView) override;
+
+ private:
+  static constexpr std::uint64_t kRootIno = 1;
+
+  struct File {
+    File(std::uint64_t number, std::string called)
+        : ino(number), name(std::move(called)), changes(/*epoch=*/7) {}
+    const std::uint64_t ino;
+    const std::string name;
+    std::string data;
+    std::int64_t atime_ns = 0, mtime_ns = 0, ctime_ns = 0;
+    server::Inode changes;  // who has made how many
+  };
+  struct Open final : server::OpenFile {
+    explicit Open(std::shared_ptr<File> f) : file(std::move(f)) {}
+    const std::shared_ptr<File> file;
+  };
+
+  static server::Handle handle_of(std::uint64_t ino);
+  const File& find(const std::string& name) const;
+  Result<std::shared_ptr<File>> find(server::HandleView handle) const;
+  static File& file_of(server::OpenFile& open) { return *static_cast<Open&>(open).file; }
+  static server::ChangeStamp stamp_of(const File& file);
+  std::int64_t next_time();
+  wire::Attributes attributes_of(File& file, std::uint64_t session);
+  wire::Attributes describe(const File& file, server::ChangeCounts counts) const;
+  wire::Attributes root_attributes() const;
+  void resize(File& file, std::uint64_t size);
+  void store(File& file, std::uint64_t offset, std::string_view bytes);
+  static bool fails(Failures& failures);
+
+  const Clock& clock_;
+  Random& random_;
+  StoreObserver& observer_;
+  std::vector<std::shared_ptr<File>> files_;  // inode 2 and on
+  std::int64_t last_time_ = 0;
+};
+
+}  // namespace foliofs::sim

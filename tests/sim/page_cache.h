@@ -1,0 +1,140 @@
+// PageCache: the kernel above one client, as far as invalidation has to do with it
+// (invalidation.md §3, read from fs/fuse/{file,inode,dir,dev}.c and mm/{truncate,filemap}.c).
+//
+// - A page is locked while a READ fills it, and read(2) and faults wait for that.
+// - write(2) copies into pages and sends a WRITE before it returns; it holds the inode's lock.
+// - A store to a mapping makes its page dirty; the page is written back as a WRITE with
+//   FUSE_WRITE_CACHE, and stores to it wait until that is done.
+// - A notification drops pages one after the other: it locks each, waits for its writeback,
+//   launders it if it is dirty, and drops it. Notifications are sent by one thread.
+// - A truncating SETATTR lets the pages' WRITEs in flight end and holds back new ones until it is
+//   answered; then it drops what is beyond the end, and invalidates the rest.
+// - FLUSH comes after the dirty pages of the file, and does not come if one of those failed.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "foliofs/base/wait_queue.h"
+#include "foliofs/vfs/mount.h"
+#include "foliofs/vfs/operations.h"
+#include "tests/sim/reference.h"
+#include "tests/sim/wait_graph.h"
+
+namespace foliofs::sim {
+
+class PageCache final : public vfs::Kernel {
+ public:
+  static constexpr std::uint64_t kPage = 4096;
+
+  // All references must outlive it. `executor` is that of the programs and of the notifier; the
+  // reference hears of pages that are written back whole.
+  PageCache(Executor executor, Clock& clock, WaitGraph& graph, Reference& reference, int client);
+
+  // What the kernel sends its requests to.
+  void attach(vfs::Operations& operations) { operations_ = &operations; }
+  // The notifier's thread; returns after stop().
+  Task<void> run_notifier();
+  void stop();
+  // Hears that a RELEASE is over which began at `since`.
+  std::function<void(const std::string& file, Moment since)> on_released;
+  // RELEASEs that are not over.
+  std::uint32_t releases = 0;
+
+  struct File;
+  // An open file of the kernel's: descriptors and mappings share it.
+  struct Description {
+    std::shared_ptr<File> file;
+    vfs::OpenFileRef opened;
+    std::uint32_t references = 1;
+  };
+  using DescriptionRef = std::shared_ptr<Description>;
+
+  // The file that programs know by `name`, as the kernel has looked it up.
+  void enter(const std::string& name, const vfs::Entry& entry);
+  static const std::string& name_of(const Description& description);
+  // --- System calls; `who` is for the wait graph ------------------------------------------------
+
+  Task<Result<DescriptionRef>> open(std::string who, std::string name);
+  Task<Result<std::string>> read(std::string who, DescriptionRef description, ByteRange range);
+  // All of `range` becomes `value`.
+  Task<Status> write(std::string who, DescriptionRef description, ByteRange range, char value);
+  Task<Status> truncate(std::string who, DescriptionRef description, std::uint64_t size);
+  Task<Status> fsync(std::string who, DescriptionRef description);
+  // close(2) of one descriptor; `references` falls, and RELEASE follows the last.
+  Task<Status> close(std::string who, DescriptionRef description);
+  // munmap(2): what is dirty is written back first.
+  Task<void> unmap(std::string who, DescriptionRef description);
+  // A store to, and a load from, a mapping; `range` lies in one page. EFAULT (SIGBUS) beyond the
+  // end. `happens` is called in the moment of the store.
+  Task<Status> store(std::string who, DescriptionRef description, ByteRange range,
+                     std::function<char()> happens);
+  Task<Result<std::string>> load(std::string who, DescriptionRef description, ByteRange range);
+
+  // Bytes of dirty pages, and of those under writeback.
+  RangeSet dirty(const std::string& name) const;
+  // What stat(2) learns.
+  Task<Status> stat(std::string who, std::string name);
+
+  // vfs::Kernel
+  Task<void> invalidate_pages(std::uint64_t node, ByteRange range) override;
+  Task<void> extend(std::uint64_t node, std::uint64_t size, std::byte last) override;
+
+ private:
+  struct Page;
+  using PageRef = std::shared_ptr<Page>;
+  using FileRef = std::shared_ptr<File>;
+  struct Notification;
+
+  std::string page_name(const File& file, std::uint64_t index) const;
+  // A page that is locked by `who`: the one in the cache, or a new one.
+  Task<PageRef> lock_page(std::string who, FileRef file, std::uint64_t index);
+  // As lock_page, but null if there is no such page.
+  Task<PageRef> lock_cached(std::string who, FileRef file, std::uint64_t index);
+  static void unlock(Page& page);
+  static bool cached(const File& file, const PageRef& page);
+  Task<void> wait_on_writeback(std::string who, FileRef file, PageRef page);
+  // An uptodate page, unlocked, after a READ if need be; the READ brings absent pages up to that of
+  // `ahead` along.
+  Task<Result<PageRef>> read_page(std::string who, DescriptionRef description, std::uint64_t index,
+                                  std::uint64_t ahead);
+  Task<Status> fill(std::string who, DescriptionRef description, std::vector<PageRef> pages);
+  Task<void> update_size(std::string who, FileRef file, vfs::OpenFileRef opened);
+  Task<Status> write_page_part(std::string who, DescriptionRef description, ByteRange part,
+                               char value);
+  // Takes a dirty, locked page and writes it back; unlocks it before, or keeps the lock.
+  Task<void> write_back(FileRef file, PageRef page, bool keep_locked);
+  // What is dirty of the file is written back; errors stay with the file.
+  Task<void> write_and_wait(std::string who, FileRef file);
+  static Status take_error(File& file);
+  Task<void> invalidate_range(std::string who, FileRef file, ByteRange range);
+  Task<void> truncate_pages(std::string who, FileRef file, std::uint64_t size);
+  void drop_reference(const DescriptionRef& description);
+  Task<void> release(DescriptionRef description);
+  Task<void> lock_inode(std::string who, FileRef file);
+  static void unlock_inode(File& file);
+  Task<void> store_last(std::string who, FileRef file, std::uint64_t size, std::byte last);
+  Task<void> wait_for(std::shared_ptr<Notification> notification);
+  Task<void> send(std::shared_ptr<Notification> notification);
+  FileRef find(std::uint64_t node) const;
+  Task<Status> store_in_core(std::string who, FileRef file, vfs::OpenFileRef opened,
+                             vfs::Store store);
+  std::string core_of(const File& file) const;
+  std::string notifier() const;
+
+  const Executor executor_;
+  Clock& clock_;
+  WaitGraph& graph_;
+  Reference& reference_;
+  const int client_;
+  const std::string name_;  // "A" or "B"
+  vfs::Operations* operations_ = nullptr;
+  std::map<std::string, FileRef> files_;
+  std::vector<std::shared_ptr<Notification>> notifications_;
+  WaitQueue notified_;
+  bool stopping_ = false;
+};
+
+}  // namespace foliofs::sim

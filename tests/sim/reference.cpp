@@ -1,0 +1,297 @@
+#include "tests/sim/reference.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace foliofs::sim {
+
+namespace {
+
+std::string name_of(int client) {
+  return client < 0 ? "nobody" : std::string(1, static_cast<char>('A' + client));
+}
+
+std::string text_of(ByteRange range) {
+  return range.end >= ByteRange::kNoEnd ? fmt::format("[{}, end)", range.begin)
+                                        : fmt::format("[{}, {})", range.begin, range.end);
+}
+
+}  // namespace
+
+Reference::File::File() {
+  Event first;
+  first.range = ByteRange::all();
+  first.acknowledged = first.settled = 0;
+  events.push_back(std::move(first));
+}
+
+// --- What programs do ---------------------------------------------------------------------------
+
+const Reference::File& Reference::file_of(const std::string& name) const {
+  static const File untouched;
+  auto found = files_.find(name);
+  return found == files_.end() ? untouched : found->second;
+}
+
+std::optional<std::uint8_t> Reference::begin_write(int client, const std::string& name,
+                                                   ByteRange range) {
+  File& file = files_[name];
+  if (file.writes == 255) return std::nullopt;
+  Event event;
+  event.value = static_cast<std::uint8_t>(++file.writes);
+  event.client = client;
+  event.range = range;
+  event.began = now();
+  event.unsettled_since[client] = event.began;
+  file.by_value[event.value] = file.events.size();
+  file.events.push_back(std::move(event));
+  return event.value;
+}
+
+std::size_t Reference::begin_truncate(int client, const std::string& name, std::uint64_t size) {
+  File& file = files_[name];
+  Event event;
+  event.client = client;
+  event.range = {size, ByteRange::kNoEnd};
+  event.began = now();
+  file.events.push_back(std::move(event));
+  return file.events.size() - 1;
+}
+
+void Reference::acknowledge_write(const std::string& name, std::uint8_t value) {
+  File& file = files_[name];
+  Event& event = file.events[file.by_value[value]];
+  event.acknowledged = now();
+  event.unsettled_since[event.client] = event.acknowledged;
+}
+
+void Reference::acknowledge_truncate(const std::string& name, std::size_t index) {
+  Event& event = files_[name].events[index];
+  event.acknowledged = event.settled = now();
+}
+
+Moment Reference::page_dirtied(int client, const std::string& name, ByteRange page) {
+  const Moment moment = now();
+  page_sent(client, name, page, moment);
+  return moment;
+}
+
+void Reference::page_sent(int client, const std::string& name, ByteRange page, Moment dirtied_at) {
+  File& file = files_[name];
+  file.page_ends.insert(page.end);
+  for (Event& event : file.events) {
+    if (!event.range.overlaps(page)) continue;
+    event.settled = kNever;
+    Moment& unsettled = event.unsettled_since[client];
+    unsettled = unsettled == kNever ? dirtied_at : std::max(unsettled, dirtied_at);
+    event.resent = event.resent || event.client != client;
+  }
+}
+
+void Reference::synced(int client, const std::string& name, Moment since) {
+  const Moment moment = now();
+  for (Event& event : files_[name].events) {
+    if (event.acknowledged == kNever || event.settled != kNever) continue;
+    Moment& unsettled = event.unsettled_since[client];
+    if (unsettled <= since) unsettled = kNever;
+    const bool settled =
+        std::all_of(std::begin(event.unsettled_since), std::end(event.unsettled_since),
+                    [](Moment m) { return m == kNever; });
+    if (settled) event.settled = moment;
+  }
+}
+
+void Reference::refreshed(int client, const std::string& name, Moment since) {
+  Moment& refreshed = files_[name].refreshed[client];
+  refreshed = std::max(refreshed, since);
+}
+
+// --- Which is older -----------------------------------------------------------------------------
+
+bool Reference::older(const Event& first, const Event& second) {
+  if (first.client == second.client && !first.resent) return first.acknowledged < second.began;
+  return first.settled < second.began;
+}
+
+std::string Reference::describe(const Event& event) {
+  if (event.client < 0) return "the file as it was at first";
+  auto moment = [](Moment m) {
+    return m == kNever ? std::string("never") : std::to_string(m);
+  };
+  const std::string what = event.value == 0
+                               ? fmt::format("a truncation to {}", event.range.begin)
+                               : fmt::format("write {} of {}", event.value, text_of(event.range));
+  return fmt::format("{} by {} (began {}, acknowledged {}, settled {})", what,
+                     name_of(event.client), event.began, moment(event.acknowledged),
+                     moment(event.settled));
+}
+
+// --- What may be seen ---------------------------------------------------------------------------
+
+template <class Accept>
+bool Reference::comes_from(const File& file, std::uint64_t offset, std::uint8_t value,
+                           Accept accept) {
+  if (value != 0) {
+    const Event& event = file.events[file.by_value[value]];
+    const bool covers = event.value == value && event.range.contains({offset, offset + 1});
+    return covers && accept(event);
+  }
+  return std::any_of(file.events.begin(), file.events.end(), [&](const Event& event) {
+    return event.value == 0 && event.range.contains({offset, offset + 1}) && accept(event);
+  });
+}
+
+template <class Check>
+std::string Reference::for_each_run(const File& file, std::uint64_t offset, std::string_view bytes,
+                                    Check check) {
+  const std::uint64_t end = offset + bytes.size();
+  for (std::uint64_t at = offset; at < end;) {
+    const char value = bytes[at - offset];
+    const std::size_t other = bytes.find_first_not_of(value, at - offset);
+    std::uint64_t run_end = other == std::string_view::npos ? end : offset + other;
+    for (const Event& event : file.events) {
+      for (std::uint64_t edge : {event.range.begin, event.range.end}) {
+        if (edge > at && edge < run_end) run_end = edge;
+      }
+    }
+    std::string wrong = check(ByteRange{at, run_end}, static_cast<std::uint8_t>(value));
+    if (!wrong.empty()) return wrong;
+    at = run_end;
+  }
+  return {};
+}
+
+template <class MustSee>
+std::string Reference::check_not_older(const File& file, std::uint64_t offset,
+                                       std::string_view bytes, MustSee must_see) {
+  return for_each_run(file, offset, bytes, [&](ByteRange run, std::uint8_t value) -> std::string {
+    const Event* hidden = nullptr;
+    const bool explained = comes_from(file, run.begin, value, [&](const Event& source) {
+      for (const Event& event : file.events) {
+        if (event.range.contains(run) && must_see(event) && older(source, event)) {
+          hidden = &event;
+          return false;
+        }
+      }
+      return true;
+    });
+    if (explained) return {};
+    std::string wrong = fmt::format("bytes {} are {}", text_of(run), value);
+    if (hidden == nullptr) return wrong + ", which nobody has written there";
+    const Event& source = file.events[value == 0 ? 0 : file.by_value[value]];
+    return fmt::format("{}: {}; but younger is {}", wrong,
+                       value == 0 ? "a hole, or truncated away" : describe(source),
+                       describe(*hidden));
+  });
+}
+
+std::string Reference::check_read(int client, const std::string& name, Moment since,
+                                  ByteRange range, std::string_view bytes) const {
+  const File& file = file_of(name);
+  const Moment refreshed = file.refreshed[client];
+  auto must_see = [&](const Event& event) {
+    return (event.client == client && event.acknowledged < since) || event.settled < refreshed;
+  };
+  // A byte beyond the end is a hole as far as older writes are concerned.
+  std::string whole(bytes);
+  whole.resize(range.size(), '\0');
+  return check_not_older(file, range.begin, whole, must_see);
+}
+
+std::string Reference::check_settled(const std::string& name, const std::string& on_server) const {
+  const File& file = file_of(name);
+  std::string whole = on_server;
+  std::uint64_t end = 0;
+  for (const Event& event : file.events) {
+    if (event.value != 0) end = std::max(end, event.range.end);
+  }
+  if (whole.size() < end) whole.resize(end, '\0');
+  return check_not_older(file, 0, whole, [](const Event& e) { return e.settled != kNever; });
+}
+
+std::string Reference::check_stored(int client, const std::string& name, std::uint64_t offset,
+                                    std::string_view bytes) {
+  File& file = files_[name];
+  return for_each_run(file, offset, bytes, [&](ByteRange run, std::uint8_t value) -> std::string {
+    if (value == 0) return {};  // a page's hole
+    Event& source = file.events[file.by_value[value]];
+    if (source.value != value || !source.range.contains(run)) {
+      return fmt::format("{} sends {} for bytes {}, which nobody has written there",
+                         name_of(client), value, text_of(run));
+    }
+    for (const Event& event : file.events) {
+      if (event.client == client && event.client == source.client && event.stored.overlaps(run) &&
+          older(source, event)) {
+        return fmt::format("{} sends bytes {} of {} after the server has had {}", name_of(client),
+                           text_of(run), describe(source), describe(event));
+      }
+    }
+    source.stored.add(run);
+    return {};
+  });
+}
+
+void Reference::truncated_on_server(int client, const std::string& name, std::uint64_t size) {
+  // A client truncates a file once at a time, so it is the latest.
+  auto& events = files_[name].events;
+  auto it = std::find_if(events.rbegin(), events.rend(), [&](const Event& event) {
+    return event.value == 0 && event.client == client && event.range.begin == size;
+  });
+  if (it != events.rend()) it->stored.add(it->range);
+}
+
+std::string Reference::check_kept(const std::string& name, const std::string& on_server,
+                                  const HeldByClient& held) const {
+  const File& file = file_of(name);
+  std::optional<RangeSet> held_by[kClients];
+  for (const Event& event : file.events) {
+    if (event.value == 0 || event.acknowledged == kNever || event.settled != kNever) continue;
+    auto& holds = held_by[event.client];
+    if (!holds) holds = held(event.client, name);
+    for (const ByteRange& gone : holds->missing(event.range)) {
+      // Not dirty any more: then it is on the server, or something at least as young is.
+      std::string there =
+          gone.begin < on_server.size() ? on_server.substr(gone.begin, gone.size()) : std::string();
+      there.resize(gone.size(), '\0');
+      std::string wrong =
+          check_not_older(file, gone.begin, there, [&](const Event& e) { return &e == &event; });
+      if (!wrong.empty()) return "lost: " + wrong;
+    }
+  }
+  return {};
+}
+
+// The size is the first one, the end of a write or that of a truncation, and nothing younger has
+// set another.
+std::string Reference::check_size(const std::string& name, std::uint64_t size) const {
+  const File& file = file_of(name);
+  auto is_truncation = [](const Event& e) {
+    return e.value == 0 && e.client >= 0;
+  };
+  auto end_of = [&](const Event& e) {
+    if (e.value != 0) return e.range.end;
+    return is_truncation(e) ? e.range.begin : file.size_at_first;
+  };
+  bool explained = file.page_ends.contains(size);
+  for (const Event& event : file.events) {
+    bool undone = false, may_be_cut = false;
+    for (const Event& other : file.events) {
+      if (!is_truncation(other)) continue;
+      const bool shorter = other.range.begin < end_of(event);
+      // A truncation also lengthens a file that another truncation has cut, or that began shorter.
+      const bool sets_anew = event.value == 0 && other.range.begin != end_of(event);
+      undone =
+          undone || ((shorter || sets_anew) && older(event, other) && other.acknowledged != kNever);
+      may_be_cut = may_be_cut || (shorter && !older(other, event));
+    }
+    explained = explained || (end_of(event) == size && !undone);
+    if (event.value != 0 && event.settled != kNever && size < end_of(event) && !may_be_cut) {
+      return fmt::format("the file ends at {}, before {}", size, describe(event));
+    }
+  }
+  if (explained) return {};
+  return fmt::format("the file ends at {}, which no write and no truncation explains", size);
+}
+
+}  // namespace foliofs::sim

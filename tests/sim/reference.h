@@ -1,0 +1,130 @@
+// Reference: what every byte of every file may be, from what programs were told.
+//
+// Each write of a file stores one value of its own (1 to 255) into all of its bytes, so a byte
+// names the write that it comes from; 0 comes from a truncation, or is a hole. A write lives
+// through three moments: it begins; it is acknowledged (write(2) has returned, the store to a
+// mapping has happened); it is settled, when its client was told that it is on the server (fsync,
+// close or an invalidation that began after the acknowledgement has succeeded). Until then the
+// client may bring it to the server at any moment.
+//
+// From those follows which of two writes is the older one, where that is certain:
+//   of one client:  the first was acknowledged before the second began
+//   of two clients: the first was settled before the second began
+// and with it what is forbidden:
+//   loss        a byte of an acknowledged write is neither on the server nor dirty at its client,
+//               and nothing younger covers it (I1); or it was settled and is not on the server (I7)
+//   disorder    the server takes an older write of a client over a younger one (I5), or bytes
+//               beyond the end that a younger truncation has set (I9)
+//   staleness   a read sees what was certainly older than something that it had to see: an own
+//               write, or what was settled before the client last looked anew (I3, I4)
+//
+// A page of a mapping is written back whole. So a store to a page may bring every older byte of it
+// to the server once more: those count as not settled again.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "foliofs/base/byte_range.h"
+
+namespace foliofs::sim {
+
+// A moment, in the order in which things happened.
+using Moment = std::uint64_t;
+inline constexpr Moment kNever = ~std::uint64_t{0};
+
+class Reference {
+ public:
+  static constexpr int kClients = 2;
+  // Where bytes of a client's file are that are not on the server: dirty, or on their way.
+  using HeldByClient = std::function<RangeSet(int client, const std::string& file)>;
+  using OnServer = std::function<const std::string&(const std::string& file)>;
+
+  Moment now() { return ++moment_; }
+
+  // A file that is there at first, and has `size` bytes of zeros. One that is not named is empty.
+  void begin_file(const std::string& file, std::uint64_t size) {
+    files_[file].size_at_first = size;
+  }
+
+  // --- What programs do -------------------------------------------------------------------------
+
+  // The write's value; nullopt when this file has had all that there are.
+  std::optional<std::uint8_t> begin_write(int client, const std::string& file, ByteRange range);
+  std::size_t begin_truncate(int client, const std::string& file, std::uint64_t size);
+  // A write or truncation that failed may have happened all the same, later too.
+  void acknowledge_write(const std::string& file, std::uint8_t value);
+  void acknowledge_truncate(const std::string& file, std::size_t event);
+  // The client has made `page` of a mapping dirty: when. Later it is sent, as it is then.
+  Moment page_dirtied(int client, const std::string& file, ByteRange page);
+  void page_sent(int client, const std::string& file, ByteRange page, Moment dirtied_at);
+  // All that the client had acknowledged by `since` is on the server, it was told.
+  void synced(int client, const std::string& file, Moment since);
+  // The client has looked anew: what was settled by `since` must be seen by reads from now on.
+  void refreshed(int client, const std::string& file, Moment since);
+
+  // --- What may be seen -------------------------------------------------------------------------
+
+  // A read of `range` that began at `since` has returned `bytes`; it may be short at the end of
+  // the file. Returns what is wrong, or nothing.
+  std::string check_read(int client, const std::string& file, Moment since, ByteRange range,
+                         std::string_view bytes) const;
+  // The server takes `bytes` of `client`.
+  std::string check_stored(int client, const std::string& file, std::uint64_t offset,
+                           std::string_view bytes);
+  void truncated_on_server(int client, const std::string& file, std::uint64_t size);
+  // What is on the server is not older than anything settled.
+  std::string check_settled(const std::string& file, const std::string& on_server) const;
+  // Nothing that was acknowledged is lost.
+  std::string check_kept(const std::string& file, const std::string& on_server,
+                         const HeldByClient& held) const;
+  // Nobody does anything any more and everything was settled.
+  std::string check_size(const std::string& file, std::uint64_t size) const;
+
+ private:
+  struct Event {
+    std::uint8_t value = 0;  // 0: a truncation
+    int client = -1;         // -1: how the file was at first
+    ByteRange range;         // of a truncation: from the new end on
+    Moment began = 0;
+    Moment acknowledged = kNever;
+    Moment settled = kNever;
+    // Since when each client may bring it to the server (again); kNever: it does not.
+    Moment unsettled_since[kClients] = {kNever, kNever};
+    bool resent = false;  // by a page of the other client
+    RangeSet stored;      // what the server has had of it
+  };
+  struct File {
+    File();
+    std::vector<Event> events;  // the first is how the file was at first
+    std::uint64_t size_at_first = 0;
+    std::size_t by_value[256] = {};
+    int writes = 0;
+    std::set<std::uint64_t> page_ends;  // of pages that were written back whole
+    Moment refreshed[kClients] = {0, 0};
+  };
+
+  static bool older(const Event& first, const Event& second);
+  static std::string describe(const Event& event);
+  const File& file_of(const std::string& name) const;
+  // The events that a byte of `value` at `offset` may come from.
+  template <class Accept>
+  static bool comes_from(const File& file, std::uint64_t offset, std::uint8_t value, Accept accept);
+  // Calls `check(range, value)` for runs of equal bytes in which no event begins or ends.
+  template <class Check>
+  static std::string for_each_run(const File& file, std::uint64_t offset, std::string_view bytes,
+                                  Check check);
+  template <class MustSee>
+  static std::string check_not_older(const File& file, std::uint64_t offset, std::string_view bytes,
+                                     MustSee must_see);
+
+  std::map<std::string, File> files_;
+  Moment moment_ = 0;
+};
+
+}  // namespace foliofs::sim

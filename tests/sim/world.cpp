@@ -1,0 +1,281 @@
+// A run, from mounting to unmounting, and what is checked all the time.
+#include "tests/sim/world.h"
+
+#include <fmt/format.h>
+
+#include "src/cache/folio_mapping.h"
+#include "src/vfs/inode.h"
+
+namespace foliofs::sim {
+
+namespace {
+
+constexpr std::uint64_t kFaultStream = 3;
+// A run in which nothing ends for so long stands still: every timeout is over by then.
+constexpr Duration kStandstill = std::chrono::minutes(20);
+
+constexpr Lane core_lane(int client) {
+  return client == 0 ? Lane::kClientA : Lane::kClientB;
+}
+constexpr Lane program_lane(int client) {
+  return client == 0 ? Lane::kProgramsA : Lane::kProgramsB;
+}
+
+}  // namespace
+
+World::World(Workload workload, cache::InvalidateMode mode, std::uint64_t seed,
+             std::set<std::size_t> skipped, bool traced)
+    : workload_(std::move(workload)),
+      mode_(mode),
+      skipped_(std::move(skipped)),
+      traced_(traced),
+      scheduler_(seed),
+      faults_(seed, kFaultStream),
+      programs_(workload_.actors.size()) {
+  StoreObserver& observer = *this;
+  auto store = std::make_unique<MemoryStore>(scheduler_.clock(), faults_, observer);
+  for (const auto& [name, size] : workload_.files) {
+    store->add(name, std::string(size, '\0'));
+    reference_.begin_file(name, size);
+  }
+  server_ = std::make_unique<SimServer>(scheduler_.executor(Lane::kServer), scheduler_.clock(),
+                                        faults_, std::move(store));
+  server_->slowness = Duration(workload_.slowness_us);
+}
+
+World::~World() = default;
+
+// --- The run ------------------------------------------------------------------------------------
+
+Outcome World::run() {
+  spawn(scheduler_.executor(Lane::kServer), "run", set_up());
+  const bool ended = drive(finished_);
+  if (!ended) fail("standstill\n" + graph_.describe());
+  outcome_.steps = scheduler_.steps();
+  if (ended) {
+    for (Client& client : clients_) {
+      client.inodes.clear();
+      client.mount.reset();
+      client.session.reset();
+    }
+    // Alarms that nobody listens to any more, connections that end.
+    while (scheduler_.step()) continue;
+  }
+  return std::move(outcome_);
+}
+
+// False when nothing happens any more, although it should.
+bool World::drive(const bool& done) {
+  std::uint64_t seen = ops_done_;
+  TimePoint since = scheduler_.clock().now();
+  while (!done) {
+    if (!scheduler_.step()) return false;
+    if (ops_done_ != seen) {
+      seen = ops_done_;
+      since = scheduler_.clock().now();
+    }
+    if (scheduler_.clock().now() - since > kStandstill) return false;
+  }
+  return true;
+}
+
+Task<void> World::set_up() {
+  for (int client = 0; client < Reference::kClients; ++client) co_await start_client(client);
+  actors_running_ = workload_.actors.size();
+  for (std::size_t actor = 0; actor < workload_.actors.size(); ++actor) {
+    const int client = workload_.actors[actor].client;
+    const Lane lane = client < 0 ? Lane::kServer : program_lane(client);
+    spawn(scheduler_.executor(lane), "actor", run_actor(static_cast<int>(actor)));
+  }
+}
+
+Task<void> World::start_client(int index) {
+  Client& client = clients_[index];
+  client.connector = server_->connector_for(index);
+  const Executor core = scheduler_.executor(core_lane(index));
+  rpc::SessionOptions session;
+  session.export_name = "share";
+  session.client_name = std::string(1, static_cast<char>('A' + index));
+  client.session =
+      std::make_unique<rpc::Session>(core, scheduler_.clock(), *client.connector, session);
+  auto started = co_await client.session->start();
+  if (!started) fail("session: " + errno_name(started.error()));
+  client.kernel = std::make_unique<PageCache>(scheduler_.executor(program_lane(index)),
+                                              scheduler_.clock(), graph_, reference_, index);
+  vfs::MountOptions options;
+  options.invalidate = mode_;
+  options.cache = workload_.cache;
+  options.actimeo_us = Duration(workload_.actimeo_us);
+  FaultPoints* const windows = this;
+  client.mount = std::make_unique<vfs::Mount>(core, scheduler_.clock(), *client.session,
+                                              *client.kernel, options, windows);
+  client.kernel->attach(client.mount->operations());
+  client.kernel->on_released = [this, index](const std::string& file, Moment since) {
+    trace(fmt::format("{}: RELEASE of {} is over", static_cast<char>('A' + index), file));
+    if (!writes_fail_ && !restarted_) synced(index, file, since);
+    ++ops_done_;
+  };
+  spawn(scheduler_.executor(program_lane(index)), "notifier", client.kernel->run_notifier());
+  for (const auto& [name, size] : workload_.files) {
+    vfs::Call call;
+    auto entry = co_await client.mount->operations().lookup(call, vfs::kRootNode, name);
+    if (!entry) fail("lookup: " + errno_name(entry.error()));
+    if (entry) client.kernel->enter(name, entry.value());
+  }
+}
+
+Task<void> World::run_actor(int actor) {
+  for (const Op& op : workload_.ops) {
+    if (op.actor == actor && !skipped_.contains(op.number)) co_await run_op(op);
+  }
+  if (workload_.actors[static_cast<std::size_t>(actor)].client >= 0) co_await close_all(actor);
+  ++ops_done_;
+  if (--actors_running_ == 0) {
+    spawn(scheduler_.executor(Lane::kServer), "finish", finish());
+  }
+}
+
+// What a process leaves behind when it ends: the kernel unmaps and closes.
+Task<void> World::close_all(int actor) {
+  Program& program = programs_[static_cast<std::size_t>(actor)];
+  const int client = workload_.actors[static_cast<std::size_t>(actor)].client;
+  Op op;
+  op.actor = actor;
+  op.kind = OpKind::kClose;
+  for (auto& slot : program.slots) {
+    if (slot) co_await sync(op, client, *slot, /*close=*/true);
+    slot.reset();
+  }
+  if (program.mapping) {
+    co_await clients_[client].kernel->unmap(who(op), program.mapping->description);
+  }
+  program.mapping.reset();
+}
+
+Task<void> World::finish() {
+  Clock& clock = scheduler_.clock();
+  for (Client& client : clients_) {
+    while (client.kernel->releases > 0) co_await clock.sleep(std::chrono::milliseconds(1));
+  }
+  server_->store().failing_writes.count = 0;
+  server_->store().failing_reads.count = 0;
+  for (int index = 0; index < Reference::kClients; ++index) {
+    const Moment since = reference_.now();
+    auto drained = co_await clients_[index].mount->drain({});
+    for (int tries = 0; !drained && tries < 5; ++tries) {
+      co_await clock.sleep(std::chrono::seconds(6));
+      drained = co_await clients_[index].mount->drain({});
+    }
+    if (!drained) fail("drain: " + errno_name(drained.error()));
+    for (const auto& [name, size] : workload_.files) synced(index, name, since);
+  }
+  for (const auto& [name, size] : workload_.files) {
+    check_file(name);
+    check(reference_.check_size(name, server_->store().contents(name).size()));
+  }
+  for (Client& client : clients_) {
+    (void)co_await client.mount->shut_down();
+    client.kernel->stop();
+    co_await client.session->close();
+  }
+  finished_ = true;
+}
+
+// --- What is checked ----------------------------------------------------------------------------
+
+void World::fail(std::string what) {
+  trace("WRONG: " + what);
+  if (outcome_.wrong.empty()) outcome_.wrong = std::move(what);
+}
+
+void World::check(const std::string& wrong) {
+  if (!wrong.empty()) fail(wrong);
+}
+
+void World::check_file(const std::string& file) {
+  const std::string& on_server = server_->store().contents(file);
+  check(reference_.check_settled(file, on_server));
+  check(reference_.check_kept(
+      file, on_server, [this](int client, const std::string& name) { return held(client, name); }));
+}
+
+void World::synced(int client, const std::string& file, Moment since) {
+  reference_.synced(client, file, since);
+  check_file(file);
+}
+
+RangeSet World::held(int client, const std::string& file) const {
+  const Client& of = clients_[client];
+  RangeSet bytes = of.kernel->dirty(file);
+  auto found = of.inodes.find(file);
+  if (found == of.inodes.end() || !found->second->mapping) return bytes;
+  auto& mapping = static_cast<cache::FolioMapping&>(*found->second->mapping);
+  for (auto folio = mapping.unclean_from(0); folio;
+       folio = mapping.unclean_from(folio->range.end)) {
+    bytes.add(folio->dirty);
+    bytes.add(folio->writing);
+  }
+  return bytes;
+}
+
+// An error must have a reason.
+void World::check_status(const Op& op, int client, const std::string& file, const Status& status) {
+  if (status || restarted_) return;
+  if (status.error() == Errno(EFAULT)) return;  // SIGBUS
+  const bool reading = op.kind == OpKind::kRead || op.kind == OpKind::kLoad ||
+                       op.kind == OpKind::kStore || op.kind == OpKind::kStat;
+  if (reads_fail_ && reading) return;
+  if (!clients_[client].failures[file].empty()) return;
+  fail(fmt::format("{} failed for no reason: {}", describe(workload_, op),
+                   errno_name(status.error())));
+}
+
+// I6. A failure is known once the flush that it belongs to is over; a flush waits for every WRITE
+// that was sent before it.
+void World::check_told(int client, const std::string& file, Moment since, Moment& last_told,
+                       const Status& status) {
+  if (!status) last_told = reference_.now();
+  if (!status || restarted_) return;
+  for (Moment failure : clients_[client].failures[file]) {
+    if (failure > last_told && failure < since) {
+      fail(fmt::format("an error of {} at moment {} was not told", file, failure));
+    }
+  }
+}
+
+void World::stored(const std::string& file, std::uint64_t offset, std::string_view bytes) {
+  const int client = server_->executing_for();
+  trace(fmt::format("server: {} bytes of {} at {} ({}) from {}", bytes.size(), file, offset,
+                    static_cast<unsigned char>(bytes[0]), static_cast<char>('A' + client)));
+  check(reference_.check_stored(client, file, offset, bytes));
+}
+
+void World::resized(const std::string& file, std::uint64_t size) {
+  trace(fmt::format("server: {} now ends at {}", file, size));
+  reference_.truncated_on_server(server_->executing_for(), file, size);
+}
+
+void World::write_failed(const std::string& file) {
+  const int client = server_->executing_for();
+  trace(fmt::format("server: a WRITE to {} by {} fails", file, static_cast<char>('A' + client)));
+  clients_[client].failures[file].push_back(reference_.now());
+  writes_fail_ = true;
+}
+
+Task<void> World::reach(FaultPoint) {
+  if (faults_.one_in(12)) {
+    co_await scheduler_.clock().sleep(Duration(static_cast<std::int64_t>(faults_.below(4000))));
+  }
+}
+
+void World::trace(std::string line) {
+  if (!traced_) return;
+  outcome_.trace.push_back(fmt::format("{:>8} {:>10} us  {}", scheduler_.steps(),
+                                       scheduler_.clock().now().time_since_epoch().count(), line));
+}
+
+std::string World::who(const Op& op) const {
+  return workload_.actors[static_cast<std::size_t>(op.actor)].name;
+}
+
+}  // namespace foliofs::sim

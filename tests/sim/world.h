@@ -1,0 +1,124 @@
+// World: two clients and a server, real but for the wire, the disk and the kernels, and one run of
+// a workload in them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "foliofs/rpc/session.h"
+#include "foliofs/vfs/mount.h"
+#include "tests/sim/page_cache.h"
+#include "tests/sim/reference.h"
+#include "tests/sim/scheduler.h"
+#include "tests/sim/server.h"
+#include "tests/sim/wait_graph.h"
+#include "tests/sim/workload.h"
+
+namespace foliofs::vfs {
+struct Inode;
+}
+
+namespace foliofs::sim {
+
+struct Outcome {
+  std::string wrong;  // empty: all held
+  std::uint64_t steps = 0;
+  std::vector<std::string> trace;  // when it was asked for
+};
+
+class World final : private FaultPoints, private StoreObserver {
+ public:
+  // `seed` is that of the schedule and the faults' details. `skipped`: operations, by number, that
+  // are left out.
+  World(Workload workload, cache::InvalidateMode mode, std::uint64_t seed,
+        std::set<std::size_t> skipped, bool traced);
+  ~World() override;
+
+  // Runs everything, once. A world in which a deadlock was found must not be destroyed: coroutines
+  // still refer to it.
+  Outcome run();
+
+ private:
+  // An open file with what its holder was told of failures.
+  struct Descriptor {
+    PageCache::DescriptionRef description;
+    std::shared_ptr<Moment> last_told;  // or when it was opened; shared by dups
+  };
+  struct Program {
+    std::optional<Descriptor> slots[kSlots];
+    std::optional<Descriptor> mapping;
+  };
+  struct Client {
+    std::unique_ptr<rpc::Connector> connector;
+    std::unique_ptr<rpc::Session> session;
+    std::unique_ptr<PageCache> kernel;
+    std::unique_ptr<vfs::Mount> mount;
+    std::map<std::string, std::shared_ptr<vfs::Inode>> inodes;
+    // When the server has refused WRITEs, by file.
+    std::map<std::string, std::vector<Moment>> failures;
+  };
+
+  // The run, from mounting to unmounting.
+  Task<void> set_up();
+  Task<void> start_client(int index);
+  Task<void> run_actor(int actor);
+  Task<void> finish();
+  Task<void> close_all(int actor);
+  bool drive(const bool& done);
+
+  // One operation.
+  Task<void> run_op(const Op& op);
+  Task<void> call(const Op& op, int client, Descriptor& descriptor);
+  Task<void> open(const Op& op, int client, Program& program);
+  Task<void> read(const Op& op, int client, Descriptor& descriptor);
+  Task<void> write(const Op& op, int client, Descriptor& descriptor);
+  Task<void> store(const Op& op, int client, Descriptor& descriptor);
+  Task<void> truncate(const Op& op, int client, Descriptor& descriptor);
+  Task<void> sync(const Op& op, int client, Descriptor& descriptor, bool close);
+  Task<void> invalidate(const Op& op, int client);
+  Task<void> make_trouble(const Op& op);
+
+  // What is checked.
+  void fail(std::string what);
+  void check(const std::string& wrong);
+  void check_file(const std::string& file);
+  void check_status(const Op& op, int client, const std::string& file, const Status& status);
+  void check_told(int client, const std::string& file, Moment since, Moment& last_told,
+                  const Status& status);
+  void synced(int client, const std::string& file, Moment since);
+  RangeSet held(int client, const std::string& file) const;
+
+  // StoreObserver
+  void stored(const std::string& file, std::uint64_t offset, std::string_view bytes) override;
+  void resized(const std::string& file, std::uint64_t size) override;
+  void write_failed(const std::string& file) override;
+  // FaultPoints: waits for nothing, or a moment, or a while.
+  Task<void> reach(FaultPoint point) override;
+
+  void trace(std::string line);
+  std::string who(const Op& op) const;
+
+  const Workload workload_;
+  const cache::InvalidateMode mode_;
+  const std::set<std::size_t> skipped_;
+  const bool traced_;
+  Scheduler scheduler_;
+  Random faults_;
+  Reference reference_;
+  WaitGraph graph_;
+  std::unique_ptr<SimServer> server_;
+  Client clients_[Reference::kClients];
+  std::vector<Program> programs_;
+  std::uint64_t ops_done_ = 0;
+  std::size_t actors_running_ = 0;
+  bool writes_fail_ = false;  // some WRITE may have failed
+  bool reads_fail_ = false;
+  bool restarted_ = false;
+  bool finished_ = false;
+  Outcome outcome_;
+};
+
+}  // namespace foliofs::sim

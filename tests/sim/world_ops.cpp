@@ -1,0 +1,250 @@
+// What programs and trouble do in a world, and what they learn from it.
+#include <fmt/format.h>
+
+#include "src/vfs/inode.h"
+#include "tests/sim/world.h"
+
+namespace foliofs::sim {
+
+namespace {
+
+std::string outcome_of(const Status& status) {
+  return status ? "ok" : errno_name(status.error());
+}
+
+}  // namespace
+
+Task<void> World::run_op(const Op& op) {
+  const int client = workload_.actors[static_cast<std::size_t>(op.actor)].client;
+  if (client < 0 || op.kind == OpKind::kSleep) {
+    co_await make_trouble(op);
+    ++ops_done_;
+    co_return;
+  }
+  Program& program = programs_[static_cast<std::size_t>(op.actor)];
+  std::optional<Descriptor>& slot = program.slots[op.slot];
+  const bool mapped = op.kind == OpKind::kStore || op.kind == OpKind::kLoad;
+  switch (op.kind) {
+    case OpKind::kOpen:
+      if (!slot) co_await open(op, client, program);
+      break;
+    case OpKind::kInvalidate:
+      co_await invalidate(op, client);
+      break;
+    case OpKind::kSwitchMode: {
+      const vfs::OptionPair option{"invalidate", cache::mode_name(op.mode)};
+      if (!clients_[client].mount->set_live_options({&option, 1})) fail("set invalidate");
+      break;
+    }
+    case OpKind::kStat: {
+      auto status = co_await clients_[client].kernel->stat(who(op), op.file);
+      check_status(op, client, op.file, status);
+      break;
+    }
+    case OpKind::kDup:
+      if (slot && !program.slots[op.other]) {
+        program.slots[op.other] = slot;
+        ++slot->description->references;
+      }
+      break;
+    case OpKind::kMap:
+      if (slot && !program.mapping) {
+        program.mapping = slot;
+        ++slot->description->references;
+      }
+      break;
+    case OpKind::kUnmap:
+      if (program.mapping) {
+        const Descriptor mapping = *std::exchange(program.mapping, std::nullopt);
+        co_await clients_[client].kernel->unmap(who(op), mapping.description);
+      }
+      break;
+    case OpKind::kClose:
+      if (slot) {
+        Descriptor closing = *std::exchange(slot, std::nullopt);
+        co_await sync(op, client, closing, /*close=*/true);
+      }
+      break;
+    default:
+      if (mapped && program.mapping) co_await call(op, client, *program.mapping);
+      if (!mapped && slot) co_await call(op, client, *slot);
+  }
+  ++ops_done_;
+}
+
+Task<void> World::call(const Op& op, int client, Descriptor& descriptor) {
+  switch (op.kind) {
+    case OpKind::kRead:
+    case OpKind::kLoad:
+      co_await read(op, client, descriptor);
+      break;
+    case OpKind::kWrite:
+      co_await write(op, client, descriptor);
+      break;
+    case OpKind::kStore:
+      co_await store(op, client, descriptor);
+      break;
+    case OpKind::kTruncate:
+      co_await truncate(op, client, descriptor);
+      break;
+    case OpKind::kFsync:
+      co_await sync(op, client, descriptor, /*close=*/false);
+      break;
+    default:
+      break;
+  }
+}
+
+Task<void> World::open(const Op& op, int client, Program& program) {
+  Client& of = clients_[client];
+  const Moment since = reference_.now();
+  trace(describe(workload_, op));
+  auto opened = co_await of.kernel->open(who(op), op.file);
+  trace(fmt::format("{}: open of {}: {}", who(op), op.file,
+                    opened ? "ok" : errno_name(opened.error())));
+  if (!opened) {
+    check_status(op, client, op.file, opened.error());
+    co_return;
+  }
+  of.inodes[op.file] = opened.value()->opened->inode;
+  program.slots[op.slot] = Descriptor{opened.value(), std::make_shared<Moment>(reference_.now())};
+  reference_.refreshed(client, op.file, since);
+  check_file(op.file);
+}
+
+Task<void> World::read(const Op& op, int client, Descriptor& descriptor) {
+  Client& of = clients_[client];
+  const auto description = descriptor.description;
+  const std::string file = of.kernel->name_of(*description);
+  const Moment since = reference_.now();
+  trace(describe(workload_, op));
+  Result<std::string> bytes = Errno(EIO);
+  if (op.kind == OpKind::kLoad) {
+    bytes = co_await of.kernel->load(who(op), description, op.range);
+  } else {
+    bytes = co_await of.kernel->read(who(op), description, op.range);
+  }
+  if (!bytes) {
+    trace(fmt::format("{}: {}", who(op), errno_name(bytes.error())));
+    check_status(op, client, file, bytes.error());
+    co_return;
+  }
+  trace(fmt::format("{}: has read {} bytes of {}", who(op), bytes.value().size(), file));
+  check(reference_.check_read(client, file, since, op.range, bytes.value()));
+}
+
+Task<void> World::write(const Op& op, int client, Descriptor& descriptor) {
+  Client& of = clients_[client];
+  const auto description = descriptor.description;
+  const std::string file = of.kernel->name_of(*description);
+  const auto value = reference_.begin_write(client, file, op.range);
+  if (!value) co_return;
+  trace(fmt::format("{}, value {}", describe(workload_, op), *value));
+  auto status =
+      co_await of.kernel->write(who(op), description, op.range, static_cast<char>(*value));
+  trace(fmt::format("{}: write {}: {}", who(op), *value, outcome_of(status)));
+  if (status) reference_.acknowledge_write(file, *value);
+  check_status(op, client, file, status);
+  check_file(file);
+}
+
+Task<void> World::store(const Op& op, int client, Descriptor& descriptor) {
+  Client& of = clients_[client];
+  const auto description = descriptor.description;
+  const std::string file = of.kernel->name_of(*description);
+  trace(describe(workload_, op));
+  bool happened = false;
+  const std::function<char()> happens = [&] {
+    const auto value = reference_.begin_write(client, file, op.range);
+    if (!value) return '\0';
+    happened = true;
+    reference_.acknowledge_write(file, *value);
+    trace(fmt::format("{}: stores {} to {}", who(op), *value, file));
+    return static_cast<char>(*value);
+  };
+  auto status = co_await of.kernel->store(who(op), description, op.range, happens);
+  if (!happened) trace(fmt::format("{}: no store: {}", who(op), outcome_of(status)));
+  check_status(op, client, file, status);
+  check_file(file);
+}
+
+Task<void> World::truncate(const Op& op, int client, Descriptor& descriptor) {
+  Client& of = clients_[client];
+  const auto description = descriptor.description;
+  const std::string file = of.kernel->name_of(*description);
+  trace(describe(workload_, op));
+  const std::size_t event = reference_.begin_truncate(client, file, op.amount);
+  auto status = co_await of.kernel->truncate(who(op), description, op.amount);
+  trace(fmt::format("{}: truncate: {}", who(op), outcome_of(status)));
+  if (status) reference_.acknowledge_truncate(file, event);
+  check_status(op, client, file, status);
+  check_file(file);
+}
+
+Task<void> World::sync(const Op& op, int client, Descriptor& descriptor, bool close) {
+  Client& of = clients_[client];
+  const auto description = descriptor.description;
+  const std::string file = of.kernel->name_of(*description);
+  const auto last_told = descriptor.last_told;
+  const Moment since = reference_.now();
+  trace(describe(workload_, op));
+  Status status = success();
+  if (close) {
+    status = co_await of.kernel->close(who(op), description);
+  } else {
+    status = co_await of.kernel->fsync(who(op), description);
+  }
+  trace(fmt::format("{}: {}: {}", who(op), close ? "close" : "fsync", outcome_of(status)));
+  if (status) synced(client, file, since);
+  check_told(client, file, since, *last_told, status);
+  check_status(op, client, file, status);
+}
+
+Task<void> World::invalidate(const Op& op, int client) {
+  Client& of = clients_[client];
+  const Moment since = reference_.now();
+  trace(describe(workload_, op));
+  const vfs::Caller caller;
+  auto report = co_await of.mount->invalidate(caller, op.file, op.mode, op.flag);
+  Status status = success();
+  if (!report) status = report.error();
+  if (report && report.value().error) status = *report.value().error;
+  trace(fmt::format("{}: invalidated: {}", who(op), outcome_of(status)));
+  if (status && op.flag) synced(client, op.file, since);
+  if (status) reference_.refreshed(client, op.file, since);
+  if (status || status.error() != Errno(EBUSY)) check_status(op, client, op.file, status);
+  check_file(op.file);
+}
+
+Task<void> World::make_trouble(const Op& op) {
+  trace(describe(workload_, op));
+  MemoryStore& store = server_->store();
+  switch (op.kind) {
+    case OpKind::kSleep:
+      co_await scheduler_.clock().sleep(Duration(static_cast<std::int64_t>(op.amount)));
+      break;
+    case OpKind::kFailWrites:
+      store.failing_writes = {static_cast<std::uint32_t>(op.amount), op.flag ? EIO : ENOSPC};
+      break;
+    case OpKind::kFailReads:
+      reads_fail_ = true;
+      store.failing_reads = {static_cast<std::uint32_t>(op.amount), EIO};
+      break;
+    case OpKind::kCut:
+      server_->cut(op.slot);
+      break;
+    case OpKind::kHold:
+      server_->hold(op.slot, op.flag, true);
+      co_await scheduler_.clock().sleep(Duration(static_cast<std::int64_t>(op.amount)));
+      server_->hold(op.slot, op.flag, false);
+      break;
+    case OpKind::kRestart:
+      restarted_ = true;
+      server_->restart();
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace foliofs::sim
