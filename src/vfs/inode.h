@@ -81,9 +81,29 @@ struct ServerOpen {
   int flags = 0;                  // O_ACCMODE bits
   Caller opener;                  // for opening it again in another session
   bool reopening = false;
+  // Requests under way that name it: the server may take them in any order, so CLOSE waits for
+  // them.
+  std::uint32_t requests = 0;
+  WaitQueue requests_ended;
 
   bool readable() const;
   bool writable() const;
+};
+
+// One request that names an open, for as long as it is under way.
+class ServerOpenRequest {
+ public:
+  explicit ServerOpenRequest(std::shared_ptr<ServerOpen> open) : open_(std::move(open)) {
+    ++open_->requests;
+  }
+  ~ServerOpenRequest() {
+    if (--open_->requests == 0) open_->requests_ended.wake_all();
+  }
+  ServerOpenRequest(const ServerOpenRequest&) = delete;
+  ServerOpenRequest& operator=(const ServerOpenRequest&) = delete;
+
+ private:
+  const std::shared_ptr<ServerOpen> open_;
 };
 
 struct OpenFile : std::enable_shared_from_this<OpenFile> {

@@ -85,6 +85,7 @@ Task<Result<std::uint64_t>> InodeIo::read(std::uint64_t offset, std::span<const 
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     auto open = find(&ServerOpen::readable);
     if (!open) co_return Errno(EBADF);
+    const ServerOpenRequest under_way(open);
     auto current = co_await ensure_current(open);
     if (!current) co_return current.error();
     wire::ReadRequestT request;
@@ -105,6 +106,7 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     auto open = find(&ServerOpen::writable);
     if (!open) co_return Errno(EBADF);
+    const ServerOpenRequest under_way(open);
     auto current = co_await ensure_current(open);
     if (!current) co_return current.error();
     auto inode = inode_.lock();
@@ -135,6 +137,7 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
 Task<Status> InodeIo::set_mtime(std::int64_t mtime_ns) {
   auto open = find(&ServerOpen::writable);
   if (!open) co_return Errno(EBADF);
+  const ServerOpenRequest under_way(open);
   auto current = co_await ensure_current(open);
   if (!current) co_return current.error();
   wire::WriteRequestT request;
@@ -148,6 +151,7 @@ Task<Status> InodeIo::set_mtime(std::int64_t mtime_ns) {
 }
 
 Task<Status> InodeIo::commit(std::shared_ptr<ServerOpen> open, bool data_only) {
+  const ServerOpenRequest under_way(open);
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     auto current = co_await ensure_current(open);
     if (!current) co_return current.error();

@@ -247,6 +247,7 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
 }
 
 Task<void> MountCore::close_server_open(std::shared_ptr<ServerOpen> open) {
+  while (open->requests != 0) co_await open->requests_ended.wait();
   if (open->incarnation != session.incarnation()) co_return;
   wire::CloseRequestT request;
   request.open_id = open->id;
