@@ -149,9 +149,9 @@ Task<Result<cache::InvalidateReport>> Mount::invalidate(Caller caller, std::stri
   report.mode = request.mode;
   report.reason = request.reason;
   if (!file.inode || !file.inode->mapping) co_return report;
-  report = co_await file.inode->mapping->invalidate(request);
-  file.inode->attributes_expire = {};
-  co_return report;
+  // The size as well is to be asked for anew.
+  core.forget_attributes(*file.inode);
+  co_return co_await file.inode->mapping->invalidate(request);
 }
 
 Task<Status> Mount::drain(std::function<void(std::uint64_t)> progress) {

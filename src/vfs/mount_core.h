@@ -117,10 +117,12 @@ class MountCore {
 
   // This client has changed the file: what was asked for before is old.
   void changed(Inode& inode) { inode.generation = ++change; }
-  // A directory of ours has changed: its times are to be asked for again.
-  void directory_changed(Inode& directory) {
-    changed(directory);
-    directory.attributes_expire = {};
+  // A directory of ours has changed: above all its times.
+  void directory_changed(Inode& directory) { forget_attributes(directory); }
+  // Its attributes are to be asked for again, and an answer that is still on its way is too old.
+  void forget_attributes(Inode& inode) {
+    changed(inode);
+    inode.attributes_expire = {};
   }
   // Attributes in the reply to a change of this client's own. Replies overtake each other: the
   // latest counts.
