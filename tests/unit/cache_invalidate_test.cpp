@@ -146,7 +146,8 @@ TEST_F(CacheTest, HybridKeepsADirtyStragglerOnRevalidateAndGatesForItOnClose) {
       ++stores;
       ASSERT_TRUE(mapping->try_write(0, bytes("again"), WriteSource::kPageWriteback));
     });
-    auto report = close ? flush(InvalidateMode::kHybrid) : invalidate(InvalidateMode::kHybrid);
+    auto report = close ? flush(InvalidateMode::kHybrid)
+                        : invalidate(InvalidateMode::kHybrid, true, InvalidateReason::kRevalidate);
     windows.disarm();
     // Before a gate there is no round that would gain nothing.
     EXPECT_GE(stores, close ? 2 : 3);
