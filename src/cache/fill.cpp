@@ -28,6 +28,10 @@ Task<Result<ReadResult>> FolioMapping::read(ByteRange range, Readahead* readahea
   ++core_->stats.read_misses;
   for (;;) {
     while (fault_gate_ > 0) co_await gate_opened_.wait();
+    if (is_about_to_be_stored(range)) {
+      co_await waiting_store_ended_.wait();
+      continue;
+    }
     const ByteRange wanted = range.intersect({0, size_});
     if (collect(wanted, result)) co_return result;
     start_readahead(wanted, readahead);
@@ -39,7 +43,7 @@ Task<Result<ReadResult>> FolioMapping::read(ByteRange range, Readahead* readahea
 
 bool FolioMapping::try_read(ByteRange range, Readahead* readahead, ReadResult& result) {
   range = range.intersect({0, size_});
-  if (fault_gate_ > 0 || !collect(range, result)) return false;
+  if (fault_gate_ > 0 || is_about_to_be_stored(range) || !collect(range, result)) return false;
   ++core_->stats.read_hits;
   start_readahead(range, readahead);
   return true;

@@ -5,7 +5,7 @@
 // writeback.cpp, truncate.cpp, invalidate.cpp and invalidate_{launder,bulk,hybrid}.cpp.
 //
 // Who may wait for whom (W -> X: W waits for X):
-//   read      -> store, memory, fault gate
+//   read      -> a write of the same bytes that waits, store, memory, fault gate
 //   write     -> writers' gate, folio lock, memory, dirty limit, store
 //   truncate  -> writes in flight, store
 //   flush     -> writes in flight, store
@@ -158,6 +158,7 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
  private:
   struct WriteRun;
   class PageWriter;
+  class WaitingStore;
 
   template <class Hook>
   using FolioSet = boost::intrusive::set<Folio, boost::intrusive::base_hook<Hook>,
@@ -192,6 +193,7 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   std::uint64_t private_buffer_bytes(const Folio* folio, std::uint64_t capacity) const;
   bool may_store(ByteRange range, WriteSource source);
   bool touches_locked_folio(ByteRange range);
+  bool is_about_to_be_stored(ByteRange range) const;
   Task<Status> wait_to_store(ByteRange range);
   bool ensure_private_buffer(Folio& folio, std::uint64_t capacity);
   bool store(std::uint64_t offset, std::span<const std::byte> data);
@@ -238,6 +240,8 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   WaitQueue folio_unlocked_;
   WaitQueue truncate_ended_;
   std::list<TimePoint> stalls_;  // when each of those who stand began to
+  std::list<ByteRange> waiting_stores_;
+  WaitQueue waiting_store_ended_;
   boost::intrusive::list<StallMeter> stall_meters_;
 
   // One invalidation at a time. Tickets count the requests; a pass answers all that were asked for

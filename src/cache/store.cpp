@@ -1,4 +1,5 @@
 // Storing: bytes from the kernel become dirty bytes in folios, after whatever wait is due.
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -6,10 +7,35 @@
 
 namespace foliofs::cache {
 
+// A store that has arrived and waits. Reads of its bytes wait for it: the kernel had the bytes in a
+// page before it sent them, may have dropped that page since, and would keep what it reads now.
+class FolioMapping::WaitingStore {
+ public:
+  WaitingStore(FolioMapping& mapping, ByteRange range)
+      : mapping_(mapping),
+        at_(mapping.waiting_stores_.insert(mapping.waiting_stores_.end(), range)) {}
+  ~WaitingStore() {
+    mapping_.waiting_stores_.erase(at_);
+    mapping_.waiting_store_ended_.wake_all();
+  }
+  WaitingStore(const WaitingStore&) = delete;
+  WaitingStore& operator=(const WaitingStore&) = delete;
+
+ private:
+  FolioMapping& mapping_;
+  const std::list<ByteRange>::iterator at_;
+};
+
+bool FolioMapping::is_about_to_be_stored(ByteRange range) const {
+  return std::any_of(waiting_stores_.begin(), waiting_stores_.end(),
+                     [&](ByteRange waiting) { return waiting.overlaps(range); });
+}
+
 Task<Status> FolioMapping::write(std::uint64_t offset, std::span<const std::byte> data,
                                  WriteSource source, std::function<bool()> abandoned) {
   const ByteRange range = ByteRange::of(offset, data.size());
   if (range.size() != data.size()) co_return Errno(EFBIG);
+  const WaitingStore waiting(*this, range);
   for (;;) {
     if (abandoned && abandoned()) co_return Errno(EINTR);
     if (!may_store(range, source)) {

@@ -246,5 +246,26 @@ INSTANTIATE_TEST_SUITE_P(Modes, EveryMode,
                                          InvalidateMode::kHybrid),
                          [](const auto& mode) { return std::string(mode_name(mode.param)); });
 
+// The kernel may have dropped the page into which it has copied the bytes.
+// SEMANTICS: own-changes-show
+TEST_F(CacheTest, AReadWaitsForAStoreOfItsBytesThatHasArrived) {
+  open(std::string(2 * kFolio, 'a'));
+  read(0, 2 * kFolio);
+  ASSERT_TRUE(write(0, "1"));
+  store->hold_writes = true;
+  auto laundering =
+      loop.start(mapping->flush({InvalidateMode::kLaunder, InvalidateReason::kClose, true}));
+  const std::string newer = "2";
+  auto writer = loop.start(mapping->write(0, bytes(newer), WriteSource::kSystemCall));
+  ASSERT_FALSE(writer->has_value()) << "the folio is being laundered";
+  auto reader = loop.start(mapping->read({0, 1}, nullptr));
+  EXPECT_FALSE(reader->has_value());
+  EXPECT_EQ(read(kFolio, 1), "a") << "other bytes do not wait";
+  store->release();
+  loop.finish([&] { return reader->has_value() && writer->has_value(); });
+  loop.finish([&] { return laundering->has_value(); });
+  EXPECT_EQ(text_of((*reader)->value()), "2");
+}
+
 }  // namespace
 }  // namespace foliofs::cache
