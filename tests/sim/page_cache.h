@@ -38,7 +38,7 @@ class PageCache final : public vfs::Kernel {
   // The notifier's thread; returns after stop().
   Task<void> run_notifier();
   void stop();
-  // Hears that a RELEASE is over which began at `since`.
+  // Hears that a RELEASE is over which began at `since`; 0 when pages of the file were dirty then.
   std::function<void(const std::string& file, Moment since)> on_released;
   // RELEASEs that are not over.
   std::uint32_t releases = 0;

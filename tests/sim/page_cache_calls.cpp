@@ -214,7 +214,8 @@ void PageCache::drop_reference(const DescriptionRef& description) {
 
 Task<void> PageCache::release(DescriptionRef description) {
   FileRef file = description->file;
-  const Moment since = reference_.now();
+  // Pages that are dirty in a mapping of another open file are not its business.
+  const Moment since = dirty(file->name).empty() ? reference_.now() : 0;
   {
     const Edge waits(graph_, fmt::format("RELEASE of {} at {}", file->name, name_), core_of(*file));
     vfs::OpenFile* opened = description->opened.get();
@@ -290,6 +291,8 @@ Task<void> PageCache::send(std::shared_ptr<Notification> notification) {
     co_await store_last(notifier(), file, notification->range.end, *notification->last);
     co_return;
   }
+  // fuse_reverse_inval_inode(): an answer that is still on its way is too old.
+  ++file->attribute_version;
   file->attributes_until = {};
   co_await invalidate_range(notifier(), file, notification->range);
 }

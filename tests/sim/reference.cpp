@@ -190,13 +190,19 @@ std::string Reference::check_read(int client, const std::string& name, Moment si
                                   ByteRange range, std::string_view bytes) const {
   const File& file = file_of(name);
   const Moment refreshed = file.refreshed[client];
-  auto must_see = [&](const Event& event) {
-    return (event.client == client && event.acknowledged < since) || event.settled < refreshed;
+  auto own = [&](const Event& e) {
+    return e.client == client && e.acknowledged < since;
   };
-  // A byte beyond the end is a hole as far as older writes are concerned.
-  std::string whole(bytes);
-  whole.resize(range.size(), '\0');
-  return check_not_older(file, range.begin, whole, must_see);
+  auto must_see = [&](const Event& e) {
+    return own(e) || e.settled < refreshed;
+  };
+  std::string wrong = check_not_older(file, range.begin, bytes, must_see);
+  if (!wrong.empty()) return wrong;
+  // Beyond the end are holes, as far as own writes are concerned. That somebody else has made the
+  // file longer a reader may learn later: the kernel ignores the size in what it asked before it
+  // was told to drop pages.
+  const std::string holes(range.size() - bytes.size(), '\0');
+  return check_not_older(file, range.begin + bytes.size(), holes, own);
 }
 
 std::string Reference::check_settled(const std::string& name, const std::string& on_server) const {
@@ -213,6 +219,10 @@ std::string Reference::check_settled(const std::string& name, const std::string&
 std::string Reference::check_stored(int client, const std::string& name, std::uint64_t offset,
                                     std::string_view bytes) {
   File& file = files_[name];
+  const auto last = static_cast<std::uint8_t>(bytes.back());
+  if (last != 0) {
+    file.events[file.by_value[last]].stored_ends.insert(offset + bytes.size());
+  }
   return for_each_run(file, offset, bytes, [&](ByteRange run, std::uint8_t value) -> std::string {
     if (value == 0) return {};  // a page's hole
     Event& source = file.events[file.by_value[value]];
@@ -262,31 +272,33 @@ std::string Reference::check_kept(const std::string& name, const std::string& on
   return {};
 }
 
-// The size is the first one, the end of a write or that of a truncation, and nothing younger has
-// set another.
+// The size is the first one, or where a WRITE or a truncation has put the end, and nothing younger
+// has put it elsewhere.
 std::string Reference::check_size(const std::string& name, std::uint64_t size) const {
   const File& file = file_of(name);
   auto is_truncation = [](const Event& e) {
     return e.value == 0 && e.client >= 0;
   };
-  auto end_of = [&](const Event& e) {
-    if (e.value != 0) return e.range.end;
-    return is_truncation(e) ? e.range.begin : file.size_at_first;
+  auto undone = [&](const Event& event) {
+    return std::any_of(file.events.begin(), file.events.end(), [&](const Event& other) {
+      // A truncation makes a file shorter, and one that was not made so long by a write longer.
+      const bool moves =
+          other.range.begin < size || (event.value == 0 && other.range.begin != size);
+      return is_truncation(other) && other.acknowledged != kNever && moves && older(event, other);
+    });
+  };
+  auto may_be_cut = [&](const Event& event) {
+    return std::any_of(file.events.begin(), file.events.end(), [&](const Event& other) {
+      return is_truncation(other) && other.range.begin < event.range.end && !older(other, event);
+    });
   };
   bool explained = file.page_ends.contains(size);
   for (const Event& event : file.events) {
-    bool undone = false, may_be_cut = false;
-    for (const Event& other : file.events) {
-      if (!is_truncation(other)) continue;
-      const bool shorter = other.range.begin < end_of(event);
-      // A truncation also lengthens a file that another truncation has cut, or that began shorter.
-      const bool sets_anew = event.value == 0 && other.range.begin != end_of(event);
-      undone =
-          undone || ((shorter || sets_anew) && older(event, other) && other.acknowledged != kNever);
-      may_be_cut = may_be_cut || (shorter && !older(other, event));
-    }
-    explained = explained || (end_of(event) == size && !undone);
-    if (event.value != 0 && event.settled != kNever && size < end_of(event) && !may_be_cut) {
+    const std::uint64_t end = is_truncation(event) ? event.range.begin : file.size_at_first;
+    const bool ended_there = event.value == 0 ? end == size : event.stored_ends.contains(size);
+    explained = explained || (ended_there && !undone(event));
+    if (event.value != 0 && event.settled != kNever && size < event.range.end &&
+        !may_be_cut(event)) {
       return fmt::format("the file ends at {}, before {}", size, describe(event));
     }
   }

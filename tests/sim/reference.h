@@ -98,6 +98,8 @@ class Reference {
     Moment unsettled_since[kClients] = {kNever, kNever};
     bool resent = false;  // by a page of the other client
     RangeSet stored;      // what the server has had of it
+    // Where WRITEs that ended with its bytes ended: it may have arrived in pieces.
+    std::set<std::uint64_t> stored_ends;
   };
   struct File {
     File();

@@ -118,7 +118,7 @@ TEST_F(ReferenceTest, APageMayBringOldBytesBack) {
 }
 
 TEST_F(ReferenceTest, ASizeThatNothingExplains) {
-  written(kA, {0, 8});
+  EXPECT_EQ(stored(kA, 0, bytes(8, written(kA, {0, 8}))), "");
   reference.synced(kA, "f", reference.now());
   EXPECT_EQ(reference.check_size("f", 8), "");
   EXPECT_NE(reference.check_size("f", 7), "");
