@@ -1,5 +1,7 @@
 // The simulator itself: it repeats itself, and its judges see what they are there for.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
 
 #include "tests/sim/reference.h"
 #include "tests/sim/shorten.h"
@@ -53,9 +55,10 @@ TEST_F(ReferenceTest, AByteThatIsCoveredIsNotLost) {
 }
 
 TEST_F(ReferenceTest, AByteThatIsTruncatedAwayIsNotLost) {
-  written(kA, {0, 8});
+  const auto value = written(kA, {0, 8});
   const auto cut = reference.begin_truncate(kA, "f", 4);
   reference.acknowledge_truncate("f", cut);
+  EXPECT_EQ(reference.check_kept("f", bytes(4, value), nothing), "");
   EXPECT_THAT(reference.check_kept("f", "", nothing), HasSubstr("lost")) << "the first four";
 }
 
@@ -134,11 +137,14 @@ TEST(WaitGraphTest, ACycleIsADeadlock) {
   EXPECT_THAT(graph.describe(), HasSubstr("deadlock: reader -> gate -> notifier -> reader"));
 }
 
-class RunTest : public testing::TestWithParam<cache::InvalidateMode> {};
+class RunTest : public testing::TestWithParam<cache::InvalidateMode> {
+ protected:
+  RunTest() { spdlog::set_level(spdlog::level::off); }
+};
 
 TEST_P(RunTest, ASeedRepeatsARunExactly) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    const Run run{seed, seed, GetParam(), {}};
+    const sim::Run run{seed, seed, GetParam(), {}};
     const Outcome first = run_once(run, /*traced=*/true);
     const Outcome second = run_once(run, /*traced=*/true);
     ASSERT_EQ(first.trace, second.trace) << "seed " << seed;
@@ -151,7 +157,7 @@ INSTANTIATE_TEST_SUITE_P(, RunTest,
                          testing::Values(cache::InvalidateMode::kLaunder,
                                          cache::InvalidateMode::kBulk,
                                          cache::InvalidateMode::kHybrid),
-                         [](const auto& info) { return cache::mode_name(info.param); });
+                         [](const auto& tested) { return cache::mode_name(tested.param); });
 
 }  // namespace
 }  // namespace foliofs::sim
