@@ -18,6 +18,9 @@ FLAGS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    "--in-process-gpu",
+    "--disable-renderer-backgrounding",
+    "--renderer-process-limit=1",
     "--disable-quic",
     "--disable-dev-shm-usage",
     "--no-first-run",
@@ -128,7 +131,9 @@ class Chromium:
     def open(self, path, width, height, scheme):
         """Loads a file as a phone or a desktop of that size and colour scheme has it."""
         if not self.session:
-            target = self.call("Target.createTarget", url="about:blank")["targetId"]
+            # The page that it has begun with: another one would be another process.
+            targets = self.call("Target.getTargets")["targetInfos"]
+            target = next(each["targetId"] for each in targets if each["type"] == "page")
             self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
             for domain in ("Page", "Runtime", "Log", "Network"):
                 self.call(f"{domain}.enable")
