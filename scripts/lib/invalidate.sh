@@ -6,7 +6,7 @@
 lib_dir=$root_dir/scripts/lib
 proxy=$build_dir/tests/proxy/foliofs-proxy
 
-invalidate_rtts=0,1,10 invalidate_limit_s=60 limit_given='' invalidate_html='' invalidate_quick=()
+invalidate_rtts='' invalidate_limit_s=60 limit_given='' invalidate_html='' invalidate_quick=()
 
 set_invalidate_option() { # NAME VALUE
   case $1 in
