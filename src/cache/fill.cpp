@@ -42,8 +42,10 @@ Task<Result<ReadResult>> FolioMapping::read(ByteRange range, Readahead* readahea
 }
 
 bool FolioMapping::try_read(ByteRange range, Readahead* readahead, ReadResult& result) {
+  // Before the range is cut: a store that waits may make the file longer.
+  if (fault_gate_ > 0 || is_about_to_be_stored(range)) return false;
   range = range.intersect({0, size_});
-  if (fault_gate_ > 0 || is_about_to_be_stored(range) || !collect(range, result)) return false;
+  if (!collect(range, result)) return false;
   ++core_->stats.read_hits;
   start_readahead(range, readahead);
   return true;

@@ -135,8 +135,8 @@ std::uint64_t FolioMapping::folios_end() const {
 }
 
 void FolioMapping::set_server_size(std::uint64_t size) {
-  if (truncating_) return;
   size = std::max(size, dirty_end());
+  if (truncating_ && size < size_) return;
   if (size < size_) {
     trim(size, /*dirty_too=*/false);
     ++trunc_epoch_;

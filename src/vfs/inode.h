@@ -48,6 +48,10 @@ struct Inode {
   std::uint32_t revalidating = 0;
   WaitQueue revalidated;
 
+  // Somebody has asked for an invalidation: before the next READ the server is asked where the file
+  // ends now.
+  bool size_unknown = false;
+
   std::shared_ptr<InodeIo> io;              // of regular files, once opened
   std::shared_ptr<cache::Mapping> mapping;  // likewise
 

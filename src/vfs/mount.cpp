@@ -148,9 +148,10 @@ Task<Result<cache::InvalidateReport>> Mount::invalidate(Caller caller, std::stri
   cache::InvalidateReport report;
   report.mode = request.mode;
   report.reason = request.reason;
-  if (!file.inode || !file.inode->mapping) co_return report;
   // The size as well is to be asked for anew.
-  core.forget_attributes(*file.inode);
+  if (file.inode) core.forget_attributes(*file.inode);
+  if (!file.inode || !file.inode->mapping) co_return report;
+  file.inode->size_unknown = true;
   co_return co_await file.inode->mapping->invalidate(request);
 }
 

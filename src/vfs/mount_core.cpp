@@ -115,10 +115,13 @@ Entry MountCore::entry_of(Inode& inode) {
 Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
                                       std::uint64_t asked_at) {
   const bool old = overtaken(attributes, inode->attributes);
+  const std::uint64_t end = inode->mapping ? inode->mapping->size() : 0;
   if (!old && inode->generation <= asked_at) {
     inode->attributes = attributes;
     if (inode->mapping) inode->mapping->set_server_size(attributes.size);
   }
+  // The kernel has filled the page in which it knew the end with zeros behind it.
+  const bool grown = inode->cached_version && inode->mapping && inode->mapping->size() > end;
   bool changed = false;
   if (inode->mapping && !old) {
     changed = inode->cached_version && changed_by_others(*inode->cached_version, attributes);
@@ -131,11 +134,16 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     co_await inode->mapping->invalidate(request_for(cache::InvalidateReason::kRevalidate));
     --inode->revalidating;
     inode->revalidated.wake_all();
+  } else if (grown) {
+    ++inode->revalidating;
+    co_await kernel.invalidate_pages(inode->node, {end, ByteRange::kNoEnd});
+    --inode->revalidating;
+    inode->revalidated.wake_all();
   }
   co_await wait_until_valid(inode);
   const bool latest = !old && inode->generation <= asked_at;
   inode->attributes_expire = latest ? clock.now() + options.actimeo_us : TimePoint{};
-  co_return changed;
+  co_return changed || grown;
 }
 
 Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
@@ -146,8 +154,27 @@ Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
   auto last = co_await inode->mapping->read({size - 1, size}, nullptr);
   const bool still_so = inode->mapping->size() == size && inode->generation == generation;
   if (!last || last.value().bytes != 1 || !still_so) co_return;
-  co_await kernel.extend(inode->node, size,
-                         *static_cast<const std::byte*>(last.value().parts[0].iov_base));
+  const std::byte told_last = *static_cast<const std::byte*>(last.value().parts[0].iov_base);
+  co_await kernel.extend(inode->node, size, told_last);
+  // Somebody may have stored to it meanwhile, and the kernel now has an older byte.
+  auto now = co_await inode->mapping->read({size - 1, size}, nullptr);
+  const bool still_true =
+      now && now.value().bytes == 1 &&
+      *static_cast<const std::byte*>(now.value().parts[0].iov_base) == told_last;
+  if (!still_true) co_await kernel.invalidate_pages(inode->node, {size - 1, size});
+}
+
+Task<void> MountCore::learn_size(InodeRef inode) {
+  const std::uint64_t asked_at = change;
+  wire::GetAttrRequestT request;
+  request.caller = std::make_unique<wire::CallerT>();
+  auto reply =
+      co_await call_on<wire::GetAttrRequest>(inode, &wire::GetAttrRequestT::handle, request);
+  if (!reply || !reply.value().attributes) co_return;
+  // After a change of our own meanwhile the next READ asks again.
+  if (inode->generation > asked_at) co_return;
+  inode->mapping->set_server_size(reply.value().attributes->size());
+  inode->size_unknown = false;
 }
 
 Task<void> MountCore::wait_until_valid(InodeRef inode) {

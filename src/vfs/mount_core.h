@@ -101,12 +101,16 @@ class MountCore {
   Entry entry_of(Inode& inode);
 
   // Takes over what the server says of `inode`, asked for when `change` was `asked_at`. Returns
-  // when nobody invalidates the file's cache any more; true when this reply made that necessary.
+  // when nobody invalidates the file's cache any more; true when the kernel was told to drop pages
+  // because of this reply.
   Task<bool> take_attributes(InodeRef inode, Attributes attributes, std::uint64_t asked_at);
   // After an invalidation found by GETATTR: the kernel ignores the size in a reply to what it asked
   // before it dropped pages, but whoever has asked may map the file up to that size. `told` is what
   // the kernel believes.
   Task<void> tell_growth(InodeRef inode, std::uint64_t told);
+  // Asks the server where the file ends, for a READ, and tells nobody else: a READ must not wait
+  // for the kernel's pages.
+  Task<void> learn_size(InodeRef inode);
   // Waits until no change by somebody else is being dealt with.
   Task<void> wait_until_valid(InodeRef inode);
 

@@ -27,6 +27,8 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
   request.mtime_ns = change.mtime_ns;
   const bool by_open =
       file && (change.valid & proto::kSetSize) != 0 && file->server_open->writable();
+  std::optional<ServerOpenRequest> under_way;
+  if (by_open) under_way.emplace(file->server_open);
   Result<wire::AttrReplyT> reply = Errno(EIO);
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     std::uint64_t incarnation = 0;
@@ -55,6 +57,7 @@ Task<Result<Attributes>> send_getattr(MountCore& core, Call call, InodeRef inode
   request.caller = caller_of(call);
   Result<wire::AttrReplyT> reply = rpc::kSessionLost;
   if (file && file->server_open->incarnation == core.session.incarnation()) {
+    const ServerOpenRequest under_way(file->server_open);
     request.handle = inode->handle;
     request.open_id = file->server_open->id;
     reply =

@@ -139,7 +139,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
 
 bool Operations::try_read(OpenFile* file, std::uint64_t offset, std::uint64_t length,
                           cache::ReadResult& result) {
-  if (file->direct) return false;
+  if (file->direct || file->inode->size_unknown) return false;
   return file->inode->mapping->try_read(ByteRange::of(offset, length), &file->readahead, result);
 }
 
@@ -147,6 +147,7 @@ Task<Result<cache::ReadResult>> Operations::read(OpenFileRef file, std::uint64_t
                                                  std::uint64_t length) {
   auto mapping = file->inode->mapping;
   const ByteRange range = ByteRange::of(offset, length);
+  if (file->inode->size_unknown) co_await core_.learn_size(file->inode);
   if (file->direct) co_return co_await mapping->read_direct(range);
   co_return co_await mapping->read(range, &file->readahead);
 }

@@ -32,8 +32,6 @@ int report_failure(Run run, const Arguments& arguments) {
   if (!arguments.whole) run = shorten(run);
   std::cout << (arguments.whole ? "" : "The shortest run that was found to fail:\n");
   print(run, run_once(run, /*traced=*/true));
-  std::cout << fmt::format("to repeat: foliofs-sim --mode {} --seed {} --whole\n",
-                           cache::mode_name(run.mode), arguments.first);
   return 1;
 }
 
@@ -53,6 +51,9 @@ int run_all(Arguments arguments, cache::InvalidateMode mode) {
     if (!outcome.wrong.empty()) {
       std::cout << fmt::format("{} schedules by {}, then seed {} failed: {}\n", schedules,
                                cache::mode_name(mode), seed, outcome.wrong);
+      std::cout << fmt::format("to repeat: foliofs-sim --mode {} --seed {} --whole\n",
+                               cache::mode_name(mode), seed)
+                << std::flush;
       arguments.first = seed;
       return report_failure(run, arguments);
     }

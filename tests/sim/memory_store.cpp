@@ -21,6 +21,11 @@ void MemoryStore::add(const std::string& name, std::string data) {
   files_.push_back(std::move(file));
 }
 
+void MemoryStore::restart() {
+  ++run_;
+  for (const auto& file : files_) file->changes = std::make_unique<server::Inode>(run_);
+}
+
 // --- Finding ------------------------------------------------------------------------------------
 
 server::Handle MemoryStore::handle_of(std::uint64_t ino) {
@@ -79,7 +84,7 @@ wire::Attributes MemoryStore::attributes_of(File& file, std::uint64_t session) {
   auto look = [&] {
     return stamp_of(file);
   };
-  return describe(file, file.changes.observe(session, stamp_of(file), look));
+  return describe(file, file.changes->observe(session, stamp_of(file), look));
 }
 
 wire::Attributes MemoryStore::root_attributes() const {
@@ -106,12 +111,12 @@ Result<wire::Attributes> MemoryStore::set_attributes(const CallContext& context,
   auto look = [&] {
     return stamp_of(*file);
   };
-  file->changes.begin_change(look);
+  file->changes->begin_change(look);
   if ((changes.valid & proto::kSetSize) != 0) resize(*file, changes.size);
   file->ctime_ns = next_time();
   if ((changes.valid & proto::kSetSize) != 0) file->mtime_ns = file->ctime_ns;
   if ((changes.valid & proto::kSetMtime) != 0) file->mtime_ns = changes.mtime_ns;
-  return describe(*file, file->changes.end_change(context.session, true, look));
+  return describe(*file, file->changes->end_change(context.session, true, look));
 }
 
 void MemoryStore::resize(File& file, std::uint64_t size) {
@@ -165,12 +170,12 @@ Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::
   auto look = [&] {
     return stamp_of(file);
   };
-  file.changes.begin_change(look);
+  file.changes->begin_change(look);
   store(file, offset, bytes);
   const bool changed = !bytes.empty() || mtime_ns;
   if (changed) file.ctime_ns = next_time();
   if (changed) file.mtime_ns = mtime_ns.value_or(file.ctime_ns);
-  const auto counts = file.changes.end_change(context.session, !failed, look);
+  const auto counts = file.changes->end_change(context.session, !failed, look);
   if (!failed) return describe(file, counts);
   observer_.write_failed(file.name);
   return Errno(failing_writes.errno_value);

@@ -38,6 +38,9 @@ class MemoryStore final : public server::FileStore {
   void add(const std::string& name, std::string data);
   const std::string& contents(const std::string& name) const { return find(name).data; }
 
+  // The server's process has ended and come back: who has made which change is forgotten.
+  void restart();
+
   Failures failing_writes;  // a part of the bytes may have been stored all the same
   Failures failing_reads;
 
@@ -89,13 +92,13 @@ class MemoryStore final : public server::FileStore {
   static constexpr std::uint64_t kRootIno = 1;
 
   struct File {
-    File(std::uint64_t number, std::string called)
-        : ino(number), name(std::move(called)), changes(/*epoch=*/7) {}
+    File(std::uint64_t number, std::string called) : ino(number), name(std::move(called)) {}
     const std::uint64_t ino;
     const std::string name;
     std::string data;
     std::int64_t atime_ns = 0, mtime_ns = 0, ctime_ns = 0;
-    server::Inode changes;  // who has made how many
+    // Who has made how many, as this process of the server knows.
+    std::unique_ptr<server::Inode> changes = std::make_unique<server::Inode>(/*epoch=*/1);
   };
   struct Open final : server::OpenFile {
     explicit Open(std::shared_ptr<File> f) : file(std::move(f)) {}
@@ -120,6 +123,7 @@ class MemoryStore final : public server::FileStore {
   StoreObserver& observer_;
   std::vector<std::shared_ptr<File>> files_;  // inode 2 and on
   std::int64_t last_time_ = 0;
+  std::uint64_t run_ = 1;
 };
 
 }  // namespace foliofs::sim

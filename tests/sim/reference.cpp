@@ -73,13 +73,17 @@ void Reference::acknowledge_truncate(const std::string& name, std::size_t index)
 
 Moment Reference::page_dirtied(int client, const std::string& name, ByteRange page) {
   const Moment moment = now();
-  page_sent(client, name, page, moment);
+  unsettle(files_[name], client, page, moment);
   return moment;
 }
 
 void Reference::page_sent(int client, const std::string& name, ByteRange page, Moment dirtied_at) {
   File& file = files_[name];
   file.page_ends.insert(page.end);
+  unsettle(file, client, page, dirtied_at);
+}
+
+void Reference::unsettle(File& file, int client, ByteRange page, Moment dirtied_at) {
   for (Event& event : file.events) {
     if (!event.range.overlaps(page)) continue;
     event.settled = kNever;
@@ -186,15 +190,18 @@ std::string Reference::check_not_older(const File& file, std::uint64_t offset,
   });
 }
 
-std::string Reference::check_read(int client, const std::string& name, Moment since,
-                                  ByteRange range, std::string_view bytes) const {
+Reference::View Reference::begin_read(int client, const std::string& name) {
+  return {now(), file_of(name).refreshed[client]};
+}
+
+std::string Reference::check_read(int client, const std::string& name, View view, ByteRange range,
+                                  std::string_view bytes) const {
   const File& file = file_of(name);
-  const Moment refreshed = file.refreshed[client];
   auto own = [&](const Event& e) {
-    return e.client == client && e.acknowledged < since;
+    return e.client == client && e.acknowledged < view.since;
   };
   auto must_see = [&](const Event& e) {
-    return own(e) || e.settled < refreshed;
+    return own(e) || e.settled < view.refreshed;
   };
   std::string wrong = check_not_older(file, range.begin, bytes, must_see);
   if (!wrong.empty()) return wrong;

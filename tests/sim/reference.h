@@ -70,9 +70,16 @@ class Reference {
 
   // --- What may be seen -------------------------------------------------------------------------
 
-  // A read of `range` that began at `since` has returned `bytes`; it may be short at the end of
-  // the file. Returns what is wrong, or nothing.
-  std::string check_read(int client, const std::string& file, Moment since, ByteRange range,
+  // What a read that begins now has to see: own writes acknowledged by then, and what was settled
+  // before the client last looked anew.
+  struct View {
+    Moment since = 0;
+    Moment refreshed = 0;
+  };
+  View begin_read(int client, const std::string& file);
+  // A read of `range` has returned `bytes`; it may be short at the end of the file. Returns what is
+  // wrong, or nothing.
+  std::string check_read(int client, const std::string& file, View view, ByteRange range,
                          std::string_view bytes) const;
   // The server takes `bytes` of `client`.
   std::string check_stored(int client, const std::string& file, std::uint64_t offset,
@@ -111,6 +118,8 @@ class Reference {
     Moment refreshed[kClients] = {0, 0};
   };
 
+  // The client may bring what is in `page` to the server once more.
+  static void unsettle(File& file, int client, ByteRange page, Moment dirtied_at);
   static bool older(const Event& first, const Event& second);
   static std::string describe(const Event& event);
   const File& file_of(const std::string& name) const;

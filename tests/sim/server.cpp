@@ -173,8 +173,10 @@ server::Reply SimServer::hello(const wire::HelloRequestT& request, const server:
 
 Duration SimServer::some_time() {
   if (slowness.count() == 0 || random_.one_in(2)) return Duration::zero();
-  return Duration(
-      static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(slowness.count()) + 1)));
+  // Now and then long enough for others to make many calls meanwhile.
+  const std::uint64_t most =
+      static_cast<std::uint64_t>(slowness.count()) * (random_.one_in(8) ? 16 : 1);
+  return Duration(static_cast<std::int64_t>(random_.below(most + 1)));
 }
 
 void SimServer::execute(const server::Handler& handler, std::shared_ptr<server::Call> call,
@@ -219,6 +221,7 @@ void SimServer::restart() {
   }
   for (const auto& session : sessions_.back().take_all()) session->end();
   sessions_.emplace_back();
+  store_->restart();
 }
 
 }  // namespace foliofs::sim

@@ -24,7 +24,7 @@ class SimServer {
 
   MemoryStore& store() { return *store_; }
 
-  // The longest time that a request waits to be executed, and its reply to be sent.
+  // How long a request waits as a rule, at most, to be executed, and its reply to be sent.
   Duration slowness{0};
 
   // A connection of client `client`.

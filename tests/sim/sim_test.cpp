@@ -35,7 +35,8 @@ class ReferenceTest : public testing::Test {
     return reference.check_stored(client, "f", offset, data);
   }
   std::string read(int client, const std::string& data) {
-    return reference.check_read(client, "f", reference.now(), {0, data.size()}, data);
+    const auto view = reference.begin_read(client, "f");
+    return reference.check_read(client, "f", view, {0, data.size()}, data);
   }
 
   Reference reference;

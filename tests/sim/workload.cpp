@@ -84,9 +84,33 @@ class Generator {
 
   void add_program() {
     add(OpKind::kOpen).slot = 0;
+    if (random_.one_in(5)) return add_reads();
     if (mapped_ && random_.one_in(2)) add(OpKind::kMap).slot = 0;
     const std::uint64_t count = random_.between(3, 12);
     for (std::uint64_t i = 0; i < count; ++i) add_call();
+  }
+
+  // In order, so that there is read-ahead, and again after having looked anew.
+  void add_reads() {
+    const std::string file = workload_.ops.back().file;
+    const std::uint64_t rounds = random_.between(2, 4);
+    for (std::uint64_t round = 0; round < rounds; ++round) {
+      for (std::uint64_t block = 0; block < 3; ++block) {
+        Op& op = add(OpKind::kRead);
+        op.slot = 0;
+        op.range = ByteRange::of(block * 4096, 4096);
+      }
+      if (random_.one_in(2)) {
+        Op& op = add(OpKind::kInvalidate);
+        op.file = file;
+        op.flag = true;
+      } else {
+        add(OpKind::kClose).slot = 0;
+        Op& op = add(OpKind::kOpen);
+        op.slot = 0;
+        op.file = file;
+      }
+    }
   }
 
   void add_call() {

@@ -13,6 +13,8 @@ namespace {
 constexpr std::uint64_t kFaultStream = 3;
 // A run in which nothing ends for so long stands still: every timeout is over by then.
 constexpr Duration kStandstill = std::chrono::minutes(20);
+// Or goes round in circles; a whole run takes about a thousand steps.
+constexpr std::uint64_t kBusyStandstill = 1'000'000;
 
 constexpr Lane core_lane(int client) {
   return client == 0 ? Lane::kClientA : Lane::kClientB;
@@ -68,13 +70,16 @@ Outcome World::run() {
 bool World::drive(const bool& done) {
   std::uint64_t seen = ops_done_;
   TimePoint since = scheduler_.clock().now();
+  std::uint64_t steps = scheduler_.steps();
   while (!done) {
     if (!scheduler_.step()) return false;
     if (ops_done_ != seen) {
       seen = ops_done_;
       since = scheduler_.clock().now();
+      steps = scheduler_.steps();
     }
     if (scheduler_.clock().now() - since > kStandstill) return false;
+    if (scheduler_.steps() - steps > kBusyStandstill) return false;
   }
   return true;
 }

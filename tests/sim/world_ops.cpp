@@ -116,7 +116,7 @@ Task<void> World::read(const Op& op, int client, Descriptor& descriptor) {
   Client& of = clients_[client];
   const auto description = descriptor.description;
   const std::string file = of.kernel->name_of(*description);
-  const Moment since = reference_.now();
+  const Reference::View view = reference_.begin_read(client, file);
   trace(describe(workload_, op));
   Result<std::string> bytes = Errno(EIO);
   if (op.kind == OpKind::kLoad) {
@@ -130,7 +130,7 @@ Task<void> World::read(const Op& op, int client, Descriptor& descriptor) {
     co_return;
   }
   trace(fmt::format("{}: has read {} bytes of {}", who(op), bytes.value().size(), file));
-  check(reference_.check_read(client, file, since, op.range, bytes.value()));
+  check(reference_.check_read(client, file, view, op.range, bytes.value()));
 }
 
 Task<void> World::write(const Op& op, int client, Descriptor& descriptor) {
