@@ -177,4 +177,31 @@ TEST_F(VfsTest, AForeignChangeThatAWriteFindsIsLookedAtByTheNextStat) {
   release(opened);
 }
 
+// The kernel has zeros behind the old end in the page in which it was.
+TEST_F(VfsTest, GrowthDropsTheKernelsPagesFromTheOldEndOn) {
+  server_.add("f", "12");
+  const Node node = lookup("f");
+  auto opened = open(node);
+  EXPECT_EQ(read(opened), "12");
+  server_.file("f").data = "12345";
+  expire();
+  kernel_.dropped.clear();
+  EXPECT_EQ(stat(node).size, 5u);
+  EXPECT_EQ(kernel_.dropped, std::vector<std::uint64_t>{node});
+  release(opened);
+}
+
+// SEMANTICS: no-old-bytes
+TEST_F(VfsTest, AReadAfterInvalidateSeesWhereTheFileEndsNow) {
+  server_.add("f", "old");
+  const Node node = lookup("f");
+  auto opened = open(node);
+  EXPECT_EQ(read(opened), "old");
+  server_.change("f", "longer than it was");
+  auto report = loop_.run(mount_->invalidate(call().caller, "f", std::nullopt, true));
+  ASSERT_TRUE(report);
+  EXPECT_EQ(read(opened), "longer than it was");
+  release(opened);
+}
+
 }  // namespace foliofs::test
