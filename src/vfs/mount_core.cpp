@@ -128,15 +128,14 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     const bool first = !inode->cached_version;
     if (first || changed || inode->generation <= asked_at) inode->cached_version = attributes;
   }
-  if (changed) {
+  if (changed || grown) {
     ++inode->revalidating;
-    // What is dirty here is written first; it may stay dirty, and then it is still ours (EBUSY).
-    co_await inode->mapping->invalidate(request_for(cache::InvalidateReason::kRevalidate));
-    --inode->revalidating;
-    inode->revalidated.wake_all();
-  } else if (grown) {
-    ++inode->revalidating;
-    co_await kernel.invalidate_pages(inode->node, {end, ByteRange::kNoEnd});
+    if (changed) {
+      // What is dirty here is written first; it may stay dirty, and then it is still ours (EBUSY).
+      co_await inode->mapping->invalidate(request_for(cache::InvalidateReason::kRevalidate));
+    } else {
+      co_await kernel.invalidate_pages(inode->node, {end, ByteRange::kNoEnd});
+    }
     --inode->revalidating;
     inode->revalidated.wake_all();
   }

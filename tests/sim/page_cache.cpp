@@ -38,15 +38,8 @@ Task<PageCache::PageRef> PageCache::lock_page(std::string who, FileRef file, std
   for (;;) {
     PageRef& slot = file->pages[index];
     if (!slot) slot = std::make_shared<Page>(index);
-    PageRef page = slot;
-    if (!page->locked) {
-      page->locked = true;
-      page->owner = who;
-      co_return page;
-    }
-    const Edge waits(graph_, who, page_name(*file, index));
-    const Edge held(graph_, page_name(*file, index), page->owner);
-    co_await page->changed.wait();
+    PageRef page = co_await lock_cached(who, file, index);
+    if (page) co_return page;
   }
 }
 
