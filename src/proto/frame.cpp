@@ -55,10 +55,11 @@ Result<FrameHeader> decode_header(std::span<const std::byte, kHeaderBytes> bytes
   header.sequence = get<std::uint32_t>(bytes, kSequenceAt);
   header.request_id = get<std::uint64_t>(bytes, kRequestIdAt);
 
-  constexpr std::uint16_t kKnownFlags = kFlagReply | kFlagError;
+  constexpr std::uint16_t kKnownFlags = kFlagReply | kFlagError | kFlagNotice;
   const bool error_without_reply = header.is_error() && !header.is_reply();
+  const bool replies_unasked = header.is_reply() && header.is_notice();
   if (get<std::uint32_t>(bytes, kMagicAt) != kMagic || (header.flags & ~kKnownFlags) != 0 ||
-      error_without_reply || !is_known(header.type) || header.slot >= kMaxSlots ||
+      error_without_reply || replies_unasked || !is_known(header.type) || header.slot >= kMaxSlots ||
       header.meta_bytes > kMaxMetaBytes || header.payload_bytes > kMaxPayloadBytes) {
     return Errno(EPROTO);
   }
@@ -109,6 +110,28 @@ const char* message_name(MessageType type) {
       return "write";
     case MessageType::kCommit:
       return "commit";
+    case MessageType::kAllocate:
+      return "allocate";
+    case MessageType::kSeek:
+      return "seek";
+    case MessageType::kCopyRange:
+      return "copyrange";
+    case MessageType::kLock:
+      return "lock";
+    case MessageType::kTestLock:
+      return "testlock";
+    case MessageType::kCancelLock:
+      return "cancellock";
+    case MessageType::kLockGranted:
+      return "lockgranted";
+    case MessageType::kGetXattr:
+      return "getxattr";
+    case MessageType::kSetXattr:
+      return "setxattr";
+    case MessageType::kListXattr:
+      return "listxattr";
+    case MessageType::kRemoveXattr:
+      return "removexattr";
   }
   return "unknown";
 }

@@ -42,6 +42,7 @@ TEST(Frame, RefusesWhatNoPeerMaySend) {
   EXPECT_TRUE(refused([](FrameHeader& h) { h.type = static_cast<MessageType>(999); }));
   EXPECT_TRUE(refused([](FrameHeader& h) { h.flags = 0x8000; }));
   EXPECT_TRUE(refused([](FrameHeader& h) { h.flags = kFlagError; }));
+  EXPECT_TRUE(refused([](FrameHeader& h) { h.flags = kFlagReply | kFlagNotice; }));
   HeaderBytes bytes = encode_header(a_write());
   bytes[0] ^= std::byte{1};
   EXPECT_FALSE(decode_header(bytes));

@@ -39,11 +39,23 @@ enum class MessageType : std::uint16_t {
   kRead = 42,
   kWrite = 43,
   kCommit = 44,
+  kAllocate = 45,
+  kSeek = 46,
+  kCopyRange = 47,
+  kLock = 50,
+  kTestLock = 51,
+  kCancelLock = 52,
+  kLockGranted = 53,
+  kGetXattr = 55,
+  kSetXattr = 56,
+  kListXattr = 57,
+  kRemoveXattr = 58,
 };
 
 enum FrameFlag : std::uint16_t {
   kFlagReply = 1u << 0,  // answers the request with the same request id
   kFlagError = 1u << 1,  // with kFlagReply: the metadata is an ErrorReply
+  kFlagNotice = 1u << 2,  // from the server, unasked; nobody replies. Slot, sequence and id are 0
 };
 
 struct FrameHeader {
@@ -57,6 +69,7 @@ struct FrameHeader {
 
   bool is_reply() const { return (flags & kFlagReply) != 0; }
   bool is_error() const { return (flags & kFlagError) != 0; }
+  bool is_notice() const { return (flags & kFlagNotice) != 0; }
 };
 
 using HeaderBytes = std::array<std::byte, kHeaderBytes>;

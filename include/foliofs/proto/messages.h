@@ -28,12 +28,15 @@ enum SetAttrField : std::uint32_t {
   kSetMtime = 1u << 5,
   kSetAtimeNow = 1u << 6,  // the server's clock
   kSetMtimeNow = 1u << 7,
+  kSetKillPrivileges = 1u << 8,  // with kSetSize: clear setuid, setgid and capabilities
 };
 
 // WriteRequest::flags
 enum WriteFlag : std::uint32_t {
   kWriteInvalidation = 1u << 0,  // the flush belongs to an invalidation (the RFC's wbc flag)
   kWriteSetMtime = 1u << 1,      // set mtime to WriteRequest::mtime_ns after writing
+  kWriteAppend = 1u << 2,         // at the end that the file has then, wherever `offset` is
+  kWriteKillPrivileges = 1u << 3,  // clear setuid, setgid and capabilities
 };
 
 // Ties a request table to its message type and its reply table. Specialized below for each.
@@ -67,6 +70,16 @@ FOLIOFS_MESSAGE(CloseRequest, Empty, kClose);
 FOLIOFS_MESSAGE(ReadRequest, ReadReply, kRead);
 FOLIOFS_MESSAGE(WriteRequest, WriteReply, kWrite);
 FOLIOFS_MESSAGE(CommitRequest, AttrReply, kCommit);
+FOLIOFS_MESSAGE(AllocateRequest, AttrReply, kAllocate);
+FOLIOFS_MESSAGE(SeekRequest, SeekReply, kSeek);
+FOLIOFS_MESSAGE(CopyRangeRequest, CopyRangeReply, kCopyRange);
+FOLIOFS_MESSAGE(LockRequest, LockReply, kLock);
+FOLIOFS_MESSAGE(TestLockRequest, TestLockReply, kTestLock);
+FOLIOFS_MESSAGE(CancelLockRequest, Empty, kCancelLock);
+FOLIOFS_MESSAGE(GetXattrRequest, XattrReply, kGetXattr);
+FOLIOFS_MESSAGE(SetXattrRequest, AttrReply, kSetXattr);
+FOLIOFS_MESSAGE(ListXattrRequest, XattrReply, kListXattr);
+FOLIOFS_MESSAGE(RemoveXattrRequest, AttrReply, kRemoveXattr);
 #undef FOLIOFS_MESSAGE
 
 // Serialized metadata; owns its bytes.
