@@ -66,6 +66,11 @@ Result<FrameHeader> decode_header(std::span<const std::byte, kHeaderBytes> bytes
   return header;
 }
 
+std::uint32_t max_request_payload(MessageType type) {
+  if (type == MessageType::kWrite) return kMaxPayloadBytes;
+  return type == MessageType::kSetXattr ? kMaxXattrBytes : 0;
+}
+
 const char* message_name(MessageType type) {
   switch (type) {
     case MessageType::kHello:

@@ -20,6 +20,8 @@ constexpr std::size_t kTurnBytes = 2u << 20;
 constexpr int kTurnReplies = 64;
 // The same for the sender: a socket takes some MiB at once.
 constexpr std::size_t kSendTurnBytes = 256u << 10;
+// A notice is a table with a number or two.
+constexpr std::uint32_t kMaxNoticeBytes = 1024;
 // Largest errno that Linux has (MAX_ERRNO).
 constexpr std::int32_t kMaxErrno = 4095;
 
@@ -60,8 +62,12 @@ std::span<const std::byte> bytes_of(const proto::MetaBuffer& meta) {
 
 }  // namespace
 
-Link::Link(std::unique_ptr<Transport> transport, Clock& clock, CallTable& calls)
-    : transport_(std::move(transport)), calls_(calls), reader_(*transport_, clock) {}
+Link::Link(std::unique_ptr<Transport> transport, Clock& clock, CallTable& calls,
+           LockGranted lock_granted)
+    : transport_(std::move(transport)),
+      calls_(calls),
+      lock_granted_(std::move(lock_granted)),
+      reader_(*transport_, clock) {}
 
 void Link::break_off(Errno reason) {
   if (broken_) return;
@@ -150,17 +156,22 @@ Task<Status> Link::receive_all() {
     }
     auto header = reader_.take_header();
     if (!header) co_return header.error();
-    auto owner = owner_of(header.value());
-    if (!owner) co_return owner.error();
-
     const std::size_t rest = header.value().meta_bytes + header.value().payload_bytes;
-    if (rest <= reader_.staged_bytes()) {
-      receive_staged(header.value(), owner.value());
-    } else {
-      auto received = co_await receive_long(header.value(), owner.value());
+    const bool whole = rest <= reader_.staged_bytes();
+    if (header.value().is_notice()) {
+      auto received = co_await receive_notice(header.value());
       if (!received) co_return received.error();
+    } else {
+      auto owner = owner_of(header.value());
+      if (!owner) co_return owner.error();
+      if (whole) {
+        receive_staged(header.value(), owner.value());
+      } else {
+        auto received = co_await receive_long(header.value(), owner.value());
+        if (!received) co_return received.error();
+      }
+      ++replies_;
     }
-    ++replies_;
     turn_bytes += rest;
     if (++turn_replies >= kTurnReplies || turn_bytes >= kTurnBytes) {
       turn_replies = 0;
@@ -169,6 +180,20 @@ Task<Status> Link::receive_all() {
     }
   }
   co_return reason_;
+}
+
+Task<Status> Link::receive_notice(proto::FrameHeader header) {
+  const bool addressed = header.slot != 0 || header.sequence != 0 || header.request_id != 0;
+  if (header.type != proto::MessageType::kLockGranted || addressed || header.payload_bytes > 0 ||
+      header.meta_bytes > kMaxNoticeBytes) {
+    co_return Errno(EPROTO);
+  }
+  auto staged = co_await reader_.stage(header.meta_bytes);
+  if (!staged) co_return staged.error();
+  const auto* granted = proto::view<wire::LockGranted>(reader_.take(header.meta_bytes));
+  if (granted == nullptr) co_return Errno(EPROTO);
+  if (lock_granted_) lock_granted_(granted->waiter());
+  co_return success();
 }
 
 // The call that waits for the frame; nullptr when nobody does (any more).

@@ -5,6 +5,7 @@
 // decides what becomes of them. Does not connect, wait or try again.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,8 +22,12 @@ namespace foliofs::rpc {
 
 class Link {
  public:
-  // `clock` and `calls` must outlive the link.
-  Link(std::unique_ptr<Transport> transport, Clock& clock, CallTable& calls);
+  // Called with the waiter of a LOCK_GRANTED, the only notice that there is.
+  using LockGranted = std::function<void(std::uint64_t waiter)>;
+
+  // `clock`, `calls` and what `lock_granted` refers to must outlive the link.
+  Link(std::unique_ptr<Transport> transport, Clock& clock, CallTable& calls,
+       LockGranted lock_granted = {});
 
   // Sends Hello and returns the answer. Errors: the server's (`error_text` gets its words), the
   // transport's, EPROTO. REQUIRES: send() and receive() are not running yet.
@@ -46,12 +51,14 @@ class Link {
  private:
   std::size_t gather();
   Task<Status> receive_all();
+  Task<Status> receive_notice(proto::FrameHeader header);
   void receive_staged(const proto::FrameHeader& header, Call* call);
   Task<Status> receive_long(const proto::FrameHeader& header, Call* call);
   Result<Call*> owner_of(const proto::FrameHeader& header);
 
   std::unique_ptr<Transport> transport_;
   CallTable& calls_;
+  const LockGranted lock_granted_;
   FrameReader reader_;
   std::vector<iovec> vectors_;  // of the write under way
   std::vector<Call*> batch_;    // whose memory it uses; pinned

@@ -82,7 +82,7 @@ Task<Result<RawReply>> Session::Impl::exchange(proto::MessageType type, proto::M
   if (!started_ || closing_) co_return Errno(ENOTCONN);
   if (incarnation != 0 && incarnation != incarnation_) co_return kSessionLost;
   Call call(type, std::move(meta), payload, incarnation);
-  if (call.meta.size() > kMaxMetaBytes || call.send_bytes > kMaxPayloadBytes) {
+  if (call.meta.size() > kMaxMetaBytes || call.send_bytes > proto::max_request_payload(type)) {
     co_return Errno(EMSGSIZE);
   }
   const bool first = calls_.live() == 0;
@@ -228,6 +228,10 @@ Task<Result<RawReply>> Session::exchange(proto::MessageType type, proto::MetaBuf
 
 void Session::set_timeout(std::chrono::microseconds timeout_us, bool hard) {
   impl_->set_timeout(timeout_us, hard);
+}
+
+void Session::set_events(SessionEvents events) {
+  impl_->set_events(std::move(events));
 }
 
 Task<void> Session::close() {

@@ -61,6 +61,7 @@ Task<void> Session::Impl::serve() {
     } else {
       note_backoff(link_->reason());
     }
+    if (events_.connection_lost) events_.connection_lost();
   }
   link_.reset();
 }
@@ -106,7 +107,10 @@ Task<Status> Session::Impl::connect_once() {
   error_text_.clear();
   auto transport = co_await dial_and_wait();
   if (!transport) co_return transport.error();
-  link_ = std::make_unique<Link>(std::move(transport.value()), clock_, calls_);
+  link_ = std::make_unique<Link>(std::move(transport.value()), clock_, calls_,
+                                 [this](std::uint64_t waiter) {
+                                   if (events_.lock_granted) events_.lock_granted(waiter);
+                                 });
 
   wire::HelloRequestT request;
   request.version = proto::kVersion;
@@ -176,6 +180,7 @@ Status Session::Impl::begin_session(wire::HelloReplyT reply) {
   ++incarnation_;
   ++stats_.sessions;
   calls_.begin_session(hello_.slots, incarnation_);
+  if (incarnation_ > 1 && events_.session_renewed) events_.session_renewed();
   return success();
 }
 

@@ -35,6 +35,7 @@ class Session::Impl {
     options_.timeout_us = timeout_us;
     options_.hard = hard;
   }
+  void set_events(SessionEvents events) { events_ = std::move(events); }
   Task<void> close();
 
   const std::string& error_text() const { return error_text_; }
@@ -84,6 +85,7 @@ class Session::Impl {
   Clock& clock_;
   Connector& connector_;
   SessionOptions options_;
+  SessionEvents events_;
 
   ConnectionState state_ = ConnectionState::kConnecting;
   bool started_ = false;

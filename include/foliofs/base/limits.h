@@ -18,6 +18,10 @@ inline constexpr std::uint32_t kMaxPayloadBytes = 1u << 20;
 inline constexpr std::size_t kMaxNameBytes = 255;
 // Longest symlink target, bytes (PATH_MAX less its NUL).
 inline constexpr std::size_t kMaxSymlinkBytes = 4095;
+// Longest name of an extended attribute, bytes (XATTR_NAME_MAX).
+inline constexpr std::size_t kMaxXattrNameBytes = 255;
+// Largest value of one, and of the list of a file's names (XATTR_SIZE_MAX, XATTR_LIST_MAX), bytes.
+inline constexpr std::uint32_t kMaxXattrBytes = 65536;
 // Longest file handle, bytes: the kernel's MAX_HANDLE_SZ, and our header and MAC.
 inline constexpr std::size_t kMaxHandleBytes = 192;
 // Supplementary groups that a call may carry (NGROUPS_MAX is 65536; the kernel's NFS server takes

@@ -79,6 +79,9 @@ HeaderBytes encode_header(const FrameHeader& header);
 // EPROTO when the magic, the type, the flags or a length is not one that this version can have.
 Result<FrameHeader> decode_header(std::span<const std::byte, kHeaderBytes> bytes);
 
+// The largest payload that a request of this type may have, bytes; 0 for all that have none.
+std::uint32_t max_request_payload(MessageType type);
+
 // "write" for kWrite: the word that logs, stats and docs use. "unknown" for anything else.
 const char* message_name(MessageType type);
 

@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -58,6 +59,17 @@ struct RawReply {
   std::uint32_t payload_bytes = 0;  // how much of Payload::receive was filled
 };
 
+// What happens to a session unasked. Called on its loop, must not block; may be empty.
+struct SessionEvents {
+  // The server has granted the lock for which this waiter waits.
+  std::function<void(std::uint64_t waiter)> lock_granted;
+  // A connection is gone, and with it perhaps what the server has told over it. Calls that are made
+  // now go out over the next one.
+  std::function<void()> connection_lost;
+  // The server has forgotten the session: what it held open and locked is gone.
+  std::function<void()> session_renewed;
+};
+
 enum class ConnectionState { kConnecting, kConnected, kDisconnected, kClosed };
 
 class Session {
@@ -98,6 +110,9 @@ class Session {
 
   // SessionOptions' `timeout_us` and `hard` anew, for the calls that wait now as well.
   void set_timeout(std::chrono::microseconds timeout_us, bool hard);
+
+  // What the callbacks refer to must outlive the session, or be replaced by none before.
+  void set_events(SessionEvents events);
 
   // Says goodbye to the server if it is there, fails what is waiting with ENOTCONN, and ends the
   // session's coroutines. Returns when they have ended. Waits no longer than 2 s.
