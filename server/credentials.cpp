@@ -3,8 +3,10 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <sched.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,6 +28,11 @@ struct Capabilities {
   bool store() { return ::syscall(SYS_capset, &header, data.data()) == 0; }
   bool has(unsigned capability) const {
     return (data[capability / 32].effective >> (capability % 32) & 1u) != 0;
+  }
+  // As far as the thread is permitted it.
+  void raise(unsigned capability) {
+    auto& word = data[capability / 32];
+    word.effective |= word.permitted & (std::uint32_t{1} << (capability % 32));
   }
   void drop(unsigned capability) {
     data[capability / 32].effective &= ~(std::uint32_t{1} << (capability % 32));
@@ -150,6 +157,36 @@ Status act_as(const Identity& identity) {
 
 Status act_as_server() {
   return become(server_identity(), /*as_server=*/true);
+}
+
+WithoutAdministration::WithoutAdministration(const Identity& caller) {
+  if (caller.uid == 0 && can_act_as_others()) return;
+  Capabilities capabilities;
+  in_force_ = capabilities.load();
+  if (!in_force_ || !(capabilities.has(CAP_SYS_ADMIN) || capabilities.has(CAP_SETFCAP))) return;
+  capabilities.drop(CAP_SYS_ADMIN);
+  capabilities.drop(CAP_SETFCAP);
+  dropped_ = in_force_ = capabilities.store();
+}
+
+WithoutAdministration::~WithoutAdministration() {
+  if (!dropped_) return;
+  const int kept_errno = errno;
+  Capabilities capabilities;
+  if (capabilities.load()) {
+    for (unsigned capability : {CAP_SYS_ADMIN, CAP_SETFCAP}) capabilities.raise(capability);
+    (void)capabilities.store();
+  }
+  errno = kept_errno;
+}
+
+bool set_thread_umask(mode_t mask) {
+  static thread_local const bool is_own = ::unshare(CLONE_FS) == 0;
+  static thread_local std::optional<mode_t> in_force;
+  if (!is_own) return false;
+  if (in_force != mask) ::umask(mask);
+  in_force = mask;
+  return true;
 }
 
 }  // namespace foliofs::server

@@ -22,4 +22,26 @@ Status act_as(const Identity& identity);
 // The thread acts with the server's own privileges: what resolving handles needs.
 Status act_as_server();
 
+// While one lives, the thread is without the capabilities that concern extended attributes
+// (CAP_SYS_ADMIN, CAP_SETFCAP), unless `caller` is to have them: uid 0, on a server that can act as
+// others. The kernel leaves those with a thread whatever its fsuid is.
+class WithoutAdministration {
+ public:
+  explicit WithoutAdministration(const Identity& caller);
+  ~WithoutAdministration();
+  WithoutAdministration(const WithoutAdministration&) = delete;
+  WithoutAdministration& operator=(const WithoutAdministration&) = delete;
+
+  // False when the kernel has refused; nothing must be done for the caller then.
+  bool in_force() const { return in_force_; }
+
+ private:
+  bool in_force_ = true;
+  bool dropped_ = false;
+};
+
+// Files that the thread makes from here on get this umask. False when a thread cannot have one of
+// its own here; then nothing has changed.
+bool set_thread_umask(mode_t mask);
+
 }  // namespace foliofs::server

@@ -1,0 +1,109 @@
+// LocalStore: extended attributes, and what a new file's mode becomes.
+//
+// The calls go by /proc/self/fd, whose links lead to the very file that an O_PATH descriptor has,
+// also when that is a symlink.
+#include <sys/xattr.h>
+
+#include <optional>
+#include <string_view>
+
+#include "server/credentials.h"
+#include "server/local_calls.h"
+#include "server/local_store.h"
+
+namespace foliofs::server {
+
+namespace {
+
+// Names that the kernel keeps for administrators, or shows to them only.
+bool is_for_administrators(XattrName name) {
+  const std::string_view text = name.c_str();
+  return text.starts_with("trusted.") || text.starts_with("security.");
+}
+
+// Makes one call as the caller is allowed to. `call` returns what the system call does.
+template <class Call>
+Result<std::size_t> make_call(const CallContext& context, bool for_administrators, Call call) {
+  std::optional<WithoutAdministration> scope;
+  if (for_administrators) {
+    scope.emplace(context.caller);
+    if (!scope->in_force()) return Errno(EPERM);
+  }
+  const ssize_t result = call();
+  if (result < 0) return last_errno();
+  return static_cast<std::size_t>(result);
+}
+
+}  // namespace
+
+Result<std::size_t> LocalStore::get_xattr(const CallContext& context, HandleView file,
+                                          XattrName name, std::span<std::byte> into) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, file));
+  const FdPath path(node->fd.get());
+  return make_call(context, is_for_administrators(name), [&] {
+    return ::getxattr(path.c_str(), name.c_str(), into.data(), into.size());
+  });
+}
+
+Result<std::size_t> LocalStore::list_xattrs(const CallContext& context, HandleView file,
+                                            std::span<std::byte> into) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, file));
+  const FdPath path(node->fd.get());
+  return make_call(context, /*for_administrators=*/true, [&] {
+    return ::listxattr(path.c_str(), reinterpret_cast<char*>(into.data()), into.size());
+  });
+}
+
+Result<wire::Attributes> LocalStore::set_xattr(const CallContext& context, HandleView file,
+                                               XattrName name, std::span<const std::byte> value,
+                                               int flags) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, file));
+  const FdPath path(node->fd.get());
+  ChangeScope change(*this, *node, context.session);
+  BOOST_OUTCOME_TRYV(make_call(context, is_for_administrators(name), [&] {
+    return ::setxattr(path.c_str(), name.c_str(), value.data(), value.size(), flags);
+  }));
+  return change.finish(true);
+}
+
+Result<wire::Attributes> LocalStore::remove_xattr(const CallContext& context, HandleView file,
+                                                  XattrName name) {
+  BOOST_OUTCOME_TRY(auto node, resolve_as(context, file));
+  const FdPath path(node->fd.get());
+  ChangeScope change(*this, *node, context.session);
+  BOOST_OUTCOME_TRYV(make_call(context, is_for_administrators(name),
+                               [&] { return ::removexattr(path.c_str(), name.c_str()); }));
+  return change.finish(true);
+}
+
+// The kernel knows best when the umask counts. Where a thread may not have one of its own (some
+// containers forbid unshare), the process's is 0, and we have to look whether there is a default
+// ACL.
+mode_t apply_umask(int directory, CreationMode mode) {
+  if (set_thread_umask(mode.umask)) return mode.bits;
+  const FdPath path(directory);
+  const bool has_default_acl = ::getxattr(path.c_str(), "system.posix_acl_default", nullptr, 0) > 0;
+  return has_default_acl ? mode.bits : mode.bits & ~mode.umask;
+}
+
+// chown(2) that changes nothing takes them away, whatever else it may do.
+Status kill_set_id_bits(int fd) {
+  struct statx info {};
+  if (!look_at(fd, info)) return last_errno();
+  if (!S_ISREG(info.stx_mode) || (info.stx_mode & (S_ISUID | S_ISGID)) == 0) return success();
+  BOOST_OUTCOME_TRYV(act_as_server());
+  const auto keep = static_cast<unsigned>(-1);
+  if (::fchownat(fd, "", keep, keep, AT_EMPTY_PATH) == 0) return success();
+  if (errno != EPERM && errno != EACCES) return last_errno();
+  return success();
+}
+
+Status LocalStore::drop_set_id_bits(const CallContext& context, OpenFile& file) {
+  auto& local = static_cast<LocalFile&>(file);
+  if ((::fcntl(local.fd(), F_GETFL) & O_ACCMODE) == O_RDONLY) return Errno(EBADF);
+  ChangeScope change(*this, local.fd(), local.inode(), context.session);
+  BOOST_OUTCOME_TRYV(kill_set_id_bits(local.fd()));
+  return success();
+}
+
+}  // namespace foliofs::server

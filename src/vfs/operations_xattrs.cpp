@@ -1,0 +1,173 @@
+// Extended attributes. Their values are not cached, but what a file does not have is remembered:
+// the kernel asks for a capability before it writes, and ls(1) for an ACL of each file it shows.
+#include <sys/xattr.h>
+
+#include "mount_core.h"
+
+namespace foliofs::vfs {
+
+namespace {
+
+constexpr char kCapability[] = "security.capability";
+
+// One request with its payloads; repeated once when the session was lost under it (`retried` says
+// so), and when the server has lost the file's handle.
+template <class Request>
+Task<Result<rpc::RawReply>> exchange_on(MountCore& core, InodeRef inode,
+                                        typename Request::NativeTableType request,
+                                        rpc::Payload payload, bool& retried) {
+  for (int repairs = 0;;) {
+    request.handle = inode->handle;
+    auto reply = co_await core.session.exchange(proto::Message<Request>::kType,
+                                                proto::encode(request), payload);
+    if (reply) co_return reply;
+    if (reply.error() == rpc::kSessionLost) {
+      if (std::exchange(retried, true)) co_return Errno(EIO);
+      continue;
+    }
+    if (reply.error() != Errno(ESTALE) || repairs++ == MountCore::kMaxRepairs) co_return reply;
+    if (inode->handle != request.handle) continue;
+    auto found = co_await core.find_again(inode, *request.caller);
+    if (!found || !found.value()) co_return reply;
+  }
+}
+
+// A value or a list of names.
+template <class Request>
+Task<Result<std::vector<std::byte>>> fetch(MountCore& core, InodeRef inode,
+                                           typename Request::NativeTableType request) {
+  std::vector<std::byte> bytes(kMaxXattrBytes);
+  const iovec into{bytes.data(), bytes.size()};
+  rpc::Payload payload;
+  payload.receive = std::span(&into, 1);
+  bool retried = false;
+  auto reply = co_await exchange_on<Request>(core, inode, std::move(request), payload, retried);
+  if (!reply) co_return reply.error();
+  const auto* table = proto::view<wire::XattrReply>(reply.value().meta);
+  if (table == nullptr || table->attributes() == nullptr) co_return Errno(EPROTO);
+  // Who asks for attributes next looks after it; the kernel may wait for us with the file locked.
+  if (changed_by_others(inode->attributes, from_wire(*table->attributes()))) {
+    inode->attributes_expire = {};
+  }
+  bytes.resize(reply.value().payload_bytes);
+  co_return bytes;
+}
+
+// The reply of a change.
+Status take_change(MountCore& core, Inode& inode, const rpc::RawReply& reply) {
+  inode.absent_xattrs.names.clear();
+  const auto* table = proto::view<wire::AttrReply>(reply.meta);
+  if (table == nullptr || table->attributes() == nullptr) return Errno(EPROTO);
+  core.take_own_change(inode, from_wire(*table->attributes()));
+  return success();
+}
+
+// What is stored here and written back later would move ctime again, and take a capability away.
+Task<void> write_back(MountCore& core, InodeRef inode) {
+  if (!inode->dirty()) co_return;
+  auto report = co_await inode->mapping->flush(core.request_for(cache::InvalidateReason::kClose));
+  if (report.error) {
+    spdlog::debug("{}: flush before an xattr: {}", inode->name, errno_name(*report.error));
+  }
+}
+
+bool same_version(const AbsentXattrs& absent, const Attributes& attributes) {
+  return absent.change_epoch == attributes.change_epoch &&
+         absent.foreign_changes == attributes.foreign_changes;
+}
+
+}  // namespace
+
+void remember_absent(Inode& inode, const Attributes& as_of, std::string name) {
+  constexpr std::size_t kMaxNames = 8;
+  AbsentXattrs& absent = inode.absent_xattrs;
+  if (!same_version(absent, as_of)) absent = {as_of.change_epoch, as_of.foreign_changes, {}};
+  if (absent.names.size() < kMaxNames) absent.names.push_back(std::move(name));
+}
+
+void remember_new_file(Inode& inode) {
+  remember_absent(inode, inode.attributes, kCapability);
+}
+
+bool Operations::lacks_xattr(NodeId node, std::string_view name) const {
+  InodeRef inode = core_.inodes.find(node);
+  if (!inode || inode->attributes_expire <= core_.clock.now()) return false;
+  const AbsentXattrs& absent = inode->absent_xattrs;
+  return same_version(absent, inode->attributes) &&
+         std::find(absent.names.begin(), absent.names.end(), name) != absent.names.end();
+}
+
+Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId node,
+                                                           std::string name) {
+  InodeRef inode = core_.inodes.find(node);
+  if (!inode) co_return Errno(ESTALE);
+  wire::GetXattrRequestT request;
+  request.caller = caller_of(call);
+  request.name = name;
+  const std::uint64_t asked_at = core_.change;
+  const Attributes before = inode->attributes;
+  auto value = co_await fetch<wire::GetXattrRequest>(core_, inode, std::move(request));
+  // An answer from before somebody's change says nothing about the time after it.
+  const bool still_so =
+      inode->generation <= asked_at && !changed_by_others(before, inode->attributes);
+  if (!value && value.error() == Errno(ENODATA) && still_so) {
+    remember_absent(*inode, before, std::move(name));
+  }
+  co_return value;
+}
+
+Task<Result<std::vector<std::byte>>> Operations::list_xattrs(Call call, NodeId node) {
+  InodeRef inode = core_.inodes.find(node);
+  if (!inode) co_return Errno(ESTALE);
+  wire::ListXattrRequestT request;
+  request.caller = caller_of(call);
+  co_return co_await fetch<wire::ListXattrRequest>(core_, inode, std::move(request));
+}
+
+Task<Status> Operations::set_xattr(Call call, NodeId node, std::string name,
+                                   std::vector<std::byte> value, int flags) {
+  InodeRef inode = core_.inodes.find(node);
+  if (!inode) co_return Errno(ESTALE);
+  if (core_.options.read_only) co_return Errno(EROFS);
+  if (value.size() > kMaxXattrBytes) co_return Errno(E2BIG);
+  co_await write_back(core_, inode);
+  wire::SetXattrRequestT request;
+  request.caller = caller_of(call);
+  request.name = std::move(name);
+  request.flags = static_cast<std::uint32_t>(flags);
+  const iovec from{value.data(), value.size()};
+  rpc::Payload payload;
+  payload.send = std::span(&from, 1);
+  bool retried = false;
+  auto reply = co_await exchange_on<wire::SetXattrRequest>(core_, inode, std::move(request),
+                                                           payload, retried);
+  if (reply) co_return take_change(core_, *inode, reply.value());
+  core_.forget_attributes(*inode);
+  // Sent twice because the server restarted in between: the first one made it.
+  const bool made_before = retried && (flags & XATTR_CREATE) != 0;
+  if (made_before && reply.error() == Errno(EEXIST)) co_return success();
+  co_return reply.error();
+}
+
+Task<Status> Operations::remove_xattr(Call call, NodeId node, std::string name) {
+  InodeRef inode = core_.inodes.find(node);
+  if (!inode) co_return Errno(ESTALE);
+  if (core_.options.read_only) co_return Errno(EROFS);
+  co_await write_back(core_, inode);
+  // Nobody unprivileged gets past the kernel with this name: it is the kernel that takes the
+  // capability away because he is about to change the file. The server does it itself then.
+  const bool by_kernel = name == kCapability && call.caller.uid != 0;
+  wire::RemoveXattrRequestT request;
+  request.caller = caller_of(call);
+  request.name = std::move(name);
+  bool retried = false;
+  auto reply =
+      co_await exchange_on<wire::RemoveXattrRequest>(core_, inode, std::move(request), {}, retried);
+  if (reply) co_return take_change(core_, *inode, reply.value());
+  if (by_kernel && reply.error() == Errno(EPERM)) co_return success();
+  core_.forget_attributes(*inode);
+  if (retried && reply.error() == Errno(ENODATA)) co_return success();
+  co_return reply.error();
+}
+
+}  // namespace foliofs::vfs
