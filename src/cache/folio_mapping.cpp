@@ -60,6 +60,12 @@ void FolioMapping::overtake_fills(const RangeSet& bytes) {
   for (const auto& fill : fills_) fill->overtaken.add(bytes);
 }
 
+void FolioMapping::overtake_fills(ByteRange bytes) {
+  RangeSet set;
+  set.add(bytes);
+  overtake_fills(set);
+}
+
 void FolioMapping::erase(Folio& folio) {
   if (folio.FolioInWriteback::is_linked()) unclean_.erase(unclean_.iterator_to(folio));
   set_failed(folio, false);
@@ -136,27 +142,26 @@ std::uint64_t FolioMapping::folios_end() const {
 
 void FolioMapping::set_server_size(std::uint64_t size) {
   size = std::max(size, dirty_end());
-  if (truncating_ && size < size_) return;
+  if (changing_ && size < size_) return;
   if (size < size_) {
-    trim(size, /*dirty_too=*/false);
+    trim({size, ByteRange::kNoEnd}, /*dirty_too=*/false);
     ++trunc_epoch_;
   }
   size_ = size;
 }
 
-// Forgets what lies beyond `size`.
-void FolioMapping::trim(std::uint64_t size, bool dirty_too) {
-  const ByteRange beyond{size, ByteRange::kNoEnd};
+void FolioMapping::trim(ByteRange range, bool dirty_too) {
   FolioRef next;
-  for (FolioRef folio = folio_from(size); folio; folio = next) {
+  for (FolioRef folio = folio_from(range.begin); folio && folio->range.begin < range.end;
+       folio = next) {
     next = folio_from(folio->range.end);
     if (dirty_too) {
       const std::uint64_t before = unclean_bytes(*folio);
-      folio->dirty.subtract(beyond);
+      folio->dirty.subtract(range);
       if (folio->clean()) folio->wseq = folio->dseq;
       settle(*folio, before);
     }
-    folio->valid.subtract(beyond);
+    folio->valid.subtract(range);
     folio->valid.add(folio->dirty);
     folio->valid.add(folio->writing);
     if (folio->valid.empty() && !folio->under_writeback() && !folio->locked) erase(*folio);

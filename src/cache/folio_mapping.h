@@ -7,7 +7,7 @@
 // Who may wait for whom (W -> X: W waits for X):
 //   read      -> a write of the same bytes that waits, store, memory, fault gate
 //   write     -> writers' gate, folio lock, memory, dirty limit, store
-//   truncate  -> writes in flight, store
+//   truncate, change on the server -> an earlier one, writes in flight, store
 //   flush     -> writes in flight, store
 //   invalidate-> an earlier invalidation, the kernel's pages, then all that flush waits for
 // A gate is shut and a folio is locked only by somebody who waits for nothing but the store until
@@ -83,6 +83,8 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   Task<InvalidateReport> flush(InvalidateRequest request) override;
   Task<InvalidateReport> invalidate(InvalidateRequest request) override;
   Task<Status> truncate(std::uint64_t size, std::function<Task<Status>()> on_server) override;
+  Task<Status> change_on_server(ByteRange range,
+                                std::function<Task<Result<ServerChange>>()> on_server) override;
   ErrSeq& errors() override { return errors_; }
   std::uint64_t dirty_bytes() const override { return dirty_bytes_; }
   std::uint64_t cached_bytes() const override;
@@ -171,7 +173,9 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   void erase(Folio& folio);
   // The server has got `bytes`: what fills under way bring of them may be older.
   void overtake_fills(const RangeSet& bytes);
-  void trim(std::uint64_t size, bool dirty_too);
+  void overtake_fills(ByteRange bytes);
+  // Forgets the clean bytes of `range`, or all of them.
+  void trim(ByteRange range, bool dirty_too);
   static std::uint64_t unclean_bytes(const Folio& folio);
   // After a change of what is dirty or being written in `folio`, which had `before` unclean bytes.
   void settle(Folio& folio, std::uint64_t before);
@@ -198,6 +202,12 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   bool ensure_private_buffer(Folio& folio, std::uint64_t capacity);
   bool store(std::uint64_t offset, std::span<const std::byte> data);
   Task<void> stall_until_woken(WaitQueue& queue);
+
+  // truncate.cpp
+  Task<void> hold_stores();
+  void let_stores();
+  Task<void> hold_writes();
+  void let_writes();
 
   // writeback.cpp
   void take_dirty(Folio& folio);
@@ -227,20 +237,22 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   std::list<std::shared_ptr<Fill>> fills_;
   WaitQueue fill_done_;
 
-  // Folios that are `writing`, and direct writes: what truncate waits for. It covers what has been
-  // snapshotted and not been sent yet.
+  // Folios that are `writing`, and direct writes: what hold_writes() waits for. It covers what has
+  // been snapshotted and not been sent yet.
   std::uint32_t writes_pending_ = 0;
-  std::uint32_t writeback_hold_ = 0;  // truncate: no new WRITE may begin
+  std::uint32_t writeback_hold_ = 0;  // no new WRITE may begin
   WaitQueue writeback_changed_;
 
   std::uint32_t writers_gate_ = 0;
   std::uint32_t fault_gate_ = 0;
-  bool truncating_ = false;  // system calls that store wait for its end
+  // truncate() or change_on_server() is under way: system calls that store wait for its end.
+  bool changing_ = false;
   WaitQueue gate_opened_;
   WaitQueue folio_unlocked_;
-  WaitQueue truncate_ended_;
+  WaitQueue change_ended_;
   std::list<TimePoint> stalls_;  // when each of those who stand began to
   std::list<ByteRange> waiting_stores_;
+  std::uint32_t extending_ = 0;  // change_on_server(): each may be storing beyond the end
   WaitQueue waiting_store_ended_;
   boost::intrusive::list<StallMeter> stall_meters_;
 

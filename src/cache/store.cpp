@@ -27,6 +27,7 @@ class FolioMapping::WaitingStore {
 };
 
 bool FolioMapping::is_about_to_be_stored(ByteRange range) const {
+  if (extending_ > 0 && range.end > size_) return true;
   return std::any_of(waiting_stores_.begin(), waiting_stores_.end(),
                      [&](ByteRange waiting) { return waiting.overlaps(range); });
 }
@@ -63,7 +64,7 @@ bool FolioMapping::try_write(std::uint64_t offset, std::span<const std::byte> da
 // Whether nothing but memory can keep a store from happening now.
 bool FolioMapping::may_store(ByteRange range, WriteSource source) {
   if (source == WriteSource::kPageWriteback) return true;
-  if (truncating_ || writers_gate_ > 0 || touches_locked_folio(range)) return false;
+  if (changing_ || writers_gate_ > 0 || touches_locked_folio(range)) return false;
   return !failed && !core_->over_dirty_limit(range.size());
 }
 
@@ -78,8 +79,8 @@ bool FolioMapping::touches_locked_folio(ByteRange range) {
 // Waits for the first of the things that keep a system call's store of `range` from happening. The
 // caller looks again afterwards.
 Task<Status> FolioMapping::wait_to_store(ByteRange range) {
-  if (truncating_) {
-    co_await truncate_ended_.wait();
+  if (changing_) {
+    co_await change_ended_.wait();
   } else if (writers_gate_ > 0) {
     co_await stall_until_woken(gate_opened_);
   } else if (touches_locked_folio(range)) {
@@ -196,15 +197,15 @@ Task<Status> FolioMapping::write_direct(std::uint64_t offset, std::span<const st
   const ByteRange range = ByteRange::of(offset, data.size());
   if (range.size() != data.size()) co_return Errno(EFBIG);
   for (;;) {
-    while (truncating_) co_await truncate_ended_.wait();
+    while (changing_) co_await change_ended_.wait();
     while (writers_gate_ > 0) co_await stall_until_woken(gate_opened_);
     if (abandoned && abandoned()) co_return Errno(EINTR);
     WritebackPass pass;
     co_await writepages(range, pass);
     if (pass.error) co_return *pass.error;
-    if (writers_gate_ == 0 && !truncating_) break;
+    if (writers_gate_ == 0 && !changing_) break;
   }
-  ++writes_pending_;  // truncate waits for it as for any other WRITE
+  ++writes_pending_;  // hold_writes() waits for it as for any other WRITE
   const iovec part{const_cast<std::byte*>(data.data()), data.size()};
   StoreWrite request;
   request.offset = offset;
@@ -214,9 +215,7 @@ Task<Status> FolioMapping::write_direct(std::uint64_t offset, std::span<const st
   writeback_changed_.wake_all();
   // What was cached of the range is older than what has just been written; after a failure too,
   // because any part of it may have been.
-  RangeSet written;
-  written.add(range);
-  overtake_fills(written);
+  overtake_fills(range);
   for (FolioRef folio = folio_from(range.begin); folio && folio->range.begin < range.end;
        folio = folio_from(folio->range.end)) {
     // Sent at the same time: which of the two the server has now is not known here.

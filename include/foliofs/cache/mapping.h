@@ -35,6 +35,12 @@ struct ReadResult {
 // folio lock, because whoever holds those may be waiting for the kernel (invalidation.md §3).
 enum class WriteSource { kSystemCall, kPageWriteback };
 
+// What the server has done to a file at this client's request, other than by taking its WRITEs.
+struct ServerChange {
+  ByteRange range;         // bytes that are others now; empty for none
+  std::uint64_t size = 0;  // the file goes on at least to here
+};
+
 class Mapping {
  public:
   virtual ~Mapping() = default;
@@ -93,6 +99,14 @@ class Mapping {
   // server, and if that succeeds drops everything beyond `size`. Stores wait meanwhile, but for
   // those of page writeback. If `on_server` fails nothing has changed here.
   virtual Task<Status> truncate(std::uint64_t size, std::function<Task<Status>()> on_server) = 0;
+
+  // Lets the server change bytes of `range` by itself: clear or allocate them, copy others there,
+  // or put some at its end. What is dirty of `range` is written first; an error of that is returned
+  // and nothing else happens. Then as truncate(): `on_server` tells the server while no write is in
+  // flight, and what it says has changed is dropped. If it fails the clean bytes of `range` are
+  // dropped. Reads of what lies beyond size() wait meanwhile.
+  virtual Task<Status> change_on_server(ByteRange range,
+                                        std::function<Task<Result<ServerChange>>()> on_server) = 0;
 
   // --- State ----------------------------------------------------------------------------------
 
