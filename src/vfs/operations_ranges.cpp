@@ -1,0 +1,97 @@
+// What the server does to ranges of open files by itself: appends, allocation, copies; and where
+// their data and holes are.
+#include <linux/falloc.h>
+
+#include "mount_core.h"
+
+namespace foliofs::vfs {
+
+namespace {
+
+// Most that one call copies: stores to the target wait for it.
+constexpr std::uint64_t kMaxCopyBytes = 64 << 20;
+
+// What FUSE passes on; others would move bytes that the kernel has pages of.
+constexpr std::uint32_t kAllocateModes =
+    FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+
+bool is_abandoned(const Call& call) {
+  return call.abandoned && call.abandoned();
+}
+
+// So that the server sees what was stored here.
+Task<Status> write_dirty(MountCore& core, InodeRef inode) {
+  if (!inode->dirty()) co_return success();
+  auto report = co_await inode->mapping->flush(core.request_for(cache::InvalidateReason::kClose));
+  if (report.error) co_return *report.error;
+  co_return success();
+}
+
+}  // namespace
+
+// What is dirty is written first, so that the server's end is at least the one that is known here.
+Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
+  InodeRef inode = file->inode;
+  std::uint64_t landed = 0;
+  auto send = [&]() -> Task<Result<cache::ServerChange>> {
+    if (is_abandoned(call)) co_return Errno(EINTR);
+    auto appended = co_await inode->io->append(file->server_open, store.data);
+    if (!appended) co_return appended.error();
+    landed = appended.value().offset;
+    co_return cache::ServerChange{{landed, appended.value().size}, appended.value().size};
+  };
+  Status status = co_await inode->mapping->change_on_server(ByteRange::all(), send);
+  if (status) core_.note_store(*file, landed, store.offset);
+  co_return status;
+}
+
+Task<Status> Operations::allocate(Call call, OpenFileRef file, std::uint32_t mode,
+                                  std::uint64_t offset, std::uint64_t length) {
+  if ((mode & ~kAllocateModes) != 0) co_return Errno(EOPNOTSUPP);
+  const ByteRange range = ByteRange::of(offset, length);
+  if (range.size() != length) co_return Errno(EFBIG);
+  InodeRef inode = file->inode;
+  const bool clears = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
+  const bool grows = (mode & FALLOC_FL_KEEP_SIZE) == 0;
+  auto send = [&]() -> Task<Result<cache::ServerChange>> {
+    if (is_abandoned(call)) co_return Errno(EINTR);
+    auto done = co_await inode->io->allocate(file->server_open, mode, offset, length);
+    if (!done) co_return done.error();
+    co_return cache::ServerChange{clears ? range : ByteRange{}, grows ? range.end : 0};
+  };
+  Status status = co_await inode->mapping->change_on_server(range, send);
+  if (status) inode->mtime_shown = false;
+  co_return status;
+}
+
+Task<Result<std::uint64_t>> Operations::seek(OpenFileRef file, std::uint64_t offset, bool data) {
+  auto written = co_await write_dirty(core_, file->inode);
+  if (!written) co_return written.error();
+  co_return co_await file->inode->io->seek(file->server_open, offset, data);
+}
+
+Task<Result<std::uint64_t>> Operations::copy_range(Call call, OpenFileRef from,
+                                                   std::uint64_t from_offset, OpenFileRef to,
+                                                   std::uint64_t to_offset, std::uint64_t length) {
+  length = std::min(length, kMaxCopyBytes);
+  auto written = co_await write_dirty(core_, from->inode);
+  if (!written) co_return written.error();
+  InodeRef inode = to->inode;
+  std::uint64_t copied = 0;
+  auto send = [&]() -> Task<Result<cache::ServerChange>> {
+    if (is_abandoned(call)) co_return Errno(EINTR);
+    auto done = co_await inode->io->copy(*from->inode->io, from->server_open, from_offset,
+                                         to->server_open, to_offset, length);
+    if (!done) co_return done.error();
+    copied = done.value();
+    const ByteRange range = ByteRange::of(to_offset, copied);
+    co_return cache::ServerChange{range, range.empty() ? 0 : range.end};
+  };
+  const ByteRange target = ByteRange::of(to_offset, length);
+  auto status = co_await inode->mapping->change_on_server(target, send);
+  if (!status) co_return status.error();
+  inode->mtime_shown = false;
+  co_return copied;
+}
+
+}  // namespace foliofs::vfs
