@@ -38,7 +38,8 @@ struct Inode {
   // What MountCore::change was when this client last changed the file: attributes that were asked
   // for before are not believed.
   std::uint64_t generation = 0;
-  // What the kernel was last told, and believes about the end of the file until it is told anew.
+  // What the kernel was last told, or has made it by a write(2), and believes about the end of the
+  // file until it is told anew.
   std::uint64_t told_size = 0;
   std::int64_t told_mtime_ns = 0;
   // What the cached data belongs to: compared with what the server says next.
@@ -48,8 +49,9 @@ struct Inode {
   std::uint32_t revalidating = 0;
   WaitQueue revalidated;
 
-  // Somebody has asked for an invalidation: before the next READ the server is asked where the file
-  // ends now.
+  // Before the next READ or GETATTR the server is asked where the file ends now: somebody has asked
+  // for an invalidation, or the answer that told of a foreign change was overtaken by one of our
+  // own.
   bool size_unknown = false;
 
   std::shared_ptr<InodeIo> io;              // of regular files, once opened

@@ -119,6 +119,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   if (!old && inode->generation <= asked_at) {
     inode->attributes = attributes;
     if (inode->mapping) inode->mapping->set_server_size(attributes.size);
+    inode->size_unknown = false;
   }
   // The kernel has filled the page in which it knew the end with zeros behind it.
   const bool grown = inode->cached_version && inode->mapping && inode->mapping->size() > end;
@@ -126,7 +127,10 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   if (inode->mapping && !old) {
     changed = inode->cached_version && changed_by_others(*inode->cached_version, attributes);
     const bool first = !inode->cached_version;
-    if (first || changed || inode->generation <= asked_at) inode->cached_version = attributes;
+    const bool latest = inode->generation <= asked_at;
+    if (first || changed || latest) inode->cached_version = attributes;
+    // A change of our own has overtaken the answer, and with it the size that it brought.
+    if ((first || changed) && !latest) inode->size_unknown = true;
   }
   if (changed || grown) {
     ++inode->revalidating;
@@ -214,17 +218,22 @@ Attributes MountCore::shown_attributes(Inode& inode) {
 Duration MountCore::attribute_timeout(const Inode& inode) const {
   // The times of what is not written yet are not final.
   if (inode.dirty() || inode.mtime_shown || inode.revalidating != 0) return Duration::zero();
-  return std::max(inode.attributes_expire - clock.now(), Duration::zero());
+  if (!known_now(inode)) return Duration::zero();
+  return inode.attributes_expire - clock.now();
 }
 
-void MountCore::note_store(const OpenFile& file, std::uint64_t offset, std::uint64_t asked_offset) {
+void MountCore::note_store(const OpenFile& file, const Store& store, std::uint64_t offset) {
   Inode& inode = *file.inode;
+  // After a write(2) the kernel knows that the file goes so far, and its pages may be newer there.
+  if (store.source == cache::WriteSource::kSystemCall) {
+    inode.told_size = std::max(inode.told_size, store.offset + store.data.size());
+  }
   inode.local_mtime_ns = clock.wall_ns();
   inode.mtime_shown = false;
   inode.io->prefer(file.server_open);
   // The server will take the set-id bits away when the bytes arrive there.
   if (file.server_open->opener.uid != 0) drop_set_id_bits(inode);
-  if (offset != asked_offset && file.kernel_caches) {
+  if (offset != store.offset && file.kernel_caches) {
     // O_APPEND was set after the open: the kernel has the bytes in its pages where it thought the
     // end was.
     spawn(executor, "moved append", kernel.invalidate_pages(inode.node, ByteRange::all()));

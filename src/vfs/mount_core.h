@@ -116,6 +116,10 @@ class MountCore {
 
   // What programs are shown: the server's attributes, and what is dirty here. The kernel is told.
   Attributes shown_attributes(Inode& inode);
+  // Whether the server need not be asked for them.
+  bool known_now(const Inode& inode) const {
+    return inode.attributes_expire > clock.now() && !inode.size_unknown;
+  }
   // How long the kernel may believe that.
   Duration attribute_timeout(const Inode& inode) const;
 
@@ -139,8 +143,8 @@ class MountCore {
   cache::InvalidateRequest request_for(cache::InvalidateReason reason) const {
     return {options.invalidate, reason, true};
   }
-  // Bytes were stored through `file`, at `offset` although the kernel asked for `asked_offset`.
-  void note_store(const OpenFile& file, std::uint64_t offset, std::uint64_t asked_offset);
+  // `store` was made through `file`, at `offset`, which need not be where the kernel asked for it.
+  void note_store(const OpenFile& file, const Store& store, std::uint64_t offset);
 
   // Goes on trying to write what could not be written when the file was released.
   static Task<void> write_later(MountCore& core, InodeRef inode, std::shared_ptr<ServerOpen> open);

@@ -78,7 +78,7 @@ Task<Result<Attributes>> send_getattr(MountCore& core, Call call, InodeRef inode
 std::optional<Attributes> Operations::try_getattr(NodeId node, bool for_program) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode || inode->revalidating != 0) return std::nullopt;
-  if (inode->attributes_expire <= core_.clock.now()) return std::nullopt;
+  if (!core_.known_now(*inode)) return std::nullopt;
   if (for_program && (inode->dirty() || inode->mtime_shown)) return std::nullopt;
   return core_.shown_attributes(*inode);
 }
@@ -95,7 +95,7 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
   bool changed = inode->revalidating != 0;
   co_await core_.wait_until_valid(inode);
   for (int query = 0; query < kMaxQueries; ++query) {
-    if (inode->attributes_expire > core_.clock.now()) break;
+    if (core_.known_now(*inode)) break;
     const std::uint64_t asked_at = core_.change;
     auto attributes = co_await send_getattr(core_, call, inode, file);
     if (!attributes) co_return attributes.error();

@@ -157,7 +157,7 @@ bool Operations::try_write(OpenFile* file, const Store& store) {
   if (file->direct || (to_the_end(store) && inode.appending)) return false;
   const std::uint64_t offset = to_the_end(store) ? inode.mapping->size() : store.offset;
   if (!inode.mapping->try_write(offset, store.data, store.source)) return false;
-  core_.note_store(*file, offset, store.offset);
+  core_.note_store(*file, store, offset);
   return true;
 }
 
@@ -170,7 +170,7 @@ Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
   } else {
     status = co_await mapping->write(store.offset, store.data, store.source, call.abandoned);
   }
-  if (status) core_.note_store(*file, store.offset, store.offset);
+  if (status) core_.note_store(*file, store, store.offset);
   co_return status;
 }
 
@@ -198,7 +198,7 @@ Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   } while (!status && moved);
   inode->appending = false;
   inode->append_ended.wake_all();
-  if (status) core_.note_store(*file, end, store.offset);
+  if (status) core_.note_store(*file, store, end);
   co_return status;
 }
 

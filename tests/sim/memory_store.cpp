@@ -108,6 +108,7 @@ Result<wire::Attributes> MemoryStore::set_attributes(const CallContext& context,
                                                      server::OpenFile*,
                                                      const server::AttributeChanges& changes) {
   BOOST_OUTCOME_TRY(auto file, find(handle));
+  if (auto error = failure(*file, Failing::kChanges)) return *error;
   auto look = [&] {
     return stamp_of(*file);
   };
@@ -137,15 +138,21 @@ Result<server::Opened> MemoryStore::open(const CallContext& context, HandleView 
   return opened;
 }
 
-bool MemoryStore::fails(Failures& failures) {
-  if (failures.count == 0) return false;
+void MemoryStore::let_fail(Failing what, std::uint32_t count, int errno_value) {
+  failures_[what] = {count, errno_value};
+}
+
+std::optional<Errno> MemoryStore::failure(File& file, Failing what) {
+  Failures& failures = failures_[what];
+  if (failures.count == 0) return std::nullopt;
   --failures.count;
-  return true;
+  observer_.failed(file.name, what);
+  return Errno(failures.errno_value);
 }
 
 Result<std::size_t> MemoryStore::read(const CallContext&, server::OpenFile& open,
                                       std::uint64_t offset, std::span<std::byte> into) {
-  if (fails(failing_reads)) return Errno(failing_reads.errno_value);
+  if (auto error = failure(file_of(open), Failing::kReads)) return *error;
   const std::string& data = file_of(open).data;
   const std::size_t begin = std::min<std::size_t>(offset, data.size());
   const std::size_t count = std::min(into.size(), data.size() - begin);
@@ -165,8 +172,9 @@ Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::
                                             std::optional<std::int64_t> mtime_ns) {
   File& file = file_of(open);
   std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
-  const bool failed = !data.empty() && fails(failing_writes);
-  if (failed) bytes = bytes.substr(0, random_.one_in(2) ? 0 : random_.below(bytes.size() + 1));
+  std::optional<Errno> error;
+  if (!data.empty()) error = failure(file, Failing::kWrites);
+  if (error) bytes = bytes.substr(0, random_.one_in(2) ? 0 : random_.below(bytes.size() + 1));
   auto look = [&] {
     return stamp_of(file);
   };
@@ -175,14 +183,14 @@ Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::
   const bool changed = !bytes.empty() || mtime_ns;
   if (changed) file.ctime_ns = next_time();
   if (changed) file.mtime_ns = mtime_ns.value_or(file.ctime_ns);
-  const auto counts = file.changes->end_change(context.session, !failed, look);
-  if (!failed) return describe(file, counts);
-  observer_.write_failed(file.name);
-  return Errno(failing_writes.errno_value);
+  const auto counts = file.changes->end_change(context.session, !error, look);
+  if (error) return *error;
+  return describe(file, counts);
 }
 
 Result<wire::Attributes> MemoryStore::commit(const CallContext& context, server::OpenFile& open,
                                              bool) {
+  if (auto error = failure(file_of(open), Failing::kChanges)) return *error;
   return attributes_of(file_of(open), context.session);
 }
 

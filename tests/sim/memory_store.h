@@ -15,23 +15,20 @@
 
 namespace foliofs::sim {
 
+// What can be made to fail.
+enum class Failing { kWrites, kReads, kChanges /* SETATTR and COMMIT */ };
+
 // Hears of every change that the store has made, while it is made.
 class StoreObserver {
  public:
   virtual ~StoreObserver() = default;
   virtual void stored(const std::string& file, std::uint64_t offset, std::string_view bytes) = 0;
   virtual void resized(const std::string& file, std::uint64_t size) = 0;
-  virtual void write_failed(const std::string& file) = 0;
+  virtual void failed(const std::string& file, Failing what) = 0;
 };
 
 class MemoryStore final : public server::FileStore {
  public:
-  // Operations that are to fail: the next `count` of a kind.
-  struct Failures {
-    std::uint32_t count = 0;
-    int errno_value = 0;
-  };
-
   // All references must outlive the store.
   MemoryStore(const Clock& clock, Random& random, StoreObserver& observer);
 
@@ -41,8 +38,8 @@ class MemoryStore final : public server::FileStore {
   // The server's process has ended and come back: who has made which change is forgotten.
   void restart();
 
-  Failures failing_writes;  // a part of the bytes may have been stored all the same
-  Failures failing_reads;
+  // The next `count` of a kind fail; of a WRITE a part may have been stored all the same.
+  void let_fail(Failing what, std::uint32_t count, int errno_value);
 
   // FileStore
   std::string remark() const override { return {}; }
@@ -116,7 +113,8 @@ class MemoryStore final : public server::FileStore {
   wire::Attributes root_attributes() const;
   void resize(File& file, std::uint64_t size);
   void store(File& file, std::uint64_t offset, std::string_view bytes);
-  static bool fails(Failures& failures);
+  // Whether this call of the kind fails, and the observer was told so.
+  std::optional<Errno> failure(File& file, Failing what);
 
   const Clock& clock_;
   Random& random_;
@@ -124,6 +122,11 @@ class MemoryStore final : public server::FileStore {
   std::vector<std::shared_ptr<File>> files_;  // inode 2 and on
   std::int64_t last_time_ = 0;
   std::uint64_t run_ = 1;
+  struct Failures {
+    std::uint32_t count = 0;
+    int errno_value = 0;
+  };
+  std::map<Failing, Failures> failures_;
 };
 
 }  // namespace foliofs::sim

@@ -154,20 +154,21 @@ Task<Status> PageCache::fill(std::string who, DescriptionRef description,
   co_return success();
 }
 
-Task<void> PageCache::update_size(std::string who, FileRef file, vfs::OpenFileRef opened) {
+Task<bool> PageCache::update_size(std::string who, FileRef file, vfs::OpenFileRef opened) {
   const std::uint64_t version = file->attribute_version;
   std::optional<vfs::Attributes> known = operations_->try_getattr(file->node, opened == nullptr);
   if (!known) {
     vfs::Call call;
     const Edge waits(graph_, who, core_of(*file));
     auto asked = co_await operations_->getattr(call, file->node, opened);
-    if (!asked) co_return;
+    if (!asked) co_return true;
     known = asked.value();
   }
-  if (version != file->attribute_version) co_return;  // older than a change of our own
+  if (version != file->attribute_version) co_return false;  // older than a change of our own
   file->attributes_until = clock_.now() + operations_->attribute_timeout_us(file->node);
   const std::uint64_t before = std::exchange(file->size, known->size);
   if (before != known->size) co_await truncate_pages(who, file, known->size);
+  co_return true;
 }
 
 // --- Writing back -------------------------------------------------------------------------------
@@ -199,7 +200,8 @@ Task<void> PageCache::write_back(FileRef file, PageRef page, bool keep_locked) {
   Status status = success();
   if (!opened) status = Errno(EIO);
   if (opened && !range.empty()) {
-    reference_.page_sent(client_, file->name, range, page->dirtied_at);
+    reference_.page_sent(client_, file->name, {range.begin, data.substr(0, range.size())},
+                         page->dirtied_at);
     vfs::Store store;
     store.offset = range.begin;
     store.data = std::as_bytes(std::span(data).first(range.size()));
@@ -208,7 +210,10 @@ Task<void> PageCache::write_back(FileRef file, PageRef page, bool keep_locked) {
   }
   --file->writebacks_sent;
   file->writeback_changed.wake_all();
-  if (!status) file->error = status.error();
+  if (!status) {
+    file->error = status.error();
+    ++file->errors;
+  }
   page->writeback = false;
   page->changed.wake_all();
 }
@@ -277,14 +282,20 @@ Task<void> PageCache::truncate_pages(std::string who, FileRef file, std::uint64_
   }
 }
 
-RangeSet PageCache::dirty(const std::string& name) const {
-  RangeSet bytes;
+std::uint32_t PageCache::page_errors(const std::string& name) const {
+  return files_.at(name)->errors;
+}
+
+std::vector<Reference::Piece> PageCache::dirty(const std::string& name) const {
+  std::vector<Reference::Piece> pieces;
   auto found = files_.find(name);
-  if (found == files_.end()) return bytes;
+  if (found == files_.end()) return pieces;
   for (const auto& [index, page] : found->second->pages) {
-    if (page->dirty || page->writeback) bytes.add(page->range());
+    const ByteRange range = page->range().intersect({0, found->second->size});
+    if (!page->dirty && !page->writeback) continue;
+    pieces.push_back({page->range().begin, page->data.substr(0, range.size())});
   }
-  return bytes;
+  return pieces;
 }
 
 }  // namespace foliofs::sim

@@ -58,10 +58,20 @@ class PageCache final : public vfs::Kernel {
   // --- System calls; `who` is for the wait graph ------------------------------------------------
 
   Task<Result<DescriptionRef>> open(std::string who, std::string name);
-  Task<Result<std::string>> read(std::string who, DescriptionRef description, ByteRange range);
-  // All of `range` becomes `value`.
-  Task<Status> write(std::string who, DescriptionRef description, ByteRange range, char value);
-  Task<Status> truncate(std::string who, DescriptionRef description, std::uint64_t size);
+  struct Bytes {
+    std::string data;  // fewer than asked: the file ends there
+    // Linux ignores an answer that tells the size when a notification came in between. A read then
+    // ends where the file ended before.
+    bool size_ignored = false;
+  };
+  Task<Result<Bytes>> read(std::string who, DescriptionRef description, ByteRange range);
+  // All of `range` becomes what `happens` returns, which is called once the inode is locked; if
+  // that is 0, nothing is written.
+  Task<Status> write(std::string who, DescriptionRef description, ByteRange range,
+                     std::function<char()> happens);
+  // `happens` is called once the inode is locked.
+  Task<Status> truncate(std::string who, DescriptionRef description, std::uint64_t size,
+                        std::function<void()> happens);
   Task<Status> fsync(std::string who, DescriptionRef description);
   // close(2) of one descriptor; `references` falls, and RELEASE follows the last.
   Task<Status> close(std::string who, DescriptionRef description);
@@ -73,8 +83,10 @@ class PageCache final : public vfs::Kernel {
                      std::function<char()> happens);
   Task<Result<std::string>> load(std::string who, DescriptionRef description, ByteRange range);
 
-  // Bytes of dirty pages, and of those under writeback.
-  RangeSet dirty(const std::string& name) const;
+  // WRITEs of pages that have failed.
+  std::uint32_t page_errors(const std::string& name) const;
+  // Dirty pages, and those under writeback, as far as the file reaches.
+  std::vector<Reference::Piece> dirty(const std::string& name) const;
   // What stat(2) learns.
   Task<Status> stat(std::string who, std::string name);
 
@@ -101,7 +113,8 @@ class PageCache final : public vfs::Kernel {
   Task<Result<PageRef>> read_page(std::string who, DescriptionRef description, std::uint64_t index,
                                   std::uint64_t ahead);
   Task<Status> fill(std::string who, DescriptionRef description, std::vector<PageRef> pages);
-  Task<void> update_size(std::string who, FileRef file, vfs::OpenFileRef opened);
+  // False when the answer came too late to be believed.
+  Task<bool> update_size(std::string who, FileRef file, vfs::OpenFileRef opened);
   Task<Status> write_page_part(std::string who, DescriptionRef description, ByteRange part,
                                char value);
   // Takes a dirty, locked page and writes it back; unlocks it before, or keeps the lock.

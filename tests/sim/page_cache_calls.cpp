@@ -44,18 +44,21 @@ Task<Result<PageCache::DescriptionRef>> PageCache::open(std::string who, std::st
 
 Task<Status> PageCache::stat(std::string who, std::string name) {
   FileRef file = files_.at(name);
-  if (clock_.now() >= file->attributes_until) co_await update_size(who, file, nullptr);
+  if (clock_.now() >= file->attributes_until) (void)co_await update_size(who, file, nullptr);
   co_return success();
 }
 
 // --- read(2), write(2) --------------------------------------------------------------------------
 
-Task<Result<std::string>> PageCache::read(std::string who, DescriptionRef description,
-                                          ByteRange range) {
+Task<Result<PageCache::Bytes>> PageCache::read(std::string who, DescriptionRef description,
+                                               ByteRange range) {
   FileRef file = description->file;
   const bool expired = clock_.now() >= file->attributes_until;
-  if (range.end > file->size && expired) co_await update_size(who, file, description->opened);
-  std::string bytes;
+  Bytes bytes;
+  if (range.end > file->size && expired) {
+    const bool known = co_await update_size(who, file, description->opened);
+    bytes.size_ignored = !known;
+  }
   for (std::uint64_t at = range.begin; at < std::min(range.end, file->size);) {
     const std::uint64_t index = at / kPage;
     const std::uint64_t last = (std::min(range.end, file->size) - 1) / kPage;
@@ -63,7 +66,7 @@ Task<Result<std::string>> PageCache::read(std::string who, DescriptionRef descri
     if (!page) co_return page.error();
     const ByteRange part = page.value()->range().intersect({at, std::min(range.end, file->size)});
     if (part.empty()) break;  // the file has become shorter
-    bytes += page.value()->data.substr(part.begin - index * kPage, part.size());
+    bytes.data += page.value()->data.substr(part.begin - index * kPage, part.size());
     at = part.end;
   }
   co_return bytes;
@@ -96,11 +99,12 @@ Task<Status> PageCache::write_page_part(std::string who, DescriptionRef descript
 }
 
 Task<Status> PageCache::write(std::string who, DescriptionRef description, ByteRange range,
-                              char value) {
+                              std::function<char()> happens) {
   FileRef file = description->file;
   co_await lock_inode(who, file);
+  const char value = happens();
   Status status = success();
-  for (std::uint64_t at = range.begin; status && at < range.end;) {
+  for (std::uint64_t at = range.begin; value != 0 && status && at < range.end;) {
     const ByteRange part = ByteRange::of(at / kPage * kPage, kPage).intersect({at, range.end});
     status = co_await write_page_part(who, description, part, value);
     at = part.end;
@@ -110,9 +114,11 @@ Task<Status> PageCache::write(std::string who, DescriptionRef description, ByteR
 }
 
 // fuse_do_setattr().
-Task<Status> PageCache::truncate(std::string who, DescriptionRef description, std::uint64_t size) {
+Task<Status> PageCache::truncate(std::string who, DescriptionRef description, std::uint64_t size,
+                                 std::function<void()> happens) {
   FileRef file = description->file;
   co_await lock_inode(who, file);
+  happens();
   file->nowrite_for = who;
   while (file->writebacks_sent > 0) {
     const Edge waits(graph_, who, core_of(*file));
@@ -163,7 +169,8 @@ Task<Status> PageCache::store(std::string who, DescriptionRef description, ByteR
     co_await wait_on_writeback(who, file, locked);
     if (cached(*file, locked) && locked->uptodate && range.end <= file->size) {
       locked->dirty = locked->writable = true;
-      locked->dirtied_at = reference_.page_dirtied(client_, file->name, locked->range());
+      locked->dirtied_at =
+          reference_.page_dirtied(client_, file->name, {locked->range().begin, locked->data});
     }
     unlock(*locked);
   }

@@ -38,6 +38,7 @@ struct PageCache::File {
   WaitQueue writeback_changed;
 
   std::optional<Errno> error;  // of a page's writeback, not reported yet
+  std::uint32_t errors = 0;    // of pages' writeback, so far
   std::vector<std::weak_ptr<Description>> writers;
 };
 

@@ -17,6 +17,15 @@ std::string text_of(ByteRange range) {
                                         : fmt::format("[{}, {})", range.begin, range.end);
 }
 
+std::string overlay(std::string bytes, const std::vector<Reference::Piece>& pieces) {
+  for (const Reference::Piece& piece : pieces) {
+    const std::uint64_t end = piece.offset + piece.bytes.size();
+    if (bytes.size() < end) bytes.resize(end, '\0');
+    bytes.replace(piece.offset, piece.bytes.size(), piece.bytes);
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Reference::File::File() {
@@ -71,21 +80,33 @@ void Reference::acknowledge_truncate(const std::string& name, std::size_t index)
   event.acknowledged = event.settled = now();
 }
 
-Moment Reference::page_dirtied(int client, const std::string& name, ByteRange page) {
+void Reference::fail_truncate(const std::string& name, std::size_t index) {
+  files_[name].events[index].failed = true;
+}
+
+Moment Reference::page_dirtied(int client, const std::string& name, const Piece& page) {
   const Moment moment = now();
   unsettle(files_[name], client, page, moment);
   return moment;
 }
 
-void Reference::page_sent(int client, const std::string& name, ByteRange page, Moment dirtied_at) {
+void Reference::page_sent(int client, const std::string& name, const Piece& page,
+                          Moment dirtied_at) {
   File& file = files_[name];
-  file.page_ends.insert(page.end);
+  const ByteRange range = ByteRange::of(page.offset, page.bytes.size());
+  file.page_ends.insert(range.end);
+  file.pages_sent[client].add(range);
   unsettle(file, client, page, dirtied_at);
 }
 
-void Reference::unsettle(File& file, int client, ByteRange page, Moment dirtied_at) {
+void Reference::unsettle(File& file, int client, const Piece& page, Moment dirtied_at) {
+  const ByteRange range = ByteRange::of(page.offset, page.bytes.size());
   for (Event& event : file.events) {
-    if (!event.range.overlaps(page)) continue;
+    const ByteRange common = event.range.intersect(range);
+    const std::string_view bytes =
+        std::string_view(page.bytes)
+            .substr(common.empty() ? 0 : common.begin - page.offset, common.size());
+    if (bytes.find(static_cast<char>(event.value)) == std::string_view::npos) continue;
     event.settled = kNever;
     Moment& unsettled = event.unsettled_since[client];
     unsettled = unsettled == kNever ? dirtied_at : std::max(unsettled, dirtied_at);
@@ -195,7 +216,7 @@ Reference::View Reference::begin_read(int client, const std::string& name) {
 }
 
 std::string Reference::check_read(int client, const std::string& name, View view, ByteRange range,
-                                  std::string_view bytes) const {
+                                  std::string_view bytes, bool old_end) const {
   const File& file = file_of(name);
   auto own = [&](const Event& e) {
     return e.client == client && e.acknowledged < view.since;
@@ -205,11 +226,19 @@ std::string Reference::check_read(int client, const std::string& name, View view
   };
   std::string wrong = check_not_older(file, range.begin, bytes, must_see);
   if (!wrong.empty()) return wrong;
-  // Beyond the end are holes, as far as own writes are concerned. That somebody else has made the
-  // file longer a reader may learn later: the kernel ignores the size in what it asked before it
-  // was told to drop pages.
+  // Beyond the end are holes.
   const std::string holes(range.size() - bytes.size(), '\0');
-  return check_not_older(file, range.begin + bytes.size(), holes, own);
+  const std::uint64_t end = range.begin + bytes.size();
+  if (old_end) return check_not_older(file, end, holes, own);
+  return check_not_older(file, end, holes, must_see);
+}
+
+std::string Reference::check_beyond_end(int client, const std::string& name, View view,
+                                        ByteRange range) const {
+  const std::string hole(1, '\0');
+  return check_not_older(file_of(name), range.end - 1, hole, [&](const Event& e) {
+    return e.client == client && e.acknowledged < view.since;
+  });
 }
 
 std::string Reference::check_settled(const std::string& name, const std::string& on_server) const {
@@ -231,15 +260,20 @@ std::string Reference::check_stored(int client, const std::string& name, std::ui
     file.events[file.by_value[last]].stored_ends.insert(offset + bytes.size());
   }
   return for_each_run(file, offset, bytes, [&](ByteRange run, std::uint8_t value) -> std::string {
-    if (value == 0) return {};  // a page's hole
+    const bool of_page = file.pages_sent[client].contains(run);
+    if (value == 0 && of_page) return {};  // its hole
     Event& source = file.events[file.by_value[value]];
-    if (source.value != value || !source.range.contains(run)) {
+    if (value == 0 || source.value != value || !source.range.contains(run)) {
       return fmt::format("{} sends {} for bytes {}, which nobody has written there",
                          name_of(client), value, text_of(run));
     }
+    if (source.client != client && !of_page) {
+      return fmt::format("{} sends bytes {} of {}, which are not its own", name_of(client),
+                         text_of(run), describe(source));
+    }
     for (const Event& event : file.events) {
-      if (event.client == client && event.client == source.client && event.stored.overlaps(run) &&
-          older(source, event)) {
+      if (event.client == client && event.client == source.client && !event.failed &&
+          event.stored.overlaps(run) && older(source, event)) {
         return fmt::format("{} sends bytes {} of {} after the server has had {}", name_of(client),
                            text_of(run), describe(source), describe(event));
       }
@@ -261,20 +295,17 @@ void Reference::truncated_on_server(int client, const std::string& name, std::ui
 std::string Reference::check_kept(const std::string& name, const std::string& on_server,
                                   const HeldByClient& held) const {
   const File& file = file_of(name);
-  std::optional<RangeSet> held_by[kClients];
+  // What would be on the server once the client has sent all that it holds.
+  std::optional<std::string> will_be[kClients];
   for (const Event& event : file.events) {
     if (event.value == 0 || event.acknowledged == kNever || event.settled != kNever) continue;
-    auto& holds = held_by[event.client];
-    if (!holds) holds = held(event.client, name);
-    for (const ByteRange& gone : holds->missing(event.range)) {
-      // Not dirty any more: then it is on the server, or something at least as young is.
-      std::string there =
-          gone.begin < on_server.size() ? on_server.substr(gone.begin, gone.size()) : std::string();
-      there.resize(gone.size(), '\0');
-      std::string wrong =
-          check_not_older(file, gone.begin, there, [&](const Event& e) { return &e == &event; });
-      if (!wrong.empty()) return "lost: " + wrong;
-    }
+    auto& bytes = will_be[event.client];
+    if (!bytes) bytes = overlay(on_server, held(event.client, name));
+    if (bytes->size() < event.range.end) bytes->resize(event.range.end, '\0');
+    const std::string there = bytes->substr(event.range.begin, event.range.size());
+    std::string wrong = check_not_older(file, event.range.begin, there,
+                                        [&](const Event& e) { return &e == &event; });
+    if (!wrong.empty()) return "lost: " + wrong;
   }
   return {};
 }

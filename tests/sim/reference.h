@@ -41,9 +41,13 @@ inline constexpr Moment kNever = ~std::uint64_t{0};
 class Reference {
  public:
   static constexpr int kClients = 2;
-  // Where bytes of a client's file are that are not on the server: dirty, or on their way.
-  using HeldByClient = std::function<RangeSet(int client, const std::string& file)>;
-  using OnServer = std::function<const std::string&(const std::string& file)>;
+  // Bytes of a client's file that are not on the server: dirty, or on their way. Of two pieces that
+  // overlap the later one holds the younger bytes.
+  struct Piece {
+    std::uint64_t offset = 0;
+    std::string bytes;
+  };
+  using HeldByClient = std::function<std::vector<Piece>(int client, const std::string& file)>;
 
   Moment now() { return ++moment_; }
 
@@ -60,9 +64,11 @@ class Reference {
   // A write or truncation that failed may have happened all the same, later too.
   void acknowledge_write(const std::string& file, std::uint8_t value);
   void acknowledge_truncate(const std::string& file, std::size_t event);
-  // The client has made `page` of a mapping dirty: when. Later it is sent, as it is then.
-  Moment page_dirtied(int client, const std::string& file, ByteRange page);
-  void page_sent(int client, const std::string& file, ByteRange page, Moment dirtied_at);
+  void fail_truncate(const std::string& file, std::size_t event);
+  // The client has made a page of a mapping with these bytes dirty: when. Later it is sent, as it
+  // is then.
+  Moment page_dirtied(int client, const std::string& file, const Piece& page);
+  void page_sent(int client, const std::string& file, const Piece& page, Moment dirtied_at);
   // All that the client had acknowledged by `since` is on the server, it was told.
   void synced(int client, const std::string& file, Moment since);
   // The client has looked anew: what was settled by `since` must be seen by reads from now on.
@@ -77,10 +83,14 @@ class Reference {
     Moment refreshed = 0;
   };
   View begin_read(int client, const std::string& file);
-  // A read of `range` has returned `bytes`; it may be short at the end of the file. Returns what is
-  // wrong, or nothing.
+  // A read of `range` has returned `bytes`; it may be short at the end of the file. With
+  // `old_end` that may be where it was before others made the file longer. Returns what is wrong,
+  // or nothing.
   std::string check_read(int client, const std::string& file, View view, ByteRange range,
-                         std::string_view bytes) const;
+                         std::string_view bytes, bool old_end) const;
+  // A mapping's access to `range` was refused because the file ends before it.
+  std::string check_beyond_end(int client, const std::string& file, View view,
+                               ByteRange range) const;
   // The server takes `bytes` of `client`.
   std::string check_stored(int client, const std::string& file, std::uint64_t offset,
                            std::string_view bytes);
@@ -104,6 +114,7 @@ class Reference {
     // Since when each client may bring it to the server (again); kNever: it does not.
     Moment unsettled_since[kClients] = {kNever, kNever};
     bool resent = false;  // by a page of the other client
+    bool failed = false;  // its caller was told so, whatever has happened
     RangeSet stored;      // what the server has had of it
     // Where WRITEs that ended with its bytes ended: it may have arrived in pieces.
     std::set<std::uint64_t> stored_ends;
@@ -115,11 +126,12 @@ class Reference {
     std::size_t by_value[256] = {};
     int writes = 0;
     std::set<std::uint64_t> page_ends;  // of pages that were written back whole
+    RangeSet pages_sent[kClients];      // where the client may send what it has only read
     Moment refreshed[kClients] = {0, 0};
   };
 
   // The client may bring what is in `page` to the server once more.
-  static void unsettle(File& file, int client, ByteRange page, Moment dirtied_at);
+  static void unsettle(File& file, int client, const Piece& page, Moment dirtied_at);
   static bool older(const Event& first, const Event& second);
   static std::string describe(const Event& event);
   const File& file_of(const std::string& name) const;

@@ -25,18 +25,18 @@ class ReferenceTest : public testing::Test {
   static std::string bytes(std::uint64_t count, std::uint8_t value) {
     return std::string(count, static_cast<char>(value));
   }
-  static RangeSet nothing(int, const std::string&) { return {}; }
-  static RangeSet everything(int, const std::string&) {
-    RangeSet bytes;
-    bytes.add(ByteRange::all());
-    return bytes;
+  static std::vector<Reference::Piece> nothing(int, const std::string&) { return {}; }
+  static Reference::HeldByClient holding(std::uint64_t offset, std::string data) {
+    return [=](int, const std::string&) {
+      return std::vector<Reference::Piece>{{offset, data}};
+    };
   }
   std::string stored(int client, std::uint64_t offset, const std::string& data) {
     return reference.check_stored(client, "f", offset, data);
   }
   std::string read(int client, const std::string& data) {
     const auto view = reference.begin_read(client, "f");
-    return reference.check_read(client, "f", view, {0, data.size()}, data);
+    return reference.check_read(client, "f", view, {0, data.size()}, data, /*old_end=*/false);
   }
 
   Reference reference;
@@ -44,7 +44,7 @@ class ReferenceTest : public testing::Test {
 
 TEST_F(ReferenceTest, AByteThatIsNowhereIsLost) {
   const auto value = written(kA, {0, 8});
-  EXPECT_EQ(reference.check_kept("f", "", everything), "");
+  EXPECT_EQ(reference.check_kept("f", "", holding(0, bytes(8, value))), "");
   EXPECT_EQ(reference.check_kept("f", bytes(8, value), nothing), "");
   EXPECT_THAT(reference.check_kept("f", bytes(7, value), nothing), HasSubstr("lost"));
 }
@@ -115,7 +115,7 @@ TEST_F(ReferenceTest, AReaderWhoHasLookedAnewSeesWhatWasSettled) {
 TEST_F(ReferenceTest, APageMayBringOldBytesBack) {
   const auto old = written(kA, {0, 8});
   reference.synced(kA, "f", reference.now());
-  reference.page_dirtied(kB, "f", {0, 4096});
+  reference.page_dirtied(kB, "f", {0, bytes(8, old)});
   written(kA, {0, 8});
   reference.synced(kA, "f", reference.now());
   EXPECT_EQ(reference.check_settled("f", bytes(8, old)), "");

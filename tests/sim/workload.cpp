@@ -155,8 +155,9 @@ class Generator {
     const std::uint64_t count = random_.between(1, 4);
     for (std::uint64_t i = 0; i < count; ++i) {
       add(OpKind::kSleep).amount = random_.below(8000);
-      constexpr OpKind kKinds[] = {OpKind::kFailWrites, OpKind::kFailWrites, OpKind::kCut,
-                                   OpKind::kCut,        OpKind::kHold,       OpKind::kFailReads};
+      constexpr OpKind kKinds[] = {OpKind::kFailWrites,  OpKind::kFailWrites, OpKind::kFailReads,
+                                   OpKind::kFailChanges, OpKind::kCut,        OpKind::kCut,
+                                   OpKind::kHold};
       OpKind kind = kKinds[random_.below(std::size(kKinds))];
       if (restarts && random_.one_in(2)) kind = OpKind::kRestart;
       Op& op = add(kind);
@@ -224,6 +225,8 @@ std::string describe(const Workload& workload, const Op& op) {
       return fmt::format("{}: the next {} WRITEs fail", actor, op.amount);
     case OpKind::kFailReads:
       return fmt::format("{}: the next {} READs fail", actor, op.amount);
+    case OpKind::kFailChanges:
+      return fmt::format("{}: the next {} SETATTRs or COMMITs fail", actor, op.amount);
     case OpKind::kCut:
       return fmt::format("{}: cut the connection of {}", actor, client);
     case OpKind::kHold:

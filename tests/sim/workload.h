@@ -32,6 +32,7 @@ enum class OpKind {
   // What goes wrong, for one client or all.
   kFailWrites,
   kFailReads,
+  kFailChanges,  // SETATTR and COMMIT
   kCut,
   kHold,  // one direction of the connection, for a while
   kRestart,

@@ -117,7 +117,8 @@ Task<void> World::start_client(int index) {
   client.kernel->attach(client.mount->operations());
   client.kernel->on_released = [this, index](const std::string& file, Moment since) {
     trace(fmt::format("{}: RELEASE of {} is over", static_cast<char>('A' + index), file));
-    if (!writes_fail_ && !restarted_) synced(index, file, since);
+    // Nobody hears of its errors.
+    if (clients_[index].failures[file].writes.empty()) synced(index, file, since);
     ++ops_done_;
   };
   spawn(scheduler_.executor(program_lane(index)), "notifier", client.kernel->run_notifier());
@@ -162,8 +163,9 @@ Task<void> World::finish() {
   for (Client& client : clients_) {
     while (client.kernel->releases > 0) co_await clock.sleep(std::chrono::milliseconds(1));
   }
-  server_->store().failing_writes.count = 0;
-  server_->store().failing_reads.count = 0;
+  for (Failing what : {Failing::kWrites, Failing::kReads, Failing::kChanges}) {
+    server_->store().let_fail(what, 0, 0);
+  }
   for (int index = 0; index < Reference::kClients; ++index) {
     const Moment since = reference_.now();
     auto drained = co_await clients_[index].mount->drain({});
@@ -209,43 +211,64 @@ void World::synced(int client, const std::string& file, Moment since) {
   check_file(file);
 }
 
-RangeSet World::held(int client, const std::string& file) const {
+std::vector<Reference::Piece> World::held(int client, const std::string& file) const {
   const Client& of = clients_[client];
-  RangeSet bytes = of.kernel->dirty(file);
+  std::vector<Reference::Piece> pieces;
   auto found = of.inodes.find(file);
-  if (found == of.inodes.end() || !found->second->mapping) return bytes;
-  auto& mapping = static_cast<cache::FolioMapping&>(*found->second->mapping);
-  for (auto folio = mapping.unclean_from(0); folio;
-       folio = mapping.unclean_from(folio->range.end)) {
-    bytes.add(folio->dirty);
-    bytes.add(folio->writing);
+  if (found != of.inodes.end() && found->second->mapping) {
+    auto& mapping = static_cast<cache::FolioMapping&>(*found->second->mapping);
+    for (auto folio = mapping.unclean_from(0); folio;
+         folio = mapping.unclean_from(folio->range.end)) {
+      RangeSet bytes = folio->dirty;
+      bytes.add(folio->writing);
+      for (const ByteRange& range : bytes) {
+        const auto* data = reinterpret_cast<const char*>(folio->at(range.begin));
+        pieces.push_back({range.begin, std::string(data, range.size())});
+      }
+    }
   }
-  return bytes;
+  for (Reference::Piece& page : of.kernel->dirty(file)) pieces.push_back(std::move(page));
+  return pieces;
 }
 
 // An error must have a reason.
-void World::check_status(const Op& op, int client, const std::string& file, const Status& status) {
-  if (status || restarted_) return;
-  if (status.error() == Errno(EFAULT)) return;  // SIGBUS
-  const bool reading = op.kind == OpKind::kRead || op.kind == OpKind::kLoad ||
-                       op.kind == OpKind::kStore || op.kind == OpKind::kStat;
-  if (reads_fail_ && reading) return;
-  if (!clients_[client].failures[file].empty()) return;
+void World::check_status(const Op& op, int client, const std::string& file, Moment since,
+                         const Status& status) {
+  if (status) return;
+  const Failures& failures = clients_[client].failures[file];
+  const bool reads =
+      op.kind == OpKind::kRead || op.kind == OpKind::kLoad || op.kind == OpKind::kStore;
+  const bool changes =
+      op.kind == OpKind::kTruncate || op.kind == OpKind::kFsync || op.kind == OpKind::kOpen;
+  // It may have joined a READ that had failed already.
+  if (reads && failures.read != 0) return;
+  if (changes && failures.change > since) return;
+  if (!failures.writes.empty()) return;
+  // Whether a truncation has happened may not be known.
+  if (op.kind == OpKind::kTruncate && restarted_ > since) return;
   fail(fmt::format("{} failed for no reason: {}", describe(workload_, op),
                    errno_name(status.error())));
 }
 
 // I6. A failure is known once the flush that it belongs to is over; a flush waits for every WRITE
-// that was sent before it.
-void World::check_told(int client, const std::string& file, Moment since, Moment& last_told,
+// that was sent before it. It is told once.
+void World::check_told(int client, const std::string& file, Moment since, Told& told,
                        const Status& status) {
-  if (!status) last_told = reference_.now();
-  if (!status || restarted_) return;
-  for (Moment failure : clients_[client].failures[file]) {
-    if (failure > last_told && failure < since) {
-      fail(fmt::format("an error of {} at moment {} was not told", file, failure));
+  const Failures& failures = clients_[client].failures[file];
+  if (status) {
+    for (Moment failure : failures.writes) {
+      // A WRITE that failed before a restart may have been repeated.
+      if (failure > told.at && failure < since && failure > restarted_) {
+        fail(fmt::format("an error of {} at moment {} was not told", file, failure));
+      }
     }
+    return;
   }
+  const bool is_new = !told.once || failures.change > since ||
+                      clients_[client].kernel->page_errors(file) > 0 ||
+                      (!failures.writes.empty() && failures.writes.back() > told.since);
+  if (!is_new) fail(fmt::format("an error of {} was told twice", file));
+  told = {since, reference_.now(), true};
 }
 
 void World::stored(const std::string& file, std::uint64_t offset, std::string_view bytes) {
@@ -260,11 +283,18 @@ void World::resized(const std::string& file, std::uint64_t size) {
   reference_.truncated_on_server(server_->executing_for(), file, size);
 }
 
-void World::write_failed(const std::string& file) {
+void World::failed(const std::string& file, Failing what) {
   const int client = server_->executing_for();
-  trace(fmt::format("server: a WRITE to {} by {} fails", file, static_cast<char>('A' + client)));
-  clients_[client].failures[file].push_back(reference_.now());
-  writes_fail_ = true;
+  const Moment moment = reference_.now();
+  trace(fmt::format("server: a {} of {} by {} fails",
+                    what == Failing::kWrites  ? "WRITE"
+                    : what == Failing::kReads ? "READ"
+                                              : "change",
+                    file, static_cast<char>('A' + client)));
+  Failures& failures = clients_[client].failures[file];
+  if (what == Failing::kWrites) failures.writes.push_back(moment);
+  if (what == Failing::kReads) failures.read = moment;
+  if (what == Failing::kChanges) failures.change = moment;
 }
 
 Task<void> World::reach(FaultPoint) {

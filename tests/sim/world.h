@@ -42,10 +42,22 @@ class World final : private FaultPoints, private StoreObserver {
   Outcome run();
 
  private:
+  // When the latest call that told a holder of failures began and ended, or his open.
+  struct Told {
+    Moment since = 0;
+    Moment at = 0;
+    bool once = false;
+  };
   // An open file with what its holder was told of failures.
   struct Descriptor {
     PageCache::DescriptionRef description;
-    std::shared_ptr<Moment> last_told;  // or when it was opened; shared by dups
+    std::shared_ptr<Told> told;  // dups share it
+  };
+  // When the server has refused a client's calls.
+  struct Failures {
+    std::vector<Moment> writes;
+    Moment read = 0;  // the latest
+    Moment change = 0;
   };
   struct Program {
     std::optional<Descriptor> slots[kSlots];
@@ -57,8 +69,7 @@ class World final : private FaultPoints, private StoreObserver {
     std::unique_ptr<PageCache> kernel;
     std::unique_ptr<vfs::Mount> mount;
     std::map<std::string, std::shared_ptr<vfs::Inode>> inodes;
-    // When the server has refused WRITEs, by file.
-    std::map<std::string, std::vector<Moment>> failures;
+    std::map<std::string, Failures> failures;  // by file
   };
 
   // The run, from mounting to unmounting.
@@ -74,6 +85,7 @@ class World final : private FaultPoints, private StoreObserver {
   Task<void> call(const Op& op, int client, Descriptor& descriptor);
   Task<void> open(const Op& op, int client, Program& program);
   Task<void> read(const Op& op, int client, Descriptor& descriptor);
+  Task<void> load(const Op& op, int client, Descriptor& descriptor);
   Task<void> write(const Op& op, int client, Descriptor& descriptor);
   Task<void> store(const Op& op, int client, Descriptor& descriptor);
   Task<void> truncate(const Op& op, int client, Descriptor& descriptor);
@@ -85,16 +97,20 @@ class World final : private FaultPoints, private StoreObserver {
   void fail(std::string what);
   void check(const std::string& wrong);
   void check_file(const std::string& file);
-  void check_status(const Op& op, int client, const std::string& file, const Status& status);
-  void check_told(int client, const std::string& file, Moment since, Moment& last_told,
+  // `since`: when the operation began.
+  void check_status(const Op& op, int client, const std::string& file, Moment since,
+                    const Status& status);
+  void check_access(const Op& op, int client, const std::string& file, Reference::View view,
+                    const Status& status);
+  void check_told(int client, const std::string& file, Moment since, Told& told,
                   const Status& status);
   void synced(int client, const std::string& file, Moment since);
-  RangeSet held(int client, const std::string& file) const;
+  std::vector<Reference::Piece> held(int client, const std::string& file) const;
 
   // StoreObserver
   void stored(const std::string& file, std::uint64_t offset, std::string_view bytes) override;
   void resized(const std::string& file, std::uint64_t size) override;
-  void write_failed(const std::string& file) override;
+  void failed(const std::string& file, Failing what) override;
   // FaultPoints: waits for nothing, or a moment, or a while.
   Task<void> reach(FaultPoint point) override;
 
@@ -114,9 +130,7 @@ class World final : private FaultPoints, private StoreObserver {
   std::vector<Program> programs_;
   std::uint64_t ops_done_ = 0;
   std::size_t actors_running_ = 0;
-  bool writes_fail_ = false;  // some WRITE may have failed
-  bool reads_fail_ = false;
-  bool restarted_ = false;
+  Moment restarted_ = 0;  // the server, last
   bool finished_ = false;
   Outcome outcome_;
 };

@@ -37,8 +37,9 @@ Task<void> World::run_op(const Op& op) {
       break;
     }
     case OpKind::kStat: {
+      const Moment since = reference_.now();
       auto status = co_await clients_[client].kernel->stat(who(op), op.file);
-      check_status(op, client, op.file, status);
+      check_status(op, client, op.file, since, status);
       break;
     }
     case OpKind::kDup:
@@ -75,8 +76,10 @@ Task<void> World::run_op(const Op& op) {
 Task<void> World::call(const Op& op, int client, Descriptor& descriptor) {
   switch (op.kind) {
     case OpKind::kRead:
-    case OpKind::kLoad:
       co_await read(op, client, descriptor);
+      break;
+    case OpKind::kLoad:
+      co_await load(op, client, descriptor);
       break;
     case OpKind::kWrite:
       co_await write(op, client, descriptor);
@@ -103,11 +106,12 @@ Task<void> World::open(const Op& op, int client, Program& program) {
   trace(fmt::format("{}: open of {}: {}", who(op), op.file,
                     opened ? "ok" : errno_name(opened.error())));
   if (!opened) {
-    check_status(op, client, op.file, opened.error());
+    check_status(op, client, op.file, since, opened.error());
     co_return;
   }
   of.inodes[op.file] = opened.value()->opened->inode;
-  program.slots[op.slot] = Descriptor{opened.value(), std::make_shared<Moment>(reference_.now())};
+  program.slots[op.slot] =
+      Descriptor{opened.value(), std::make_shared<Told>(Told{since, reference_.now()})};
   reference_.refreshed(client, op.file, since);
   check_file(op.file);
 }
@@ -118,33 +122,59 @@ Task<void> World::read(const Op& op, int client, Descriptor& descriptor) {
   const std::string file = of.kernel->name_of(*description);
   const Reference::View view = reference_.begin_read(client, file);
   trace(describe(workload_, op));
-  Result<std::string> bytes = Errno(EIO);
-  if (op.kind == OpKind::kLoad) {
-    bytes = co_await of.kernel->load(who(op), description, op.range);
-  } else {
-    bytes = co_await of.kernel->read(who(op), description, op.range);
-  }
+  auto bytes = co_await of.kernel->read(who(op), description, op.range);
   if (!bytes) {
     trace(fmt::format("{}: {}", who(op), errno_name(bytes.error())));
-    check_status(op, client, file, bytes.error());
+    check_status(op, client, file, view.since, bytes.error());
     co_return;
   }
-  trace(fmt::format("{}: has read {} bytes of {}", who(op), bytes.value().size(), file));
-  check(reference_.check_read(client, file, view, op.range, bytes.value()));
+  trace(fmt::format("{}: has read {} bytes of {}", who(op), bytes.value().data.size(), file));
+  check(reference_.check_read(client, file, view, op.range, bytes.value().data,
+                              bytes.value().size_ignored));
+}
+
+Task<void> World::load(const Op& op, int client, Descriptor& descriptor) {
+  Client& of = clients_[client];
+  const auto description = descriptor.description;
+  const std::string file = of.kernel->name_of(*description);
+  const Reference::View view = reference_.begin_read(client, file);
+  trace(describe(workload_, op));
+  auto bytes = co_await of.kernel->load(who(op), description, op.range);
+  if (!bytes) {
+    check_access(op, client, file, view, bytes.error());
+    co_return;
+  }
+  trace(fmt::format("{}: has loaded {} bytes of {}", who(op), bytes.value().size(), file));
+  check(reference_.check_read(client, file, view, op.range, bytes.value(), /*old_end=*/false));
+}
+
+// What a mapping's user gets as SIGBUS.
+void World::check_access(const Op& op, int client, const std::string& file, Reference::View view,
+                         const Status& status) {
+  trace(fmt::format("{}: no access: {}", who(op), outcome_of(status)));
+  if (status.error() == Errno(EFAULT)) {
+    check(reference_.check_beyond_end(client, file, view, op.range));
+  } else {
+    check_status(op, client, file, view.since, status);
+  }
 }
 
 Task<void> World::write(const Op& op, int client, Descriptor& descriptor) {
   Client& of = clients_[client];
   const auto description = descriptor.description;
   const std::string file = of.kernel->name_of(*description);
-  const auto value = reference_.begin_write(client, file, op.range);
+  std::optional<std::uint8_t> value;
+  const Moment since = reference_.now();
+  const std::function<char()> happens = [&] {
+    value = reference_.begin_write(client, file, op.range);
+    trace(fmt::format("{}, value {}", describe(workload_, op), value.value_or(0)));
+    return static_cast<char>(value.value_or(0));
+  };
+  auto status = co_await of.kernel->write(who(op), description, op.range, happens);
   if (!value) co_return;
-  trace(fmt::format("{}, value {}", describe(workload_, op), *value));
-  auto status =
-      co_await of.kernel->write(who(op), description, op.range, static_cast<char>(*value));
   trace(fmt::format("{}: write {}: {}", who(op), *value, outcome_of(status)));
   if (status) reference_.acknowledge_write(file, *value);
-  check_status(op, client, file, status);
+  check_status(op, client, file, since, status);
   check_file(file);
 }
 
@@ -152,19 +182,17 @@ Task<void> World::store(const Op& op, int client, Descriptor& descriptor) {
   Client& of = clients_[client];
   const auto description = descriptor.description;
   const std::string file = of.kernel->name_of(*description);
+  const Reference::View view = reference_.begin_read(client, file);
   trace(describe(workload_, op));
-  bool happened = false;
   const std::function<char()> happens = [&] {
     const auto value = reference_.begin_write(client, file, op.range);
     if (!value) return '\0';
-    happened = true;
     reference_.acknowledge_write(file, *value);
     trace(fmt::format("{}: stores {} to {}", who(op), *value, file));
     return static_cast<char>(*value);
   };
   auto status = co_await of.kernel->store(who(op), description, op.range, happens);
-  if (!happened) trace(fmt::format("{}: no store: {}", who(op), outcome_of(status)));
-  check_status(op, client, file, status);
+  if (!status) check_access(op, client, file, view, status);
   check_file(file);
 }
 
@@ -173,11 +201,19 @@ Task<void> World::truncate(const Op& op, int client, Descriptor& descriptor) {
   const auto description = descriptor.description;
   const std::string file = of.kernel->name_of(*description);
   trace(describe(workload_, op));
-  const std::size_t event = reference_.begin_truncate(client, file, op.amount);
-  auto status = co_await of.kernel->truncate(who(op), description, op.amount);
+  std::size_t event = 0;
+  const Moment since = reference_.now();
+  const std::function<void()> happens = [&] {
+    event = reference_.begin_truncate(client, file, op.amount);
+  };
+  auto status = co_await of.kernel->truncate(who(op), description, op.amount, happens);
   trace(fmt::format("{}: truncate: {}", who(op), outcome_of(status)));
-  if (status) reference_.acknowledge_truncate(file, event);
-  check_status(op, client, file, status);
+  if (status) {
+    reference_.acknowledge_truncate(file, event);
+  } else {
+    reference_.fail_truncate(file, event);
+  }
+  check_status(op, client, file, since, status);
   check_file(file);
 }
 
@@ -185,7 +221,7 @@ Task<void> World::sync(const Op& op, int client, Descriptor& descriptor, bool cl
   Client& of = clients_[client];
   const auto description = descriptor.description;
   const std::string file = of.kernel->name_of(*description);
-  const auto last_told = descriptor.last_told;
+  const auto told = descriptor.told;
   const Moment since = reference_.now();
   trace(describe(workload_, op));
   Status status = success();
@@ -196,8 +232,8 @@ Task<void> World::sync(const Op& op, int client, Descriptor& descriptor, bool cl
   }
   trace(fmt::format("{}: {}: {}", who(op), close ? "close" : "fsync", outcome_of(status)));
   if (status) synced(client, file, since);
-  check_told(client, file, since, *last_told, status);
-  check_status(op, client, file, status);
+  check_told(client, file, since, *told, status);
+  check_status(op, client, file, since, status);
 }
 
 Task<void> World::invalidate(const Op& op, int client) {
@@ -212,23 +248,26 @@ Task<void> World::invalidate(const Op& op, int client) {
   trace(fmt::format("{}: invalidated: {}", who(op), outcome_of(status)));
   if (status && op.flag) synced(client, op.file, since);
   if (status) reference_.refreshed(client, op.file, since);
-  if (status || status.error() != Errno(EBUSY)) check_status(op, client, op.file, status);
+  if (status || status.error() != Errno(EBUSY)) check_status(op, client, op.file, since, status);
   check_file(op.file);
 }
 
 Task<void> World::make_trouble(const Op& op) {
   trace(describe(workload_, op));
   MemoryStore& store = server_->store();
+  const auto count = static_cast<std::uint32_t>(op.amount);
   switch (op.kind) {
     case OpKind::kSleep:
       co_await scheduler_.clock().sleep(Duration(static_cast<std::int64_t>(op.amount)));
       break;
     case OpKind::kFailWrites:
-      store.failing_writes = {static_cast<std::uint32_t>(op.amount), op.flag ? EIO : ENOSPC};
+      store.let_fail(Failing::kWrites, count, op.flag ? EIO : ENOSPC);
       break;
     case OpKind::kFailReads:
-      reads_fail_ = true;
-      store.failing_reads = {static_cast<std::uint32_t>(op.amount), EIO};
+      store.let_fail(Failing::kReads, count, EIO);
+      break;
+    case OpKind::kFailChanges:
+      store.let_fail(Failing::kChanges, count, EIO);
       break;
     case OpKind::kCut:
       server_->cut(op.slot);
@@ -239,7 +278,7 @@ Task<void> World::make_trouble(const Op& op) {
       server_->hold(op.slot, op.flag, false);
       break;
     case OpKind::kRestart:
-      restarted_ = true;
+      restarted_ = reference_.now();
       server_->restart();
       break;
     default:
