@@ -154,6 +154,26 @@ TEST_P(RunTest, ASeedRepeatsARunExactly) {
   }
 }
 
+// A workload that hardly does a thing proves nothing about it.
+TEST_P(RunTest, WhatCanHappenDoes) {
+  Counts counts;
+  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+    const Outcome outcome = run_once({seed, seed, GetParam(), {}}, /*traced=*/false);
+    EXPECT_EQ(outcome.wrong, "") << "seed " << seed;
+    for (const auto& [what, count] : outcome.counts) counts[what] += count;
+  }
+  for (const char* what : {"open", "dup", "close", "mmap", "read", "write", "store", "load",
+                           "truncate", "fsync", "stat", "invalidate", "sleep", "fail WRITEs",
+                           "fail READs", "fail SETATTRs", "cut", "hold", "restart"}) {
+    EXPECT_GE(counts[what], 50u) << what;
+  }
+  for (const char* what : {"fsync failed", "close failed", "write failed", "read failed",
+                           "truncate failed", "set mode"}) {
+    EXPECT_GE(counts[what], 3u) << what;
+  }
+  EXPECT_GT(counts["store"], counts["store beyond the end"]);
+}
+
 INSTANTIATE_TEST_SUITE_P(, RunTest,
                          testing::Values(cache::InvalidateMode::kLaunder,
                                          cache::InvalidateMode::kBulk,

@@ -16,9 +16,11 @@ class Generator {
 
   Workload make() {
     configure();
-    workload_.files.emplace_back("f0", some_size());
-    if (random_.one_in(4)) workload_.files.emplace_back("f1", some_size());
     mapped_ = random_.one_in(2);
+    // Mappings reach no further than the file.
+    const std::uint64_t least = mapped_ && !random_.one_in(4) ? 12288 : 0;
+    workload_.files.emplace_back("f0", std::max(some_size(), least));
+    if (random_.one_in(4)) workload_.files.emplace_back("f1", std::max(some_size(), least));
     for (int client = 0; client < 2; ++client) {
       const std::uint64_t programs = random_.between(1, 3);
       for (std::uint64_t program = 1; program <= programs; ++program) {
@@ -78,7 +80,8 @@ class Generator {
 
   // Within one page.
   ByteRange some_mapped_range() {
-    const std::uint64_t begin = random_.below(6) * 4096 + random_.below(3) * 2000;
+    const std::uint64_t page = random_.below(random_.one_in(4) ? 6 : 3);
+    const std::uint64_t begin = page * 4096 + random_.below(3) * 2000;
     return ByteRange::of(begin, random_.between(1, 64));
   }
 
@@ -141,6 +144,7 @@ class Generator {
     if (!random_.one_in(4)) op.slot = 0;
     op.range = kind == OpKind::kStore || kind == OpKind::kLoad ? some_mapped_range() : some_range();
     if (kind == OpKind::kTruncate) op.amount = some_size();
+    if (kind == OpKind::kTruncate && mapped_ && random_.one_in(2)) op.amount = 20000;
     if (kind == OpKind::kSleep) op.amount = random_.one_in(2) ? 2000 : 1'500'000;
     if (kind == OpKind::kInvalidate) op.flag = !random_.one_in(6);
     if (kind == OpKind::kSwitchMode) {
@@ -177,6 +181,14 @@ class Generator {
 
 Workload make_workload(std::uint64_t seed, cache::InvalidateMode mode) {
   return Generator(seed, mode).make();
+}
+
+const char* op_name(OpKind kind) {
+  constexpr const char* kNames[] = {
+      "open",  "dup",         "close",      "mmap",          "munmap", "read",       "write",
+      "store", "load",        "truncate",   "fsync",         "stat",   "invalidate", "set mode",
+      "sleep", "fail WRITEs", "fail READs", "fail SETATTRs", "cut",    "hold",       "restart"};
+  return kNames[static_cast<std::size_t>(kind)];
 }
 
 std::string describe(const Workload& workload, const Op& op) {

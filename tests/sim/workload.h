@@ -70,6 +70,9 @@ inline constexpr int kSlots = 3;
 
 Workload make_workload(std::uint64_t seed, cache::InvalidateMode mode);
 
+// "write"; the trouble by what it does.
+const char* op_name(OpKind kind);
+
 // "A1: write f0 [0, 8)", for traces.
 std::string describe(const Workload& workload, const Op& op);
 

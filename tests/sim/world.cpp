@@ -234,6 +234,7 @@ std::vector<Reference::Piece> World::held(int client, const std::string& file) c
 // An error must have a reason.
 void World::check_status(const Op& op, int client, const std::string& file, Moment since,
                          const Status& status) {
+  ++outcome_.counts[std::string(op_name(op.kind)) + (status ? "" : " failed")];
   if (status) return;
   const Failures& failures = clients_[client].failures[file];
   const bool reads =
@@ -292,6 +293,7 @@ void World::failed(const std::string& file, Failing what) {
                                               : "change",
                     file, static_cast<char>('A' + client)));
   Failures& failures = clients_[client].failures[file];
+  ++outcome_.counts["refused by the server"];
   if (what == Failing::kWrites) failures.writes.push_back(moment);
   if (what == Failing::kReads) failures.read = moment;
   if (what == Failing::kChanges) failures.change = moment;

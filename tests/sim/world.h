@@ -23,9 +23,13 @@ struct Inode;
 
 namespace foliofs::sim {
 
+// What has happened in runs: operations that succeeded, failures of the store.
+using Counts = std::map<std::string, std::uint64_t>;
+
 struct Outcome {
   std::string wrong;  // empty: all held
   std::uint64_t steps = 0;
+  Counts counts;
   std::vector<std::string> trace;  // when it was asked for
 };
 

@@ -33,6 +33,7 @@ Task<void> World::run_op(const Op& op) {
       break;
     case OpKind::kSwitchMode: {
       const vfs::OptionPair option{"invalidate", cache::mode_name(op.mode)};
+      ++outcome_.counts[op_name(op.kind)];
       if (!clients_[client].mount->set_live_options({&option, 1})) fail("set invalidate");
       break;
     }
@@ -44,12 +45,14 @@ Task<void> World::run_op(const Op& op) {
     }
     case OpKind::kDup:
       if (slot && !program.slots[op.other]) {
+        ++outcome_.counts[op_name(op.kind)];
         program.slots[op.other] = slot;
         ++slot->description->references;
       }
       break;
     case OpKind::kMap:
       if (slot && !program.mapping) {
+        ++outcome_.counts[op_name(op.kind)];
         program.mapping = slot;
         ++slot->description->references;
       }
@@ -112,6 +115,7 @@ Task<void> World::open(const Op& op, int client, Program& program) {
   of.inodes[op.file] = opened.value()->opened->inode;
   program.slots[op.slot] =
       Descriptor{opened.value(), std::make_shared<Told>(Told{since, reference_.now()})};
+  check_status(op, client, op.file, since, success());
   reference_.refreshed(client, op.file, since);
   check_file(op.file);
 }
@@ -129,6 +133,7 @@ Task<void> World::read(const Op& op, int client, Descriptor& descriptor) {
     co_return;
   }
   trace(fmt::format("{}: has read {} bytes of {}", who(op), bytes.value().data.size(), file));
+  check_status(op, client, file, view.since, success());
   check(reference_.check_read(client, file, view, op.range, bytes.value().data,
                               bytes.value().size_ignored));
 }
@@ -144,6 +149,7 @@ Task<void> World::load(const Op& op, int client, Descriptor& descriptor) {
     check_access(op, client, file, view, bytes.error());
     co_return;
   }
+  check_status(op, client, file, view.since, success());
   trace(fmt::format("{}: has loaded {} bytes of {}", who(op), bytes.value().size(), file));
   check(reference_.check_read(client, file, view, op.range, bytes.value(), /*old_end=*/false));
 }
@@ -153,6 +159,7 @@ void World::check_access(const Op& op, int client, const std::string& file, Refe
                          const Status& status) {
   trace(fmt::format("{}: no access: {}", who(op), outcome_of(status)));
   if (status.error() == Errno(EFAULT)) {
+    ++outcome_.counts[std::string(op_name(op.kind)) + " beyond the end"];
     check(reference_.check_beyond_end(client, file, view, op.range));
   } else {
     check_status(op, client, file, view.since, status);
@@ -192,6 +199,7 @@ Task<void> World::store(const Op& op, int client, Descriptor& descriptor) {
     return static_cast<char>(*value);
   };
   auto status = co_await of.kernel->store(who(op), description, op.range, happens);
+  if (status) check_status(op, client, file, view.since, status);
   if (!status) check_access(op, client, file, view, status);
   check_file(file);
 }
@@ -254,6 +262,7 @@ Task<void> World::invalidate(const Op& op, int client) {
 
 Task<void> World::make_trouble(const Op& op) {
   trace(describe(workload_, op));
+  ++outcome_.counts[op_name(op.kind)];
   MemoryStore& store = server_->store();
   const auto count = static_cast<std::uint32_t>(op.amount);
   switch (op.kind) {
