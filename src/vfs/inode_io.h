@@ -28,6 +28,7 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
 
   void add(std::shared_ptr<ServerOpen> open) { opens_.push_back(std::move(open)); }
   void remove(const std::shared_ptr<ServerOpen>& open) { std::erase(opens_, open); }
+  bool readable() const { return find(&ServerOpen::readable) != nullptr; }
 
   // Stores came through `open` last: they are written back through it, so that the server sees who
   // wrote (set-id bits, reserved blocks).

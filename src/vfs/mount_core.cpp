@@ -124,11 +124,13 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   // The kernel has filled the page in which it knew the end with zeros behind it.
   const bool grown = inode->cached_version && inode->mapping && inode->mapping->size() > end;
   bool changed = false;
-  if (inode->mapping && !old) {
-    changed = inode->cached_version && changed_by_others(*inode->cached_version, attributes);
+  if (inode->mapping) {
+    // The reply to a change of our own may have told of changes by others already.
+    const Attributes& newest = old ? inode->attributes : attributes;
+    changed = inode->cached_version && changed_by_others(*inode->cached_version, newest);
     const bool first = !inode->cached_version;
-    const bool latest = inode->generation <= asked_at;
-    if (first || changed || latest) inode->cached_version = attributes;
+    const bool latest = !old && inode->generation <= asked_at;
+    if (first || changed || latest) inode->cached_version = newest;
     // A change of our own has overtaken the answer, and with it the size that it brought.
     if ((first || changed) && !latest) inode->size_unknown = true;
   }
@@ -152,7 +154,8 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
 Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
   const std::uint64_t size = inode->mapping->size();
   const std::uint64_t generation = inode->generation;
-  if (size <= told) co_return;
+  // Without an open nobody has mapped it, and it could not be read.
+  if (size <= told || !inode->io->readable()) co_return;
   // The byte is stored into the kernel's page, so it must be the true one.
   auto last = co_await inode->mapping->read({size - 1, size}, nullptr);
   const bool still_so = inode->mapping->size() == size && inode->generation == generation;
@@ -168,16 +171,22 @@ Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
 }
 
 Task<void> MountCore::learn_size(InodeRef inode) {
-  const std::uint64_t asked_at = change;
   wire::GetAttrRequestT request;
   request.caller = std::make_unique<wire::CallerT>();
-  auto reply =
-      co_await call_on<wire::GetAttrRequest>(inode, &wire::GetAttrRequestT::handle, request);
-  if (!reply || !reply.value().attributes) co_return;
-  // After a change of our own meanwhile the next READ asks again.
-  if (inode->generation > asked_at) co_return;
-  inode->mapping->set_server_size(reply.value().attributes->size());
-  inode->size_unknown = false;
+  std::uint64_t size = 0;
+  for (int query = 0; query < kMaxQueries && inode->size_unknown; ++query) {
+    const std::uint64_t asked_at = change;
+    auto reply =
+        co_await call_on<wire::GetAttrRequest>(inode, &wire::GetAttrRequestT::handle, request);
+    if (!reply || !reply.value().attributes) co_return;
+    size = reply.value().attributes->size();
+    if (inode->generation > asked_at) continue;
+    inode->mapping->set_server_size(size);
+    inode->size_unknown = false;
+  }
+  // A busy writer here overtakes every answer. Where it says that the file is longer, the bytes are
+  // there to be asked for.
+  if (inode->size_unknown && size > inode->mapping->size()) inode->mapping->set_server_size(size);
 }
 
 Task<void> MountCore::wait_until_valid(InodeRef inode) {

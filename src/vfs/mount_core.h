@@ -18,6 +18,8 @@ class MountCore {
  public:
   // How often a call is repeated because the server has lost handles.
   static constexpr int kMaxRepairs = 2;
+  // A query whose answer was overtaken by a change of our own is asked again this often.
+  static constexpr int kMaxQueries = 3;
 
   MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, MountOptions with,
             FaultPoints* faults);

@@ -5,8 +5,6 @@ namespace foliofs::vfs {
 
 namespace {
 
-// A query whose answer was overtaken by a change of our own is asked again this often.
-constexpr int kMaxQueries = 3;
 // How often a call is repeated when sessions are lost under it one after the other.
 constexpr int kMaxAttempts = 3;
 // A program that asks for the attributes of a file with no more dirty bytes than this sees those
@@ -94,7 +92,7 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
   const std::uint64_t told_size = inode->told_size;
   bool changed = inode->revalidating != 0;
   co_await core_.wait_until_valid(inode);
-  for (int query = 0; query < kMaxQueries; ++query) {
+  for (int query = 0; query < MountCore::kMaxQueries; ++query) {
     if (core_.known_now(*inode)) break;
     const std::uint64_t asked_at = core_.change;
     auto attributes = co_await send_getattr(core_, call, inode, file);

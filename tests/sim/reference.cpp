@@ -139,6 +139,13 @@ bool Reference::older(const Event& first, const Event& second) {
   return first.settled < second.began;
 }
 
+bool Reference::cut_by_own_truncation(const File& file, const Event& event) {
+  return std::any_of(file.events.begin(), file.events.end(), [&](const Event& other) {
+    return other.value == 0 && other.client == event.client && other.began < event.acknowledged &&
+           event.began < other.acknowledged && other.range.overlaps(event.range);
+  });
+}
+
 std::string Reference::describe(const Event& event) {
   if (event.client < 0) return "the file as it was at first";
   auto moment = [](Moment m) {
@@ -194,7 +201,8 @@ std::string Reference::check_not_older(const File& file, std::uint64_t offset,
     const Event* hidden = nullptr;
     const bool explained = comes_from(file, run.begin, value, [&](const Event& source) {
       for (const Event& event : file.events) {
-        if (event.range.contains(run) && must_see(event) && older(source, event)) {
+        if (event.range.contains(run) && must_see(event) && older(source, event) &&
+            (event.value == 0 || !cut_by_own_truncation(file, event))) {
           hidden = &event;
           return false;
         }

@@ -133,6 +133,9 @@ class Reference {
   // The client may bring what is in `page` to the server once more.
   static void unsettle(File& file, int client, const Piece& page, Moment dirtied_at);
   static bool older(const Event& first, const Event& second);
+  // A store to a mapping while the same client truncated the file: the kernel drops its page when
+  // the truncation is answered, although the server may have let others write since.
+  static bool cut_by_own_truncation(const File& file, const Event& event);
   static std::string describe(const Event& event);
   const File& file_of(const std::string& name) const;
   // The events that a byte of `value` at `offset` may come from.
