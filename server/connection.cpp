@@ -44,6 +44,9 @@ std::size_t charge_of(const Call& call) {
       const std::uint32_t most = flatbuffers::GetRoot<wire::ReadDirRequest>(bytes)->max_bytes();
       return charge + 2 * std::size_t{std::min(most, kMaxMetaBytes)};
     }
+    case proto::MessageType::kGetXattr:
+    case proto::MessageType::kListXattr:
+      return charge + BufferPool::capacity_for(kMaxXattrBytes);
     default:
       return charge;
   }
@@ -156,8 +159,8 @@ Result<proto::FrameHeader> Connection::check_header(const proto::HeaderBytes& by
   if (header.meta_bytes > kMaxRequestMetaBytes) {
     return violation(fmt::format("{} with {} bytes of metadata", name, header.meta_bytes));
   }
-  if (header.payload_bytes > 0 && header.type != proto::MessageType::kWrite) {
-    return violation(fmt::format("{} with a payload", name));
+  if (header.payload_bytes > proto::max_request_payload(header.type)) {
+    return violation(fmt::format("{} with {} bytes of payload", name, header.payload_bytes));
   }
   const bool is_hello = header.type == proto::MessageType::kHello;
   if (session_ == nullptr && !is_hello) return violation(fmt::format("{} before hello", name));
@@ -303,6 +306,8 @@ void Connection::enqueue(Outgoing frame) {
   held_bytes_ -= frame.charge;
   progress_.wake_all();
   if (!socket_.is_open()) return;
+  // A client that has just come back asks anyway.
+  if (frame.header.is_notice() && !greeted_) return;
   const std::size_t held = held_by(frame);
   held_bytes_ += held;
   const proto::HeaderBytes header = proto::encode_header(frame.header);

@@ -89,6 +89,7 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   std::shared_ptr<Session> session_;  // from Hello on
   std::string why_;                   // what the client did wrong
   bool bye_ = false;
+  bool greeted_ = false;  // HELLO has been answered; no notice goes out before
 
   std::vector<std::byte> input_;  // received, not yet taken: [input_begin_, input_end_)
   std::size_t input_begin_ = 0;

@@ -7,6 +7,7 @@
 #include "server/file_store.h"
 #include "server/identity.h"
 #include "server/lane.h"
+#include "server/lock_table.h"
 
 namespace foliofs::server {
 
@@ -21,6 +22,7 @@ struct Export {
   ExportOptions options;
   std::unique_ptr<FileStore> store;
   std::unique_ptr<Lane> lane;  // where calls on `store` run that would keep a loop waiting
+  std::unique_ptr<LockTable> locks = std::make_unique<LockTable>();
 };
 
 }  // namespace foliofs::server

@@ -22,6 +22,7 @@
 #include "foliofs/proto/messages.h"
 #include "server/file_handle.h"
 #include "server/identity.h"
+#include "server/inode_table.h"
 
 namespace foliofs::server {
 
@@ -39,6 +40,31 @@ class Name {
  private:
   explicit Name(const char* text) : text_(text) {}
   const char* text_;
+};
+
+// The name of an extended attribute, as xattr(7) has it; ends in NUL. Does not own its bytes.
+class XattrName {
+ public:
+  // ERANGE when it is absent, empty or too long; EINVAL with a NUL inside.
+  static Result<XattrName> check(const flatbuffers::String* name) {
+    if (name == nullptr || name->size() == 0 || name->size() > kMaxXattrNameBytes) {
+      return Errno(ERANGE);
+    }
+    if (name->string_view().find('\0') != std::string_view::npos) return Errno(EINVAL);
+    return XattrName(name->c_str());
+  }
+  const char* c_str() const { return text_; }
+
+ private:
+  explicit XattrName(const char* text) : text_(text) {}
+  const char* text_;
+};
+
+// What a new file's mode is to be. The store takes the umask's bits away, unless the directory has
+// a default ACL (acl(5)).
+struct CreationMode {
+  mode_t bits = 0;   // of a mknod with the type
+  mode_t umask = 0;  // of the caller
 };
 
 enum class Waiting {
@@ -60,6 +86,8 @@ class OpenFile {
   virtual ~OpenFile() = default;
   // Whether closing it may take long: the bytes of a file that has no name any more go with it.
   virtual bool slow_to_close() const { return false; }
+  // Which file this is; all opens of one file say the same.
+  virtual FileId id() const = 0;
 };
 
 struct Entry {
@@ -73,6 +101,17 @@ struct Opened {
   Handle handle;
   wire::Attributes attributes;
   bool created = false;
+};
+
+struct Appended {
+  std::uint64_t offset = 0;  // of the first byte
+  wire::Attributes attributes;
+};
+
+struct Copied {
+  std::uint64_t bytes = 0;
+  wire::Attributes from;
+  wire::Attributes to;
 };
 
 // A file that has lost a name, as it is afterwards: nlink 0 when that was the last one.
@@ -136,11 +175,11 @@ class FileStore {
   virtual Result<Entry> lookup(const CallContext& context, HandleView parent, Name name) = 0;
   // `flags`: access mode, O_EXCL, O_TRUNC. Opens the file if it exists, unless O_EXCL.
   virtual Result<Opened> create(const CallContext& context, HandleView parent, Name name,
-                                mode_t mode, int flags) = 0;
-  virtual Result<Entry> mknod(const CallContext& context, HandleView parent, Name name, mode_t mode,
-                              dev_t rdev) = 0;
+                                CreationMode mode, int flags) = 0;
+  virtual Result<Entry> mknod(const CallContext& context, HandleView parent, Name name,
+                              CreationMode mode, dev_t rdev) = 0;
   virtual Result<Entry> mkdir(const CallContext& context, HandleView parent, Name name,
-                              mode_t mode) = 0;
+                              CreationMode mode) = 0;
   virtual Result<Entry> symlink(const CallContext& context, HandleView parent, Name name,
                                 const std::string& target) = 0;
   virtual Result<Entry> link(const CallContext& context, HandleView file, HandleView parent,
@@ -169,6 +208,19 @@ class FileStore {
                                                   const AttributeChanges& changes) = 0;
   virtual Result<Space> space(const CallContext& context, HandleView file) = 0;
 
+  // Extended attributes, of symlinks too. How many bytes the value has, or the names that the
+  // caller may see, each with a NUL; ERANGE when `into` is too small for them.
+  virtual Result<std::size_t> get_xattr(const CallContext& context, HandleView file, XattrName name,
+                                        std::span<std::byte> into) = 0;
+  virtual Result<std::size_t> list_xattrs(const CallContext& context, HandleView file,
+                                          std::span<std::byte> into) = 0;
+  // `flags`: XATTR_CREATE, XATTR_REPLACE.
+  virtual Result<wire::Attributes> set_xattr(const CallContext& context, HandleView file,
+                                             XattrName name, std::span<const std::byte> value,
+                                             int flags) = 0;
+  virtual Result<wire::Attributes> remove_xattr(const CallContext& context, HandleView file,
+                                                XattrName name) = 0;
+
   // Open files. `flags`: access mode and O_TRUNC. `reclaim`: the file's owner may open it whatever
   // its mode says, as it held it open before; EINVAL with O_TRUNC and for anything but files.
   virtual Result<Opened> open(const CallContext& context, HandleView file, int flags,
@@ -181,9 +233,28 @@ class FileStore {
   virtual Result<wire::Attributes> write(const CallContext& context, OpenFile& file,
                                          std::uint64_t offset, std::span<const std::byte> data,
                                          std::optional<std::int64_t> mtime_ns) = 0;
+  // Takes the set-id bits away, as a write by somebody without privileges does, whoever the caller
+  // is. What the store has no right to change stays.
+  virtual Status drop_set_id_bits(const CallContext& context, OpenFile& file) = 0;
   // Everything written so far is on stable storage when it returns.
   virtual Result<wire::Attributes> commit(const CallContext& context, OpenFile& file,
                                           bool data_only) = 0;
+
+  // All of `data` at the end that the file has then, or an error; part of it may have been written
+  // then. One piece, unless the engine takes less than all of it at once.
+  virtual Result<Appended> append(const CallContext& context, OpenFile& file,
+                                  std::span<const std::byte> data) = 0;
+  // `mode`: FALLOC_FL_ bits. EOPNOTSUPP for what the engine does not have.
+  virtual Result<wire::Attributes> allocate(const CallContext& context, OpenFile& file,
+                                            unsigned mode, std::uint64_t offset,
+                                            std::uint64_t length) = 0;
+  // The first byte of data, or of a hole, from `offset` on; ENXIO when there is none.
+  virtual Result<std::uint64_t> seek(const CallContext& context, OpenFile& file,
+                                     std::uint64_t offset, bool data) = 0;
+  // Up to `length` bytes; fewer than asked is no error. EXDEV or EOPNOTSUPP where the engine cannot
+  // do it, EINVAL for overlapping ranges of one file.
+  virtual Result<Copied> copy(const CallContext& context, OpenFile& from, std::uint64_t from_offset,
+                              OpenFile& to, std::uint64_t to_offset, std::uint64_t length) = 0;
 };
 
 }  // namespace foliofs::server

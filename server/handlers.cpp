@@ -80,6 +80,16 @@ constexpr std::array kHandlers = {
     asks<wire::ReadRequest>(handle_read),
     changes<wire::WriteRequest>(handle_write),
     occupying(holds<wire::CommitRequest>(handle_commit)),
+    trivial(holds<wire::LockRequest>(handle_lock)),
+    trivial(asks<wire::TestLockRequest>(handle_test_lock)),
+    trivial(holds<wire::CancelLockRequest>(handle_cancel_lock)),
+    changes<wire::AllocateRequest>(handle_allocate),
+    asks<wire::SeekRequest>(handle_seek),
+    changes<wire::CopyRangeRequest>(handle_copy_range),
+    asks<wire::GetXattrRequest>(handle_get_xattr),
+    changes<wire::SetXattrRequest>(handle_set_xattr),
+    asks<wire::ListXattrRequest>(handle_list_xattr),
+    changes<wire::RemoveXattrRequest>(handle_remove_xattr),
 };
 
 constexpr std::size_t kTypes = 64;

@@ -85,6 +85,22 @@ Result<Reply> handle_close(Call& call, Place place);
 Result<Reply> handle_read(Call& call, Place place);
 Result<Reply> handle_write(Call& call, Place place);
 Result<Reply> handle_commit(Call& call, Place place);
+// Ranges of open files: handlers_ranges.cpp.
+Result<Reply> handle_allocate(Call& call, Place place);
+Result<Reply> handle_seek(Call& call, Place place);
+Result<Reply> handle_copy_range(Call& call, Place place);
+// Extended attributes: handlers_xattrs.cpp.
+Result<Reply> handle_get_xattr(Call& call, Place place);
+Result<Reply> handle_set_xattr(Call& call, Place place);
+Result<Reply> handle_list_xattr(Call& call, Place place);
+Result<Reply> handle_remove_xattr(Call& call, Place place);
+
+// Locks: handlers_locks.cpp.
+Result<Reply> handle_lock(Call& call, Place place);
+Result<Reply> handle_test_lock(Call& call, Place place);
+Result<Reply> handle_cancel_lock(Call& call, Place place);
+// After the session has closed `file`: its locks on it go with the last open.
+void drop_locks_if_closed(const Call& call, const OpenFile& file);
 
 // EINVAL for flags that are no access mode; EROFS for one that modifies where the session may not.
 Status check_open_flags(const Call& call, int flags);

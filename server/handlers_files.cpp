@@ -46,8 +46,10 @@ Result<Reply> handle_get_attr(Call& call, Place place) {
 
 Result<Reply> handle_set_attr(Call& call, Place place) {
   const auto& request = request_of<wire::SetAttrRequest>(call);
-  constexpr std::uint32_t kKnown = (proto::kSetMtimeNow << 1) - 1;
+  constexpr std::uint32_t kKnown = (proto::kSetKillPrivileges << 1) - 1;
   if (request.valid() == 0 || (request.valid() & ~kKnown) != 0) return Errno(EINVAL);
+  const bool kills = (request.valid() & proto::kSetKillPrivileges) != 0;
+  if (kills && (request.valid() & proto::kSetSize) == 0) return Errno(EINVAL);
   // Blocks are freed, or the rest of one is read to be cleared.
   if (place == Place::kLoop && (request.valid() & proto::kSetSize) != 0) return Errno(EAGAIN);
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
@@ -147,7 +149,8 @@ Result<Reply> handle_close(Call& call, Place place) {
     BOOST_OUTCOME_TRY(auto open, call.session->find_open(open_id));
     if (open.file->slow_to_close()) return Errno(EAGAIN);
   }
-  BOOST_OUTCOME_TRYV(call.session->take_open(open_id));
+  BOOST_OUTCOME_TRY(auto open, call.session->take_open(open_id));
+  drop_locks_if_closed(call, *open.file);
   return empty_reply();
 }
 
@@ -170,9 +173,24 @@ Result<Reply> handle_read(Call& call, Place place) {
       std::move(partial.data));
 }
 
+namespace {
+
+// A WRITE to wherever the file ends when it executes.
+Result<Reply> append(Call& call, const CallContext& context, OpenFile& file) {
+  if (call.payload.size() == 0) return Errno(EINVAL);
+  BOOST_OUTCOME_TRY(auto appended, call.store().append(context, file, call.payload.bytes()));
+  call.session->counters().bytes_written += call.payload.size();
+  return build_reply([&](auto& builder) {
+    return wire::CreateWriteReply(builder, &appended.attributes, appended.offset);
+  });
+}
+
+}  // namespace
+
 Result<Reply> handle_write(Call& call, Place place) {
   const auto& request = request_of<wire::WriteRequest>(call);
-  constexpr std::uint32_t kKnown = proto::kWriteInvalidation | proto::kWriteSetMtime;
+  constexpr std::uint32_t kKnown = proto::kWriteInvalidation | proto::kWriteSetMtime |
+                                   proto::kWriteAppend | proto::kWriteKillPrivileges;
   if ((request.flags() & ~kKnown) != 0) return Errno(EINVAL);
   if (place == Place::kLoop && call.payload.size() >= kInlineWriteBytes) return Errno(EAGAIN);
   BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
@@ -181,6 +199,14 @@ Result<Reply> handle_write(Call& call, Place place) {
   if ((request.flags() & proto::kWriteSetMtime) != 0) mtime_ns = request.mtime_ns();
   SessionCounters& counters = call.session->counters();
   if ((request.flags() & proto::kWriteInvalidation) != 0) ++counters.invalidation_writes;
+  if ((request.flags() & proto::kWriteKillPrivileges) != 0) {
+    BOOST_OUTCOME_TRYV(call.store().drop_set_id_bits(context, *open.file));
+  }
+  if ((request.flags() & proto::kWriteAppend) != 0) {
+    // Its time is that at which it is appended.
+    if (mtime_ns) return Errno(EINVAL);
+    return append(call, context, *open.file);
+  }
   BOOST_OUTCOME_TRY(auto attributes, call.store().write(context, *open.file, request.offset(),
                                                         call.payload.bytes(), mtime_ns));
   counters.bytes_written += call.payload.size();

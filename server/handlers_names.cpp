@@ -56,7 +56,8 @@ Result<Reply> handle_create(Call& call, Place place) {
   BOOST_OUTCOME_TRY(auto room, call.session->make_room());
   auto made = call.session->read_only()
                   ? open_existing(call, caller, parent, name, flags)
-                  : call.store().create(caller.context(), parent, name, request.mode(), flags);
+                  : call.store().create(caller.context(), parent, name,
+                                        {request.mode(), request.umask() & 0777}, flags);
   if (!made) return made.error();
   Opened& opened = made.value();
   const std::uint64_t open_id =
@@ -78,8 +79,8 @@ Result<Reply> handle_mknod(Call& call, Place place) {
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
   const Caller caller(call, std::move(identity), place);
   const mode_t mode = type | (request.mode() & 07777);
-  return entry_reply(call.store().mknod(caller.context(), handle_view(request.parent()), name, mode,
-                                        request.rdev()));
+  return entry_reply(call.store().mknod(caller.context(), handle_view(request.parent()), name,
+                                        {mode, request.umask() & 0777}, request.rdev()));
 }
 
 Result<Reply> handle_mkdir(Call& call, Place place) {
@@ -87,8 +88,8 @@ Result<Reply> handle_mkdir(Call& call, Place place) {
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
   const Caller caller(call, std::move(identity), place);
-  return entry_reply(
-      call.store().mkdir(caller.context(), handle_view(request.parent()), name, request.mode()));
+  return entry_reply(call.store().mkdir(caller.context(), handle_view(request.parent()), name,
+                                        {request.mode(), request.umask() & 0777}));
 }
 
 Result<Reply> handle_symlink(Call& call, Place place) {

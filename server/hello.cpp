@@ -85,6 +85,7 @@ Task<Status> Connection::greet() {
   if (!root) co_return co_await refuse(header, root.error(), "the export's root is out of reach");
   ++deadlines_;
   deadline_.cancel();
+  greeted_ = true;
   enqueue(hello_reply(header, root.value(), begun.value()));
   co_return success();
 }
@@ -112,6 +113,7 @@ Result<bool> Connection::begin_session(const Export& share, const wire::HelloReq
       spdlog::info("session {} resumed by {} at {}", session_->number(), client, peer_);
       return true;
     }
+    share.locks->expect_reclaims();
   }
   const std::uint32_t wanted = hello.slots == 0 ? kDefaultSlots : hello.slots;
   const bool read_only = share.options.read_only || hello.read_only;

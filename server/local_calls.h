@@ -6,10 +6,13 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <string_view>
 
+#include "server/file_store.h"
 #include "server/inode_table.h"
 
 namespace foliofs::server {
@@ -27,6 +30,27 @@ class FdName {
 inline FdName fd_name(int fd) {
   return FdName(fd);
 }
+
+// The same as a whole path, for calls that take no directory.
+class FdPath {
+ public:
+  explicit FdPath(int fd) {
+    constexpr std::string_view kPrefix = "/proc/self/fd/";
+    char* end = std::copy(kPrefix.begin(), kPrefix.end(), text_.begin());
+    *std::to_chars(end, text_.end() - 1, fd).ptr = '\0';
+  }
+  const char* c_str() const { return text_.data(); }
+
+ private:
+  std::array<char, 32> text_;
+};
+
+// The mode that is to be given to the system call which makes a file in `directory`, after the
+// thread's umask has been set. local_xattrs.cpp.
+mode_t apply_umask(int directory, CreationMode mode);
+
+// Takes a file's set-id bits away, as far as the server may.
+Status kill_set_id_bits(int fd);
 
 inline bool look_at(int fd, struct statx& info) {
   return ::statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME,

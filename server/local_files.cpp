@@ -1,6 +1,8 @@
 // LocalStore: opening files, and their data.
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "foliofs/proto/open_flags.h"
 #include "server/credentials.h"
 #include "server/local_calls.h"
 #include "server/local_store.h"
@@ -58,6 +60,27 @@ Result<UniqueFd> LocalStore::open_as_owner(const CallContext& context, const Nod
   return fd;
 }
 
+namespace {
+
+// Whether the thread, as it acts now, may execute the file.
+bool may_execute(const Node& node) {
+  return node.type == S_IFREG &&
+         ::syscall(SYS_faccessat2, node.fd.get(), "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0;
+}
+
+}  // namespace
+
+// The client's kernel has to read what it executes, as a local one does without asking for the
+// permission to read.
+Result<UniqueFd> LocalStore::open_to_execute(const CallContext& context, const Node& node) {
+  if (!may_execute(node)) return Errno(EACCES);
+  BOOST_OUTCOME_TRYV(act_as_server());
+  UniqueFd fd = reopen(node.fd.get(), O_RDONLY);
+  if (!fd) return last_errno();
+  BOOST_OUTCOME_TRYV(act_as(context.caller));
+  return fd;
+}
+
 // Only files and directories: opening a fifo or a device would wait for, or do, something that has
 // no place on a server.
 Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, int flags,
@@ -71,17 +94,22 @@ Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, i
   if (truncates) change.emplace(*this, *node, context.session);
   // With O_NONBLOCK it is EWOULDBLOCK where a lease has to be broken first.
   const int how = (flags & kOpenFlags) | (waits ? 0 : O_NONBLOCK);
-  BOOST_OUTCOME_TRY(auto fd, open_as_owner(context, *node, how, reclaim));
+  auto fd = open_as_owner(context, *node, how, reclaim);
+  const bool executes = (flags & proto::kOpenToExecute) != 0 && (how & ~O_NONBLOCK) == O_RDONLY;
+  if (!fd && fd.error() == Errno(EACCES) && executes) fd = open_to_execute(context, *node);
+  if (!fd) return fd.error();
   if (change) (void)change->finish(true);
-  return opened(context, std::move(fd), std::move(node));
+  return opened(context, std::move(fd.value()), std::move(node));
 }
 
 Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, Name name,
-                                      mode_t mode, int flags) {
+                                      CreationMode mode, int flags) {
   ChangeScope change(*this, parent, context.session);
+  const mode_t masked = apply_umask(parent.fd.get(), mode);
   UniqueFd fd = with_descriptor([&] {
     return ::openat(parent.fd.get(), name.c_str(),
-                    (flags & kOpenFlags) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 07777);
+                    (flags & kOpenFlags) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                    masked & 07777);
   });
   if (!fd) return last_errno();
   const auto created = [&]() -> Result<Opened> {
@@ -107,7 +135,7 @@ void LocalStore::remove_again(const Node& parent, Name name, int fd) const {
 }
 
 Result<Opened> LocalStore::create(const CallContext& context, HandleView parent, Name name,
-                                  mode_t mode, int flags) {
+                                  CreationMode mode, int flags) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
   // Others may make and remove the name between our two steps, but not for ever.
   for (int tries = 0; tries < 8; ++tries) {

@@ -38,15 +38,17 @@ Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView pare
 }
 
 Result<Entry> LocalStore::mknod(const CallContext& context, HandleView parent, Name name,
-                                mode_t mode, dev_t rdev) {
-  return make_entry(context, parent, name,
-                    [&](int dir) { return ::mknodat(dir, name.c_str(), mode, rdev); });
+                                CreationMode mode, dev_t rdev) {
+  return make_entry(context, parent, name, [&](int dir) {
+    return ::mknodat(dir, name.c_str(), apply_umask(dir, mode), rdev);
+  });
 }
 
 Result<Entry> LocalStore::mkdir(const CallContext& context, HandleView parent, Name name,
-                                mode_t mode) {
-  return make_entry(context, parent, name,
-                    [&](int dir) { return ::mkdirat(dir, name.c_str(), mode & 07777); });
+                                CreationMode mode) {
+  return make_entry(context, parent, name, [&](int dir) {
+    return ::mkdirat(dir, name.c_str(), apply_umask(dir, mode) & 07777);
+  });
 }
 
 Result<Entry> LocalStore::symlink(const CallContext& context, HandleView parent, Name name,

@@ -259,6 +259,10 @@ Result<wire::Attributes> LocalStore::set_attributes(const CallContext& context, 
   if ((changes.valid & proto::kSetSize) != 0) {
     BOOST_OUTCOME_TRYV(change_size(*node, local, changes.size));
   }
+  if ((changes.valid & proto::kSetKillPrivileges) != 0) {
+    BOOST_OUTCOME_TRYV(kill_set_id_bits(fd));
+    BOOST_OUTCOME_TRYV(act_as(context.caller));
+  }
   BOOST_OUTCOME_TRYV(change_times(fd, changes));
   return change.finish(true);
 }

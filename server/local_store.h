@@ -9,6 +9,8 @@
 
 #include <sys/stat.h>
 
+#include <mutex>
+
 #include "server/file_store.h"
 #include "server/handle_source.h"
 #include "server/node_table.h"
@@ -42,12 +44,12 @@ class LocalStore final : public FileStore {
   Handle root() const override { return root_->handle; }
 
   Result<Entry> lookup(const CallContext& context, HandleView parent, Name name) override;
-  Result<Opened> create(const CallContext& context, HandleView parent, Name name, mode_t mode,
-                        int flags) override;
-  Result<Entry> mknod(const CallContext& context, HandleView parent, Name name, mode_t mode,
+  Result<Opened> create(const CallContext& context, HandleView parent, Name name,
+                        CreationMode mode, int flags) override;
+  Result<Entry> mknod(const CallContext& context, HandleView parent, Name name, CreationMode mode,
                       dev_t rdev) override;
   Result<Entry> mkdir(const CallContext& context, HandleView parent, Name name,
-                      mode_t mode) override;
+                      CreationMode mode) override;
   Result<Entry> symlink(const CallContext& context, HandleView parent, Name name,
                         const std::string& target) override;
   Result<Entry> link(const CallContext& context, HandleView file, HandleView parent,
@@ -66,6 +68,14 @@ class LocalStore final : public FileStore {
   Result<wire::Attributes> set_attributes(const CallContext& context, HandleView file,
                                           OpenFile* open, const AttributeChanges& changes) override;
   Result<Space> space(const CallContext& context, HandleView file) override;
+  Result<std::size_t> get_xattr(const CallContext& context, HandleView file, XattrName name,
+                                std::span<std::byte> into) override;
+  Result<std::size_t> list_xattrs(const CallContext& context, HandleView file,
+                                  std::span<std::byte> into) override;
+  Result<wire::Attributes> set_xattr(const CallContext& context, HandleView file, XattrName name,
+                                     std::span<const std::byte> value, int flags) override;
+  Result<wire::Attributes> remove_xattr(const CallContext& context, HandleView file,
+                                        XattrName name) override;
   Result<Opened> open(const CallContext& context, HandleView file, int flags,
                       bool reclaim) override;
   Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,
@@ -73,8 +83,17 @@ class LocalStore final : public FileStore {
   Result<wire::Attributes> write(const CallContext& context, OpenFile& file, std::uint64_t offset,
                                  std::span<const std::byte> data,
                                  std::optional<std::int64_t> mtime_ns) override;
+  Status drop_set_id_bits(const CallContext& context, OpenFile& file) override;
   Result<wire::Attributes> commit(const CallContext& context, OpenFile& file,
                                   bool data_only) override;
+  Result<Appended> append(const CallContext& context, OpenFile& file,
+                          std::span<const std::byte> data) override;
+  Result<wire::Attributes> allocate(const CallContext& context, OpenFile& file, unsigned mode,
+                                    std::uint64_t offset, std::uint64_t length) override;
+  Result<std::uint64_t> seek(const CallContext& context, OpenFile& file, std::uint64_t offset,
+                             bool data) override;
+  Result<Copied> copy(const CallContext& context, OpenFile& from, std::uint64_t from_offset,
+                      OpenFile& to, std::uint64_t to_offset, std::uint64_t length) override;
 
  private:
   friend class LocalFile;
@@ -111,13 +130,14 @@ class LocalStore final : public FileStore {
                           Result<wire::Attributes> parent_attributes);
   template <class Make>
   Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, Make make);
-  Result<Opened> create_new(const CallContext& context, Node& parent, Name name, mode_t mode,
+  Result<Opened> create_new(const CallContext& context, Node& parent, Name name, CreationMode mode,
                             int flags);
   Result<Opened> open_node(const CallContext& context, NodeRef node, int flags,
                            bool reclaim = false);
   // With `override_mode` the file's owner may, whatever its mode says.
   Result<UniqueFd> open_as_owner(const CallContext& context, const Node& node, int flags,
                                  bool override_mode);
+  Result<UniqueFd> open_to_execute(const CallContext& context, const Node& node);
   Result<Opened> opened(const CallContext& context, UniqueFd fd, NodeRef node);
   // Takes back the creation of `name`, if it still is the file behind `fd`.
   void remove_again(const Node& parent, Name name, int fd) const;
@@ -150,13 +170,17 @@ class LocalFile final : public OpenFile {
   LocalFile& operator=(const LocalFile&) = delete;
 
   bool slow_to_close() const override;
+  FileId id() const override { return node_->id; }
   int fd() const { return fd_.get(); }
   Inode& inode() const { return *node_->inode; }
+  // Held by whoever uses the descriptor's position.
+  std::mutex& position_mutex() { return position_mutex_; }
 
  private:
   const UniqueFd fd_;
   const NodeRef node_;
   NodeTable& nodes_;
+  std::mutex position_mutex_;
 };
 
 // Brackets a change of one file: from here to finish() what happens to it is the session's doing.

@@ -73,12 +73,20 @@ bool Session::give_up() {
 void Session::end() {
   std::unordered_map<std::uint64_t, OpenRecord> closing;  // closed after the lock: that may block
   SinkRef gone;
+  {
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+    gone = std::exchange(sink_, nullptr);
+    closing.swap(opens_);
+    rooms_ -= closing.size();
+    budget_.used -= closing.size();
+  }
+  share_.locks->end_session(number_);
+}
+
+bool Session::has_ended() const {
   std::lock_guard lock(mutex_);
-  ended_ = true;
-  gone = std::exchange(sink_, nullptr);
-  closing.swap(opens_);
-  rooms_ -= closing.size();
-  budget_.used -= closing.size();
+  return ended_;
 }
 
 // --- Slots --------------------------------------------------------------------------------------
@@ -216,6 +224,30 @@ Result<OpenRecord> Session::take_open(std::uint64_t id) {
   --rooms_;
   --budget_.used;
   return record;
+}
+
+bool Session::has_open(const FileId& file) const {
+  std::lock_guard lock(mutex_);
+  return std::any_of(opens_.begin(), opens_.end(),
+                     [&](const auto& item) { return item.second.file->id() == file; });
+}
+
+// --- Locks --------------------------------------------------------------------------------------
+
+void Session::lock_granted(std::uint64_t waiter) {
+  wire::LockGrantedT granted;
+  granted.waiter = waiter;
+  Outgoing notice;
+  notice.meta = std::make_shared<const proto::MetaBuffer>(proto::encode(granted));
+  notice.header.type = proto::MessageType::kLockGranted;
+  notice.header.flags = proto::kFlagNotice;
+  notice.header.meta_bytes = static_cast<std::uint32_t>(notice.meta->size());
+  SinkRef to;
+  {
+    std::lock_guard lock(mutex_);
+    to = sink_;
+  }
+  if (to != nullptr) to->deliver(std::move(notice));
 }
 
 // --- SessionTable -------------------------------------------------------------------------------

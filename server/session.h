@@ -104,7 +104,7 @@ struct SessionCounters {
 // "12 requests, 4096 bytes read, …", for the log.
 std::string describe(const SessionCounters& counters);
 
-class Session {
+class Session final : public LockListener {
  public:
   // `share` and `budget` must outlive the session. REQUIRES: 1 <= slots <= kMaxSlots.
   Session(SessionId id, std::uint64_t number, const Export& share, bool read_only,
@@ -129,8 +129,9 @@ class Session {
   std::optional<SteadyTime> idle_since() const;
   // As expire(), now, if it still is idle.
   bool give_up();
-  // Closes every open file, which may block; nothing is admitted any more.
+  // Closes every open file, which may block, and drops every lock; nothing is admitted any more.
   void end();
+  bool has_ended() const;
 
   // The sequence of the last request taken in each slot.
   std::vector<std::uint32_t> sequences() const;
@@ -150,6 +151,10 @@ class Session {
   // EBADF when there is no such open.
   Result<OpenRecord> find_open(std::uint64_t id) const;
   Result<OpenRecord> take_open(std::uint64_t id);
+  bool has_open(const FileId& file) const;
+
+  // Says so to the client, if it is there. One that is not asks when it comes back.
+  void lock_granted(std::uint64_t waiter) override;
 
  private:
   struct Slot {

@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "fuse_context.h"
+#include "kill_privileges.h"
 #include "notifier.h"
 
 namespace foliofs::fuse {
@@ -44,7 +45,9 @@ std::string join(const std::vector<std::string>& words) {
 
 ssize_t read_request(int fd, void* buffer, std::size_t size, void* userdata) {
   const ssize_t bytes = ::read(fd, buffer, size);
-  static_cast<FuseContext*>(userdata)->init_flags.saw_request(buffer, bytes);
+  auto& context = *static_cast<FuseContext*>(userdata);
+  context.init_flags.saw_request(buffer, bytes);
+  context.kills_privileges = kills_privileges(buffer, bytes);
   return bytes;
 }
 

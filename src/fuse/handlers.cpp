@@ -191,7 +191,9 @@ Task<void> run_setattr(RequestRef request, vfs::NodeId node, vfs::AttributeChang
 void on_setattr(fuse_req_t req, fuse_ino_t node, struct stat* stat, int to_set,
                 fuse_file_info* info) {
   auto request = Request::make(req);
-  start(request, run_setattr(request, node, to_change(*stat, to_set), hold(info)));
+  vfs::AttributeChange change = to_change(*stat, to_set);
+  if (context_of(req).kills_privileges) change.valid |= proto::kSetKillPrivileges;
+  start(request, run_setattr(request, node, change, hold(info)));
 }
 
 Task<void> run_statfs(RequestRef request, vfs::NodeId node) {
@@ -251,6 +253,11 @@ void on_read(fuse_req_t req, fuse_ino_t, std::size_t length, off_t offset, fuse_
   start(request, run_read(request, hold(info), at, length));
 }
 
+vfs::SyncWrite sync_of(int flags) {
+  if ((flags & O_SYNC) == O_SYNC) return vfs::SyncWrite::kFile;
+  return (flags & O_DSYNC) != 0 ? vfs::SyncWrite::kData : vfs::SyncWrite::kNo;
+}
+
 Task<void> run_write(RequestRef request, vfs::OpenFileRef file, vfs::Store store,
                      std::vector<std::byte> data) {
   store.data = data;
@@ -264,6 +271,8 @@ void on_write(fuse_req_t req, fuse_ino_t, const char* bytes, std::size_t length,
   store.data = {reinterpret_cast<const std::byte*>(bytes), length};
   if (info->writepage != 0) store.source = cache::WriteSource::kPageWriteback;
   store.append = (info->flags & O_APPEND) != 0;  // as fcntl(2) may have changed it
+  store.sync = sync_of(info->flags);
+  store.kill_privileges = context_of(req).kills_privileges;
   if (operations_of(req).try_write(file_of(info), store)) {
     fuse_reply_write(req, length);
     return;
@@ -273,16 +282,16 @@ void on_write(fuse_req_t req, fuse_ino_t, const char* bytes, std::size_t length,
   start(request, run_write(request, hold(info), store, std::move(data)));
 }
 
-Task<void> run_flush(RequestRef request, vfs::OpenFileRef file) {
-  request->reply(co_await request->operations().flush(file));
+Task<void> run_flush(RequestRef request, vfs::OpenFileRef file, std::uint64_t lock_owner) {
+  request->reply(co_await request->operations().flush(file, lock_owner));
 }
 void on_flush(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
-  if (operations_of(req).try_flush(file_of(info))) {
+  if (operations_of(req).try_flush(file_of(info), info->lock_owner)) {
     fuse_reply_err(req, 0);
     return;
   }
   auto request = Request::make(req);
-  start(request, run_flush(request, hold(info)));
+  start(request, run_flush(request, hold(info), info->lock_owner));
 }
 
 Task<void> run_fsync(RequestRef request, vfs::OpenFileRef file, bool data_only) {
@@ -307,9 +316,10 @@ void on_release(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
 void on_init(void*, fuse_conn_info* connection) {
   constexpr unsigned kWanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO |
                                FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-                               FUSE_CAP_EXPLICIT_INVAL_DATA;
+                               FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_POSIX_ACL |
+                               FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_DONT_MASK;
   // Truncation at open comes as a SETATTR, which knows how to do it; the kernel's write cache is
-  // not used, because it ignores the server's sizes and times; locks are the kernel's own.
+  // not used, because it ignores the server's sizes and times.
   constexpr unsigned kUnwanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_WRITEBACK_CACHE |
                                  FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ |
                                  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
@@ -348,6 +358,9 @@ fuse_lowlevel_ops make_handlers() {
   handlers.fsync = on_fsync;
   handlers.release = on_release;
   add_directory_handlers(handlers);
+  add_range_handlers(handlers);
+  add_xattr_handlers(handlers);
+  add_lock_handlers(handlers);
   return handlers;
 }
 

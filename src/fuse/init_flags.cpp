@@ -33,7 +33,9 @@ void InitFlags::patch_reply(const iovec* parts, int count) {
   std::memcpy(&header, parts[0].iov_base, sizeof header);
   if (header.unique != init_unique_ || parts[1].iov_len < sizeof(fuse_init_out)) return;
   init_unique_ = 0;
-  const std::uint64_t wanted = offered_ & (FUSE_HANDLE_KILLPRIV | kDirectIoAllowMmap);
+  const bool has_v2 = (offered_ & FUSE_HANDLE_KILLPRIV_V2) != 0;
+  const std::uint64_t kill_priv = has_v2 ? FUSE_HANDLE_KILLPRIV_V2 : FUSE_HANDLE_KILLPRIV;
+  const std::uint64_t wanted = offered_ & (kill_priv | kDirectIoAllowMmap);
   fuse_init_out init;
   std::memcpy(&init, parts[1].iov_base, sizeof init);
   init.flags |= static_cast<std::uint32_t>(wanted);

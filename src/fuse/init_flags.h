@@ -4,6 +4,8 @@
 // | flag                        | Linux | what it gives                                         |
 // |-----------------------------|-------|-------------------------------------------------------|
 // | FUSE_HANDLE_KILLPRIV        | 4.9   | the server takes set-id bits away, as its kernel does |
+// | FUSE_HANDLE_KILLPRIV_V2     | 5.11  | the same where the kernel says so, and no GETXATTR of |
+// |                             |       | security.capability before each write; replaces it    |
 // | FUSE_DIRECT_IO_ALLOW_MMAP   | 6.6   | MAP_SHARED of files opened with FOPEN_DIRECT_IO       |
 //
 // A flag is set only if the kernel has offered it. fuse_session_custom_io() lets us see both ways.

@@ -1,10 +1,13 @@
 #include "request.h"
 
+#include <fcntl.h>
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <chrono>
 
+#include "foliofs/base/lock_ranges.h"
 #include "pending_signals.h"
 
 namespace foliofs::fuse {
@@ -73,6 +76,7 @@ vfs::Call Request::call() {
     call.caller.uid = caller->uid;
     call.caller.gid = caller->gid;
     call.caller.groups = context_.groups.of(request_);
+    call.umask = caller->umask;
   }
   call.abandoned = [self = shared_from_this()] {
     return self->answered_;
@@ -85,8 +89,14 @@ void Request::interrupted(fuse_req_t, void* self) {
   // libfuse calls this at once, from make(), when the interrupt overtook the request.
   if (request->interrupted_) return;
   request->interrupted_ = true;
+  if (auto interrupt = std::exchange(request->on_interrupt_, nullptr)) interrupt();
   auto reference = request->weak_from_this().lock();
   if (reference) spawn(request->context_.executor, "interrupt", give_up_later(reference));
+}
+
+void Request::on_interrupt(std::function<void()> interrupt) {
+  if (interrupted_) return interrupt();
+  on_interrupt_ = std::move(interrupt);
 }
 
 Task<void> Request::give_up_later(std::shared_ptr<Request> request) {
@@ -171,6 +181,16 @@ bool Request::reply_written(std::size_t bytes) {
   return request != nullptr && fuse_reply_write(request, bytes) == 0;
 }
 
+bool Request::reply_xattr_size(std::size_t bytes) {
+  fuse_req_t request = take();
+  return request != nullptr && fuse_reply_xattr(request, bytes) == 0;
+}
+
+bool Request::reply_offset(std::uint64_t offset) {
+  fuse_req_t request = take();
+  return request != nullptr && fuse_reply_lseek(request, static_cast<off_t>(offset)) == 0;
+}
+
 bool Request::reply_statfs(const vfs::FilesystemStats& stats) {
   struct statvfs result {};
   result.f_bsize = stats.block_size;
@@ -189,6 +209,20 @@ bool Request::reply_statfs(const vfs::FilesystemStats& stats) {
 bool Request::reply_link(const std::string& target) {
   fuse_req_t request = take();
   return request != nullptr && fuse_reply_readlink(request, target.c_str()) == 0;
+}
+
+bool Request::reply_lock(const vfs::FileLock& lock) {
+  struct flock result {};
+  result.l_type = static_cast<short>(lock.type);
+  result.l_whence = SEEK_SET;
+  if (lock.type != F_UNLCK) {
+    const bool to_the_end = lock.end == kLastLockByte;
+    result.l_start = static_cast<off_t>(lock.start);
+    result.l_len = to_the_end ? 0 : static_cast<off_t>(lock.end - lock.start + 1);
+    result.l_pid = static_cast<pid_t>(lock.pid);
+  }
+  fuse_req_t request = take();
+  return request != nullptr && fuse_reply_lock(request, &result) == 0;
 }
 
 }  // namespace foliofs::fuse

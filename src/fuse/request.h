@@ -9,6 +9,7 @@
 
 #include <fuse_lowlevel.h>
 
+#include <functional>
 #include <memory>
 
 #include "foliofs/vfs/operations.h"
@@ -25,6 +26,9 @@ class Request : public std::enable_shared_from_this<Request> {
   // Who calls. Only while the request is unanswered.
   vfs::Call call();
   bool answered() const { return answered_; }
+  // Calls `interrupt`, once, as soon as the caller has a signal, or has had one: for what any
+  // signal ends, as a wait for a lock. It is for `interrupt` to have the request answered.
+  void on_interrupt(std::function<void()> interrupt);
 
   bool reply(Errno error);
   bool reply(const Status& status);  // success or error, without a value
@@ -36,8 +40,11 @@ class Request : public std::enable_shared_from_this<Request> {
   bool reply_data(const cache::ReadResult& result);
   bool reply_bytes(const void* data, std::size_t bytes);
   bool reply_written(std::size_t bytes);
+  bool reply_offset(std::uint64_t offset);
+  bool reply_xattr_size(std::size_t bytes);
   bool reply_statfs(const vfs::FilesystemStats& stats);
   bool reply_link(const std::string& target);
+  bool reply_lock(const vfs::FileLock& lock);
 
   Request(fuse_req_t request, FuseContext& context);
 
@@ -51,6 +58,7 @@ class Request : public std::enable_shared_from_this<Request> {
   fuse_req_t request_;
   bool answered_ = false;
   bool interrupted_ = false;
+  std::function<void()> on_interrupt_;
 };
 
 using RequestRef = std::shared_ptr<Request>;

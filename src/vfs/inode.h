@@ -14,6 +14,7 @@
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/cache/mapping.h"
 #include "foliofs/vfs/operations.h"
+#include "inode_locks.h"
 
 namespace foliofs::vfs {
 
@@ -21,6 +22,14 @@ class InodeIo;
 struct ServerOpen;
 
 using HandleBytes = std::vector<std::uint8_t>;
+
+// Extended attributes that a file was found not to have, at a version of it (vfs::Attributes). A
+// change by somebody else makes it another version; what this client sets empties it.
+struct AbsentXattrs {
+  std::uint64_t change_epoch = 0;
+  std::uint64_t foreign_changes = 0;
+  std::vector<std::string> names;
+};
 
 struct Inode {
   NodeId node = 0;
@@ -62,12 +71,17 @@ struct Inode {
   std::optional<std::uint64_t> uncommitted;
   std::uint64_t writes_acknowledged = 0;
 
-  bool appending = false;  // a store to the end of the file waits, or is on its way
-  WaitQueue append_ended;
-
   std::int64_t local_mtime_ns = 0;  // of the latest store here
   // local_mtime_ns has been shown by getattr: the server must get the same time in the end.
   bool mtime_shown = false;
+
+  // Somebody without CAP_FSETID has stored bytes: the WRITE that brings them to the server takes the
+  // set-id bits away, although a privileged open may be what it goes through.
+  bool kill_privileges = false;
+
+  AbsentXattrs absent_xattrs;
+
+  InodeLocks locks;
 
   // Of a released file whose bytes could not be written: through it they are tried again.
   std::shared_ptr<ServerOpen> kept_open;
@@ -84,9 +98,12 @@ using InodeRef = std::shared_ptr<Inode>;
 struct ServerOpen {
   std::uint64_t id = 0;
   std::uint64_t incarnation = 0;  // of the session that `id` belongs to
-  int flags = 0;                  // O_ACCMODE bits
+  int flags = 0;                  // O_ACCMODE bits, and whether it is open to be executed
   Caller opener;                  // for opening it again in another session
   bool reopening = false;
+  // Somebody else has taken a lock that was held through it: what was read or written under it
+  // cannot be relied on, and everything through this open says EIO from then on.
+  bool locks_lost = false;
   // Requests under way that name it: the server may take them in any order, so CLOSE waits for
   // them.
   std::uint32_t requests = 0;

@@ -6,13 +6,6 @@
 
 namespace foliofs::vfs {
 
-namespace {
-
-// How often a call is repeated when sessions are lost under it one after the other.
-constexpr int kMaxAttempts = 3;
-
-}  // namespace
-
 bool ServerOpen::readable() const {
   return (flags & O_ACCMODE) != O_WRONLY;
 }
@@ -37,13 +30,32 @@ void InodeIo::prefer(const std::shared_ptr<ServerOpen>& open) {
 }
 
 Task<Status> InodeIo::ensure_current(std::shared_ptr<ServerOpen> open) {
-  while (open->incarnation != session_.incarnation()) {
+  Status current = success();
+  if (open->incarnation != session_.incarnation() || open->reopening) {
+    current = co_await ensure_reopened(open);
+  }
+  auto inode = inode_.lock();
+  while (current && inode) {
+    // Through whichever open bytes come or go, the locks are there before.
+    auto locking = inode->locks.open_of_stale(session_.incarnation());
+    if (!locking) break;
+    auto locked = co_await ensure_reopened(locking);
+    if (locked) continue;
+    if (is_away(locked.error())) co_return locked;
+    lose_locks(*inode, locking, locked.error());
+  }
+  co_return current;
+}
+
+Task<Status> InodeIo::ensure_reopened(std::shared_ptr<ServerOpen> open) {
+  while (open->incarnation != session_.incarnation() || open->reopening) {
     if (open->reopening) {
       co_await reopened_.wait();
       continue;
     }
     open->reopening = true;
     auto reopened = co_await reopen(*open);
+    if (reopened) reopened = co_await reclaim_locks(open);
     open->reopening = false;
     reopened_.wake_all();
     if (!reopened && reopened.error() != rpc::kSessionLost) co_return reopened;
@@ -118,6 +130,9 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
       request.flags |= proto::kWriteSetMtime;
       request.mtime_ns = inode->local_mtime_ns;
     }
+    // Any other opener's server takes set-id bits away by itself.
+    const bool kills = inode && std::exchange(inode->kill_privileges, false);
+    if (kills && open->opener.uid == 0) request.flags |= proto::kWriteKillPrivileges;
     rpc::Payload payload;
     payload.send = write.from;
     auto reply = co_await session_.exchange(proto::MessageType::kWrite, proto::encode(request),
@@ -129,6 +144,7 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
       note_acknowledged();
       co_return success();
     }
+    if (kills) inode->kill_privileges = true;
     if (reply.error() != rpc::kSessionLost) co_return reply.error();
   }
   co_return Errno(EIO);

@@ -26,18 +26,55 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   Task<Status> set_mtime(std::int64_t mtime_ns);
   Task<Status> commit(std::shared_ptr<ServerOpen> open, bool data_only);
 
+  // What the server does to ranges of the file by itself (inode_io_ranges.cpp).
+  struct Appended {
+    std::uint64_t offset = 0;  // of the first byte
+    std::uint64_t size = 0;    // of the file afterwards
+  };
+  // At the end that the file has then. EIO when it is not known whether that has happened.
+  Task<Result<Appended>> append(std::shared_ptr<ServerOpen> open, std::span<const std::byte> data);
+  Task<Status> allocate(std::shared_ptr<ServerOpen> open, std::uint32_t mode, std::uint64_t offset,
+                        std::uint64_t length);
+  Task<Result<std::uint64_t>> seek(std::shared_ptr<ServerOpen> open, std::uint64_t offset,
+                                   bool data);
+  // From an open of `source`, which may be this very file. How many bytes; fewer is no error.
+  Task<Result<std::uint64_t>> copy(InodeIo& source, std::shared_ptr<ServerOpen> from,
+                                   std::uint64_t from_offset, std::shared_ptr<ServerOpen> to,
+                                   std::uint64_t to_offset, std::uint64_t length);
+
   void add(std::shared_ptr<ServerOpen> open) { opens_.push_back(std::move(open)); }
   void remove(const std::shared_ptr<ServerOpen>& open) { std::erase(opens_, open); }
   bool readable() const { return find(&ServerOpen::readable) != nullptr; }
+
+  // Somebody here holds the file open for writing.
+  bool has_writable_open() const { return find(&ServerOpen::writable) != nullptr; }
 
   // Stores came through `open` last: they are written back through it, so that the server sees who
   // wrote (set-id bits, reserved blocks).
   void prefer(const std::shared_ptr<ServerOpen>& open);
 
-  // Makes `open` valid in the present session. ESTALE when the file is gone.
+  // Whether `error` says that the server does not answer, so that nothing is known of what it has.
+  static bool is_away(Errno error);
+
+  // Makes `open` valid in the present session, and has what was locked in the file locked again.
+  // ESTALE when the file is gone.
   Task<Status> ensure_current(std::shared_ptr<ServerOpen> open);
 
  private:
+  // How often a call is repeated when sessions are lost under it one after the other.
+  static constexpr int kMaxAttempts = 3;
+
+  // A request that names `open` and may be repeated in another session.
+  template <class Request>
+  Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> call_with(
+      std::shared_ptr<ServerOpen> open, typename Request::NativeTableType request);
+  Task<Status> ensure_reopened(std::shared_ptr<ServerOpen> open);
+  // Takes again the locks that were held through `open`, which has just been opened again. One that
+  // somebody else has now is lost.
+  Task<Status> reclaim_locks(std::shared_ptr<ServerOpen> open);
+  Task<Status> reclaim_owner(std::shared_ptr<Inode> inode, std::shared_ptr<ServerOpen> open,
+                             LockOwnerId id);
+  static void lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, Errno why);
   // Opens the file again in the present session, by another handle if need be.
   Task<Status> reopen(ServerOpen& open);
   std::shared_ptr<ServerOpen> find(bool (ServerOpen::*suitable)() const) const;

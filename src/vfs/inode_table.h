@@ -30,6 +30,12 @@ class InodeTable {
   // Drops the inode if nobody needs it any more.
   void drop_if_unused(const InodeRef& inode);
 
+  // `visit(inode)` for each.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const auto& [node, inode] : by_node_) visit(inode);
+  }
+
   std::size_t size() const { return by_node_.size(); }
 
  private:

@@ -162,6 +162,7 @@ Task<Status> Mount::drain(std::function<void(std::uint64_t)> progress) {
 Task<Status> Mount::shut_down() {
   MountCore& core = impl_->core;
   core.stopping = true;
+  core.lock_waits.interrupt_all();
   Status drained = co_await core.cache.flush_all({});
   std::vector<OpenFile*> files;
   files.reserve(core.open_files.size());

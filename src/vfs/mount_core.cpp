@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <bit>
+
 namespace foliofs::vfs {
 
 namespace {
@@ -227,6 +229,7 @@ Attributes MountCore::shown_attributes(Inode& inode) {
 Duration MountCore::attribute_timeout(const Inode& inode) const {
   // The times of what is not written yet are not final.
   if (inode.dirty() || inode.mtime_shown || inode.revalidating != 0) return Duration::zero();
+  if (may_lose_set_id_bits(inode)) return Duration::zero();
   if (!known_now(inode)) return Duration::zero();
   return inode.attributes_expire - clock.now();
 }
@@ -241,12 +244,23 @@ void MountCore::note_store(const OpenFile& file, const Store& store, std::uint64
   inode.mtime_shown = false;
   inode.io->prefer(file.server_open);
   // The server will take the set-id bits away when the bytes arrive there.
-  if (file.server_open->opener.uid != 0) drop_set_id_bits(inode);
+  if (file.server_open->opener.uid != 0 || inode.kill_privileges) drop_set_id_bits(inode);
   if (offset != store.offset && file.kernel_caches) {
     // O_APPEND was set after the open: the kernel has the bytes in its pages where it thought the
     // end was.
     spawn(executor, "moved append", kernel.invalidate_pages(inode.node, ByteRange::all()));
   }
+}
+
+void MountCore::passed_size(std::uint64_t size) {
+  constexpr std::uint64_t kBelowPowerOfTwo = 1 << 20;
+  if (size <= tested_size) return;
+  tested_size = std::max(size, std::bit_ceil(size) - kBelowPowerOfTwo);
+}
+
+bool MountCore::may_lose_set_id_bits(const Inode& inode) const {
+  const bool has_bits = (inode.attributes.mode & (S_ISUID | S_ISGID)) != 0;
+  return has_bits && inode.io && inode.io->has_writable_open();
 }
 
 void drop_set_id_bits(Inode& inode) {

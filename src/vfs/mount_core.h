@@ -11,6 +11,7 @@
 #include "inode.h"
 #include "inode_io.h"
 #include "inode_table.h"
+#include "lock_waits.h"
 
 namespace foliofs::vfs {
 
@@ -36,11 +37,17 @@ class MountCore {
   // Counts the changes that this client has made. A reply is older than a change of the file that
   // was counted after the request was sent.
   std::uint64_t change = 0;
+  // The server's filesystem has a limit on the size of files, and does not tell it. A store that
+  // ends beyond this goes there at once, so that its writer learns of EFBIG; if it is taken, the
+  // limit is not below the next power of two, or close to it.
+  std::uint64_t tested_size = (4ull << 30) - 1;
+  void passed_size(std::uint64_t size);
   // Expires with the mount, for InodeIo, which a fetch can keep alive longer.
   const std::shared_ptr<MountCore*> self = std::make_shared<MountCore*>(this);
   bool stopping = false;
   std::uint32_t background_tasks = 0;
   WaitQueue background_ended;
+  LockWaits lock_waits{*this};
 
   // One request. When the session was lost under it, it is sent once more in the new session:
   // harmless for what can be repeated; `retried` tells those who must interpret the second answer.
@@ -125,6 +132,10 @@ class MountCore {
   // How long the kernel may believe that.
   Duration attribute_timeout(const Inode& inode) const;
 
+  // It has set-id bits, and is open for writing: any store may take them away, and the kernel does
+  // not know of each.
+  bool may_lose_set_id_bits(const Inode& inode) const;
+
   // This client has changed the file: what was asked for before is old.
   void changed(Inode& inode) { inode.generation = ++change; }
   // A directory of ours has changed: above all its times.
@@ -154,6 +165,11 @@ class MountCore {
   Task<void> stop_writing_later(InodeRef inode);
   Task<void> close_server_open(std::shared_ptr<ServerOpen> open);
 };
+
+// `name` is no extended attribute of the file as it is `as_of`.
+void remember_absent(Inode& inode, const Attributes& as_of, std::string name);
+// This client has just made the file: it has no capability.
+void remember_new_file(Inode& inode);
 
 // What a store by somebody unprivileged does to the mode (inode(7)).
 void drop_set_id_bits(Inode& inode);

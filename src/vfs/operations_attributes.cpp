@@ -120,12 +120,15 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   }
   constexpr std::uint32_t kTimes =
       proto::kSetAtime | proto::kSetMtime | proto::kSetAtimeNow | proto::kSetMtimeNow;
-  if ((change.valid & kTimes) != 0 && inode->dirty()) {
-    // Bytes written back later would move the time again.
+  constexpr std::uint32_t kOwnerAndMode = proto::kSetMode | proto::kSetUid | proto::kSetGid;
+  const bool sets_what_writing_changes =
+      !only_set_id_bits && (change.valid & (kTimes | kOwnerAndMode)) != 0;
+  if (sets_what_writing_changes && inode->dirty()) {
+    // Bytes written back later would move the time again, and take set-id bits away.
     auto report =
         co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
     if (report.error)
-      spdlog::debug("{}: flush before utimens: {}", inode->name, errno_name(*report.error));
+      spdlog::debug("{}: flush before setattr: {}", inode->name, errno_name(*report.error));
   }
   if ((change.valid & kTimes) != 0) inode->mtime_shown = false;
 
@@ -142,7 +145,8 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
     auto sent = co_await send_setattr(core_, call, inode, change, file);
     if (!sent) status = sent.error();
   }
-  if (!status && only_set_id_bits && status.error() == Errno(EPERM)) {
+  const bool may_write = inode->io && inode->io->has_writable_open();
+  if (!status && only_set_id_bits && may_write && status.error() == Errno(EPERM)) {
     // Who may write need not be the owner. The bits go when the bytes arrive at the server.
     drop_set_id_bits(*inode);
     status = success();

@@ -1,6 +1,7 @@
 // Open files: open and create, read and write, and the three ends: flush, fsync, release.
 #include <fcntl.h>
 
+#include "foliofs/proto/open_flags.h"
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -8,7 +9,7 @@ namespace foliofs::vfs {
 namespace {
 
 // What of open(2)'s flags concerns the server; the rest is the kernel's or ours.
-constexpr int kServerOpenFlags = O_ACCMODE;
+constexpr int kServerOpenFlags = O_ACCMODE | proto::kOpenToExecute;
 constexpr int kServerCreateFlags = O_ACCMODE | O_EXCL | O_TRUNC;
 
 std::shared_ptr<ServerOpen> make_open(std::uint64_t id, int flags, const Caller& caller,
@@ -16,13 +17,18 @@ std::shared_ptr<ServerOpen> make_open(std::uint64_t id, int flags, const Caller&
   auto open = std::make_shared<ServerOpen>();
   open->id = id;
   open->incarnation = incarnation;
-  open->flags = flags & O_ACCMODE;
+  open->flags = flags & kServerOpenFlags;
   open->opener = caller;
   return open;
 }
 
 bool to_the_end(const Store& store) {
   return store.append && store.source == cache::WriteSource::kSystemCall;
+}
+
+// Where the kernel keeps the file's pages it follows such a write with an FSYNC of its own.
+bool waits_for_commit(const OpenFile& file, const Store& store) {
+  return store.sync != SyncWrite::kNo && !file.kernel_caches;
 }
 
 }  // namespace
@@ -60,9 +66,10 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   opened.keep_cache = !changed && !first;
   const bool news =
       attributes.size != inode->told_size || attributes.mtime_ns != inode->told_mtime_ns;
-  if (first && news) {
+  const bool may_lose_bits = core_.may_lose_set_id_bits(*inode);
+  if ((first && news) || may_lose_bits) {
     // The reply carries no attributes, and the kernel reads no further than it believes the file
-    // to go. Being told to drop pages, it asks.
+    // to go. Being told to drop pages, it asks. Of a mode, too, it must not believe an old one.
     co_await core_.kernel.invalidate_pages(node, ByteRange::all());
   }
   co_return opened;
@@ -106,6 +113,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   request.caller = caller_of(call);
   request.name = name;
   request.mode = mode;
+  request.umask = call.umask;
   request.open_flags = static_cast<std::uint32_t>(flags & kServerCreateFlags);
   const std::uint64_t asked_at = core_.change;
   bool retried = false;
@@ -130,6 +138,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   core_.changed(*inode);
   core_.prepare_mapping(inode);
   if (!inode->cached_version) inode->cached_version = attributes;
+  if (reply.value().created) remember_new_file(*inode);
   CreatedFile created;
   created.opened = core_.add_open_file(
       inode, make_open(reply.value().open_id, flags, call.caller, incarnation), flags);
@@ -139,12 +148,13 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
 
 bool Operations::try_read(OpenFile* file, std::uint64_t offset, std::uint64_t length,
                           cache::ReadResult& result) {
-  if (file->direct || file->inode->size_unknown) return false;
+  if (file->direct || file->inode->size_unknown || file->server_open->locks_lost) return false;
   return file->inode->mapping->try_read(ByteRange::of(offset, length), &file->readahead, result);
 }
 
 Task<Result<cache::ReadResult>> Operations::read(OpenFileRef file, std::uint64_t offset,
                                                  std::uint64_t length) {
+  if (file->server_open->locks_lost) co_return Errno(EIO);
   auto mapping = file->inode->mapping;
   const ByteRange range = ByteRange::of(offset, length);
   if (file->inode->size_unknown) co_await core_.learn_size(file->inode);
@@ -154,19 +164,36 @@ Task<Result<cache::ReadResult>> Operations::read(OpenFileRef file, std::uint64_t
 
 bool Operations::try_write(OpenFile* file, const Store& store) {
   Inode& inode = *file->inode;
-  if (file->direct || (to_the_end(store) && inode.appending)) return false;
-  const std::uint64_t offset = to_the_end(store) ? inode.mapping->size() : store.offset;
-  if (!inode.mapping->try_write(offset, store.data, store.source)) return false;
-  core_.note_store(*file, store, offset);
+  if (store.kill_privileges) inode.kill_privileges = true;
+  if (file->direct || to_the_end(store) || waits_for_commit(*file, store)) return false;
+  if (file->server_open->locks_lost) return false;
+  if (store.offset + store.data.size() > core_.tested_size) return false;
+  if (!inode.mapping->try_write(store.offset, store.data, store.source)) return false;
+  core_.note_store(*file, store, store.offset);
   return true;
 }
 
 Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
-  if (to_the_end(store)) co_return co_await append(call, file, store);
-  auto mapping = file->inode->mapping;
+  if (file->server_open->locks_lost) co_return Errno(EIO);
+  if (store.kill_privileges) file->inode->kill_privileges = true;
   Status status = success();
-  if (file->direct && store.source == cache::WriteSource::kSystemCall) {
+  if (to_the_end(store)) {
+    status = co_await append(call, file, store);
+  } else {
+    status = co_await put(call, file, store);
+  }
+  if (!status || !waits_for_commit(*file, store)) co_return status;
+  co_return co_await fsync(file, store.sync == SyncWrite::kData);
+}
+
+Task<Status> Operations::put(Call call, OpenFileRef file, Store store) {
+  auto mapping = file->inode->mapping;
+  const std::uint64_t end = store.offset + store.data.size();
+  const bool tests_size = end > core_.tested_size;
+  Status status = success();
+  if ((file->direct || tests_size) && store.source == cache::WriteSource::kSystemCall) {
     status = co_await mapping->write_direct(store.offset, store.data, call.abandoned);
+    if (status) core_.passed_size(end);
   } else {
     status = co_await mapping->write(store.offset, store.data, store.source, call.abandoned);
   }
@@ -174,52 +201,28 @@ Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
   co_return status;
 }
 
-// One at a time, and if the end moves while it waits it starts over, so that no two stores meet.
-Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
-  InodeRef inode = file->inode;
-  auto mapping = inode->mapping;
-  while (inode->appending) co_await inode->append_ended.wait();
-  inode->appending = true;
-  Status status = success();
-  std::uint64_t end = 0;
-  bool moved = false;
-  auto stop = [&]() {
-    moved = mapping->size() != end;
-    return moved || (call.abandoned && call.abandoned());
-  };
-  do {
-    end = mapping->size();
-    moved = false;
-    if (file->direct) {
-      status = co_await mapping->write_direct(end, store.data, stop);
-    } else {
-      status = co_await mapping->write(end, store.data, store.source, stop);
-    }
-  } while (!status && moved);
-  inode->appending = false;
-  inode->append_ended.wake_all();
-  if (status) core_.note_store(*file, store, end);
-  co_return status;
-}
-
-bool Operations::try_flush(OpenFile* file) {
+bool Operations::try_flush(OpenFile* file, std::uint64_t lock_owner) {
   Inode& inode = *file->inode;
+  if (file->server_open->locks_lost || inode.locks.concern({false, lock_owner})) return false;
   cache::ErrCursor cursor = file->errors;
   return !inode.dirty() && !inode.mtime_shown && inode.mapping->errors().check(cursor);
 }
 
-Task<Status> Operations::flush(OpenFileRef file) {
+Task<Status> Operations::flush(OpenFileRef file, std::uint64_t lock_owner) {
   InodeRef inode = file->inode;
   if (file->server_open->writable() && inode->dirty()) {
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
   }
   if (file->server_open->writable()) co_await core_.settle_mtime(inode);
+  if (inode->locks.concern({false, lock_owner})) co_await drop_locks(file, lock_owner);
   Status seen = inode->mapping->errors().check(file->errors);
   inode->told_of_failure = inode->dirty() && (inode->told_of_failure || !seen);
+  if (seen && file->server_open->locks_lost) co_return Errno(EIO);
   co_return seen;
 }
 
 Task<Status> Operations::fsync(OpenFileRef file, bool data_only) {
+  if (file->server_open->locks_lost) co_return Errno(EIO);
   InodeRef inode = file->inode;
   if (inode->dirty()) {
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
@@ -254,6 +257,7 @@ Task<void> Operations::release(OpenFile* file) {
     if (told_already) (void)inode->mapping->errors().check(owned->errors);
   }
   if (writable) co_await core_.settle_mtime(inode);
+  co_await drop_locks_through(owned);
   if (writable && inode->dirty() && !inode->kept_open && !core_.stopping) {
     spawn(core_.executor, "write later", MountCore::write_later(core_, inode, server_open));
     co_return;

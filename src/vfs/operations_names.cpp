@@ -90,6 +90,7 @@ Task<Result<Entry>> Operations::mknod(Call call, NodeId parent_node, std::string
   if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
   wire::MknodRequestT request;
   request.mode = mode;
+  request.umask = call.umask;
   request.rdev = rdev;
   co_return co_await make_entry<wire::MknodRequest>(core_, call, parent, name, std::move(request));
 }
@@ -100,6 +101,7 @@ Task<Result<Entry>> Operations::mkdir(Call call, NodeId parent_node, std::string
   if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
   wire::MkdirRequestT request;
   request.mode = mode;
+  request.umask = call.umask;
   co_return co_await make_entry<wire::MkdirRequest>(core_, call, parent, name, std::move(request));
 }
 
@@ -152,6 +154,17 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   co_return reply.error();
 }
 
+// The file that is `name` now, if it is known here by another name.
+static Task<InodeRef> find_moved(MountCore& core, Call call, InodeRef parent, std::string name) {
+  wire::LookupRequestT request;
+  request.caller = caller_of(call);
+  request.name = name;
+  auto reply = co_await core.call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent,
+                                                          std::move(request));
+  if (!reply) co_return nullptr;
+  co_return core.inodes.find_by_handle(reply.value().handle);
+}
+
 Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
                                 NodeId new_parent_node, std::string new_name, std::uint32_t flags) {
   InodeRef parent = core_.inodes.find(parent_node);
@@ -173,6 +186,7 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   if (!done) co_return reply.error();
   if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get());
   InodeRef moved = core_.inodes.find_by_name(parent_node, name);
+  if (!moved) moved = co_await find_moved(core_, call, new_parent, new_name);
   InodeRef replaced = core_.inodes.find_by_name(new_parent_node, new_name);
   if (replaced && replaced != moved) {
     replaced->attributes_expire = {};

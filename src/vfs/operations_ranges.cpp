@@ -41,7 +41,7 @@ Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
     co_return cache::ServerChange{{landed, appended.value().size}, appended.value().size};
   };
   Status status = co_await inode->mapping->change_on_server(ByteRange::all(), send);
-  if (status) core_.note_store(*file, landed, store.offset);
+  if (status) core_.note_store(*file, store, landed);
   co_return status;
 }
 

@@ -62,13 +62,20 @@ Status take_change(MountCore& core, Inode& inode, const rpc::RawReply& reply) {
   return success();
 }
 
-// What is stored here and written back later would move ctime again, and take a capability away.
+// What is stored here and written back later moves ctime again, and takes a capability away.
 Task<void> write_back(MountCore& core, InodeRef inode) {
   if (!inode->dirty()) co_return;
   auto report = co_await inode->mapping->flush(core.request_for(cache::InvalidateReason::kClose));
   if (report.error) {
     spdlog::debug("{}: flush before an xattr: {}", inode->name, errno_name(*report.error));
   }
+}
+
+wire::GetXattrRequestT get_request(const Call& call, const std::string& name) {
+  wire::GetXattrRequestT request;
+  request.caller = caller_of(call);
+  request.name = name;
+  return request;
 }
 
 bool same_version(const AbsentXattrs& absent, const Attributes& attributes) {
@@ -101,12 +108,14 @@ Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId nod
                                                            std::string name) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
-  wire::GetXattrRequestT request;
-  request.caller = caller_of(call);
-  request.name = name;
   const std::uint64_t asked_at = core_.change;
   const Attributes before = inode->attributes;
-  auto value = co_await fetch<wire::GetXattrRequest>(core_, inode, std::move(request));
+  auto value = co_await fetch<wire::GetXattrRequest>(core_, inode, get_request(call, name));
+  if (value && name == kCapability && inode->dirty()) {
+    // What is stored here takes it away.
+    co_await write_back(core_, inode);
+    value = co_await fetch<wire::GetXattrRequest>(core_, inode, get_request(call, name));
+  }
   // An answer from before somebody's change says nothing about the time after it.
   const bool still_so =
       inode->generation <= asked_at && !changed_by_others(before, inode->attributes);
@@ -119,6 +128,7 @@ Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId nod
 Task<Result<std::vector<std::byte>>> Operations::list_xattrs(Call call, NodeId node) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
+  co_await write_back(core_, inode);
   wire::ListXattrRequestT request;
   request.caller = caller_of(call);
   co_return co_await fetch<wire::ListXattrRequest>(core_, inode, std::move(request));

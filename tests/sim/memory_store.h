@@ -66,11 +66,11 @@ class MemoryStore final : public server::FileStore {
 
   // What no simulated program asks for.
   Result<server::Opened> create(const server::CallContext&, server::HandleView, server::Name,
-                                mode_t, int) override;
-  Result<server::Entry> mknod(const server::CallContext&, server::HandleView, server::Name, mode_t,
-                              dev_t) override;
+                                server::CreationMode, int) override;
+  Result<server::Entry> mknod(const server::CallContext&, server::HandleView, server::Name,
+                              server::CreationMode, dev_t) override;
   Result<server::Entry> mkdir(const server::CallContext&, server::HandleView, server::Name,
-                              mode_t) override;
+                              server::CreationMode) override;
   Result<server::Entry> symlink(const server::CallContext&, server::HandleView, server::Name,
                                 const std::string&) override;
   Result<server::Entry> link(const server::CallContext&, server::HandleView, server::HandleView,
@@ -84,6 +84,25 @@ class MemoryStore final : public server::FileStore {
   Result<bool> read_directory(const server::CallContext&, server::HandleView, std::uint64_t, bool,
                               server::DirectorySink&) override;
   Result<server::Space> space(const server::CallContext&, server::HandleView) override;
+  Result<std::size_t> get_xattr(const server::CallContext&, server::HandleView, server::XattrName,
+                                std::span<std::byte>) override;
+  Result<std::size_t> list_xattrs(const server::CallContext&, server::HandleView,
+                                  std::span<std::byte>) override;
+  Result<wire::Attributes> set_xattr(const server::CallContext&, server::HandleView,
+                                     server::XattrName, std::span<const std::byte>, int) override;
+  Result<wire::Attributes> remove_xattr(const server::CallContext&, server::HandleView,
+                                        server::XattrName) override;
+  Status drop_set_id_bits(const server::CallContext&, server::OpenFile&) override {
+    return success();
+  }
+  Result<server::Appended> append(const server::CallContext&, server::OpenFile&,
+                                  std::span<const std::byte>) override;
+  Result<wire::Attributes> allocate(const server::CallContext&, server::OpenFile&, unsigned,
+                                    std::uint64_t, std::uint64_t) override;
+  Result<std::uint64_t> seek(const server::CallContext&, server::OpenFile&, std::uint64_t,
+                             bool) override;
+  Result<server::Copied> copy(const server::CallContext&, server::OpenFile&, std::uint64_t,
+                              server::OpenFile&, std::uint64_t, std::uint64_t) override;
 
  private:
   static constexpr std::uint64_t kRootIno = 1;
@@ -99,6 +118,7 @@ class MemoryStore final : public server::FileStore {
   };
   struct Open final : server::OpenFile {
     explicit Open(std::shared_ptr<File> f) : file(std::move(f)) {}
+    server::FileId id() const override { return {0, file->ino, 0}; }
     const std::shared_ptr<File> file;
   };
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <deque>
 
@@ -56,6 +57,76 @@ TEST(Link, ASenderThatCanAlwaysSendLetsOthersRun) {
   link.break_off(Errno(ENOTCONN));
   calls.drop_all(Errno(ENOTCONN));
   loop.settle();
+}
+
+// Gives these bytes and then nothing more.
+class Speaker final : public Transport {
+ public:
+  explicit Speaker(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
+  Task<Result<std::size_t>> read_some(std::span<const iovec> into) override {
+    if (bytes_.empty()) co_return Errno(ECONNRESET);
+    const std::size_t count = std::min(into[0].iov_len, bytes_.size());
+    std::copy_n(bytes_.begin(), count, static_cast<std::byte*>(into[0].iov_base));
+    bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(count));
+    co_return count;
+  }
+  Task<Status> write_all(std::span<const iovec>) override { co_return success(); }
+  void close() override {}
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+class Notices : public ::testing::Test {
+ protected:
+  static std::vector<std::byte> notice(std::uint64_t waiter) {
+    wire::LockGrantedT granted;
+    granted.waiter = waiter;
+    const auto meta = proto::encode(granted);
+    return frame({}, std::as_bytes(std::span(meta.data(), meta.size())));
+  }
+  static std::vector<std::byte> frame(proto::FrameHeader header, std::span<const std::byte> meta) {
+    if (header.type == proto::MessageType{}) header.type = proto::MessageType::kLockGranted;
+    header.flags = proto::kFlagNotice;
+    header.meta_bytes = static_cast<std::uint32_t>(meta.size());
+    const auto head = proto::encode_header(header);
+    std::vector<std::byte> bytes(head.begin(), head.end());
+    bytes.insert(bytes.end(), meta.begin(), meta.end());
+    return bytes;
+  }
+  // Why the link ended.
+  Errno receive(std::vector<std::byte> bytes) {
+    test::Loop loop;
+    RpcStats stats;
+    CallTable calls(loop.clock, stats);
+    Link link(std::make_unique<Speaker>(std::move(bytes)), loop.clock, calls,
+              [this](std::uint64_t waiter) { heard.push_back(waiter); });
+    loop.run(link.receive());
+    return link.reason();
+  }
+  std::vector<std::uint64_t> heard;
+};
+
+TEST_F(Notices, AreHeardInTheirOrder) {
+  auto bytes = notice(7);
+  const auto second = notice(8);
+  bytes.insert(bytes.end(), second.begin(), second.end());
+  EXPECT_EQ(receive(bytes), Errno(ECONNRESET));
+  EXPECT_EQ(heard, (std::vector<std::uint64_t>{7, 8}));
+}
+
+TEST_F(Notices, GarbageEndsTheLink) {
+  const std::vector<std::byte> garbage(24, std::byte{0xff});
+  EXPECT_EQ(receive(frame({}, garbage)), Errno(EPROTO));
+  EXPECT_EQ(receive(frame({}, {})), Errno(EPROTO));
+  EXPECT_EQ(receive(frame({}, std::vector<std::byte>(4096))), Errno(EPROTO));
+  proto::FrameHeader header;
+  header.type = proto::MessageType::kRead;
+  EXPECT_EQ(receive(frame(header, {})), Errno(EPROTO));
+  header = {};
+  header.request_id = 1;
+  EXPECT_EQ(receive(frame(header, {})), Errno(EPROTO));
+  EXPECT_TRUE(heard.empty());
 }
 
 }  // namespace

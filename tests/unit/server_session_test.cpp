@@ -20,6 +20,7 @@ class NoFile final : public OpenFile {
  public:
   explicit NoFile(bool& closed) : closed_(closed) {}
   ~NoFile() override { closed_ = true; }
+  FileId id() const override { return {}; }
 
  private:
   bool& closed_;

@@ -86,8 +86,28 @@ FakeServer::Reply FakeServer::execute(const Frame& frame) {
       return run<wire::ReadRequest>(frame, &FakeServer::read);
     case MessageType::kCommit:
       return run<wire::CommitRequest>(frame, &FakeServer::commit);
+    case MessageType::kAllocate:
+      return run<wire::AllocateRequest>(frame, &FakeServer::allocate);
+    case MessageType::kSeek:
+      return run<wire::SeekRequest>(frame, &FakeServer::seek);
+    case MessageType::kCopyRange:
+      return run<wire::CopyRangeRequest>(frame, &FakeServer::copy_range);
     case MessageType::kWrite:
       return write(frame);
+    case MessageType::kGetXattr:
+      return run<wire::GetXattrRequest>(frame, &FakeServer::get_xattr);
+    case MessageType::kSetXattr:
+      return set_xattr(frame);
+    case MessageType::kListXattr:
+      return run<wire::ListXattrRequest>(frame, &FakeServer::list_xattr);
+    case MessageType::kRemoveXattr:
+      return run<wire::RemoveXattrRequest>(frame, &FakeServer::remove_xattr);
+    case MessageType::kLock:
+      return run<wire::LockRequest>(frame, &FakeServer::lock);
+    case MessageType::kTestLock:
+      return run<wire::TestLockRequest>(frame, &FakeServer::test_lock);
+    case MessageType::kCancelLock:
+      return run<wire::CancelLockRequest>(frame, &FakeServer::cancel_lock);
     case MessageType::kBye:
     case MessageType::kPing:
       return encoded(wire::EmptyT());
@@ -120,6 +140,7 @@ FakeServer::Reply FakeServer::lookup(const wire::LookupRequestT& request) {
 FakeServer::Reply FakeServer::create(const wire::CreateRequestT& request) {
   ServerFile* parent = find(request.parent);
   if (parent == nullptr) return failed(ESTALE);
+  umask = request.umask;
   const int flags = static_cast<int>(request.open_flags);
   auto found = parent->names.find(request.name);
   wire::CreateReplyT reply;
@@ -139,6 +160,7 @@ FakeServer::Reply FakeServer::mkdir(const wire::MkdirRequestT& request) {
   ServerFile* parent = find(request.parent);
   if (parent == nullptr) return failed(ESTALE);
   if (parent->names.contains(request.name)) return failed(EEXIST);
+  umask = request.umask;
   ServerFile& made = make(S_IFDIR | request.mode);
   parent->names[request.name] = made.ino;
   return entry(made);
@@ -276,12 +298,14 @@ FakeServer::Reply FakeServer::write(const Frame& frame) {
   auto request = proto::decode<wire::WriteRequest>(frame.meta);
   if (!request) return failed(EPROTO);
   seen.push_back({MessageType::kWrite, 0, false});
+  write_flags.push_back(request.value().flags);
   if (auto fails_with = fails.find(MessageType::kWrite); fails_with != fails.end()) {
     return failed(fails_with->second);
   }
   ServerFile* file = find_open(request.value().open_id);
   if (file == nullptr) return failed(EBADF);
-  const std::uint64_t offset = request.value().offset;
+  const bool appends = (request.value().flags & proto::kWriteAppend) != 0;
+  const std::uint64_t offset = appends ? file->data.size() : request.value().offset;
   file->data.resize(std::max(file->data.size(), offset + frame.payload.size()));
   std::memcpy(file->data.data() + offset, frame.payload.data(), frame.payload.size());
   touch(*file);
@@ -290,7 +314,85 @@ FakeServer::Reply FakeServer::write(const Frame& frame) {
   }
   wire::WriteReplyT reply;
   reply.attributes = attributes_of(*file);
+  reply.offset = appends ? offset : 0;
   return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::allocate(const wire::AllocateRequestT& request) {
+  ServerFile* file = find_open(request.open_id);
+  if (file == nullptr) return failed(EBADF);
+  const std::uint64_t end = request.offset + request.length;
+  if ((request.mode & FALLOC_FL_KEEP_SIZE) == 0 && file->data.size() < end) file->data.resize(end);
+  if ((request.mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0) {
+    for (std::uint64_t at = request.offset; at < std::min(end, file->data.size()); ++at) {
+      file->data[at] = 0;
+    }
+  }
+  touch(*file);
+  wire::AttrReplyT reply;
+  reply.attributes = attributes_of(*file);
+  return encoded(reply);
+}
+
+// Every NUL is a hole.
+FakeServer::Reply FakeServer::seek(const wire::SeekRequestT& request) {
+  ServerFile* file = find_open(request.open_id);
+  if (file == nullptr) return failed(EBADF);
+  if (request.offset >= file->data.size()) return failed(ENXIO);
+  auto at = request.offset;
+  while (at < file->data.size() && (file->data[at] != 0) != request.data) ++at;
+  if (request.data && at == file->data.size()) return failed(ENXIO);
+  wire::SeekReplyT reply;
+  reply.offset = at;
+  reply.attributes = attributes_of(*file);
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::copy_range(const wire::CopyRangeRequestT& request) {
+  ServerFile* from = find_open(request.from_open);
+  ServerFile* to = find_open(request.to_open);
+  if (from == nullptr || to == nullptr) return failed(EBADF);
+  std::string piece;
+  if (request.from_offset < from->data.size()) {
+    piece = from->data.substr(request.from_offset, std::min(request.length, most_copied));
+  }
+  if (!piece.empty()) {
+    to->data.resize(std::max(to->data.size(), request.to_offset + piece.size()));
+    to->data.replace(request.to_offset, piece.size(), piece);
+    touch(*to);
+  }
+  wire::CopyRangeReplyT reply;
+  reply.copied = piece.size();
+  reply.from = attributes_of(*from);
+  reply.to = attributes_of(*to);
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::lock(const wire::LockRequestT& request) {
+  const ServerFile* file = find_open(request.open_id);
+  if (file == nullptr) return failed(EBADF);
+  const int outcome = locks.request(file->ino, request);
+  if (outcome > 0) return failed(outcome);
+  wire::LockReplyT reply;
+  reply.granted = outcome == 0;
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::test_lock(const wire::TestLockRequestT& request) {
+  if (find_open(request.open_id) == nullptr) return failed(EBADF);
+  wire::TestLockReplyT reply;
+  reply.type = F_UNLCK;
+  if (const auto range = locks.test(request)) {
+    reply.type = range->type == LockType::kWrite ? F_WRLCK : F_RDLCK;
+    reply.start = range->start;
+    reply.end = range->end;
+  }
+  return encoded(reply);
+}
+
+FakeServer::Reply FakeServer::cancel_lock(const wire::CancelLockRequestT& request) {
+  locks.cancel(request.waiter);
+  return encoded(wire::EmptyT());
 }
 
 }  // namespace foliofs::test

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <sys/stat.h>
 
 #include <cstring>
@@ -19,6 +20,7 @@
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/proto/messages.h"
 #include "foliofs/rpc/transport.h"
+#include "tests/unit/vfs_fake_locks.h"
 
 namespace foliofs::test {
 
@@ -30,6 +32,7 @@ struct ServerFile {
   std::uint32_t nlink = 1;
   std::string data;
   std::map<std::string, std::uint64_t> names;  // of a directory
+  std::map<std::string, std::string> xattrs;
   std::int64_t mtime_ns = 0, ctime_ns = 0, btime_ns = 0;
   std::uint64_t foreign_changes = 0;
 };
@@ -37,6 +40,9 @@ struct ServerFile {
 class FakeServer final : public rpc::Connector {
  public:
   explicit FakeServer(Executor executor) : executor_(std::move(executor)) {
+    locks.granted = [this](std::uint64_t waiter) {
+      grant_notice(waiter);
+    };
     ServerFile& root = make(S_IFDIR | 0755);
     root.nlink = 2;
   }
@@ -54,7 +60,11 @@ class FakeServer final : public rpc::Connector {
   bool squashes_root = false;        // LOOKUP by root: EACCES
   std::map<MessageType, int> fails;  // errno with which each of these fails
   std::uint64_t write_verifier = 1;
-  FaultPoints* faults = nullptr;  // reaches kAfterSend when a WRITE has arrived
+  FakeLocks locks;
+  std::vector<std::uint32_t> write_flags;  // of each WRITE
+  std::uint32_t umask = 0;                 // of the latest CREATE or MKDIR
+  std::uint64_t most_copied = ~std::uint64_t{0};  // bytes that one COPYRANGE copies
+  FaultPoints* faults = nullptr;                  // reaches kAfterSend when a WRITE has arrived
 
   std::size_t count(MessageType type) const {
     return static_cast<std::size_t>(
@@ -91,8 +101,19 @@ class FakeServer final : public rpc::Connector {
   void restart() {
     ++run_;
     opens_.clear();
+    locks.forget_session();
     if (wire_) wire_->end();
     wire_.reset();
+  }
+
+  // LOCK_GRANTED.
+  void grant_notice(std::uint64_t waiter) {
+    wire::LockGrantedT granted;
+    granted.waiter = waiter;
+    proto::FrameHeader header;
+    header.type = MessageType::kLockGranted;
+    header.flags = proto::kFlagNotice;
+    send(*wire_, header, proto::encode(granted));
   }
 
   // --- Connector ---
@@ -212,16 +233,21 @@ class FakeServer final : public rpc::Connector {
       error.errno_value = reply.error;
       reply.meta = proto::encode(error);
     }
-    header.meta_bytes = static_cast<std::uint32_t>(reply.meta.size());
-    header.payload_bytes = static_cast<std::uint32_t>(reply.payload.size());
+    send(*wire, header, reply.meta, reply.payload);
+  }
+
+  static void send(Wire& wire, proto::FrameHeader header, const proto::MetaBuffer& metadata,
+                   const std::string& data = {}) {
+    header.meta_bytes = static_cast<std::uint32_t>(metadata.size());
+    header.payload_bytes = static_cast<std::uint32_t>(data.size());
     const auto head = proto::encode_header(header);
-    const auto meta = std::as_bytes(std::span(reply.meta.data(), reply.meta.size()));
-    const auto payload = std::as_bytes(std::span(reply.payload));
-    auto& out = wire->to_client;
+    const auto meta = std::as_bytes(std::span(metadata.data(), metadata.size()));
+    const auto payload = std::as_bytes(std::span(data));
+    auto& out = wire.to_client;
     out.insert(out.end(), head.begin(), head.end());
     out.insert(out.end(), meta.begin(), meta.end());
     out.insert(out.end(), payload.begin(), payload.end());
-    wire->changed.wake_all();
+    wire.changed.wake_all();
   }
 
   // --- Messages (vfs_fake_server.cpp) ---
@@ -245,7 +271,18 @@ class FakeServer final : public rpc::Connector {
   Reply close(const wire::CloseRequestT&);
   Reply read(const wire::ReadRequestT&);
   Reply commit(const wire::CommitRequestT&);
+  Reply allocate(const wire::AllocateRequestT&);
+  Reply seek(const wire::SeekRequestT&);
+  Reply copy_range(const wire::CopyRangeRequestT&);
   Reply write(const Frame& frame);
+  // vfs_fake_xattrs.cpp
+  Reply get_xattr(const wire::GetXattrRequestT&);
+  Reply set_xattr(const Frame&);
+  Reply list_xattr(const wire::ListXattrRequestT&);
+  Reply remove_xattr(const wire::RemoveXattrRequestT&);
+  Reply lock(const wire::LockRequestT&);
+  Reply test_lock(const wire::TestLockRequestT&);
+  Reply cancel_lock(const wire::CancelLockRequestT&);
 
   std::vector<std::uint8_t> handle_of(const ServerFile& file) const;
   ServerFile* find(const std::vector<std::uint8_t>& handle);

@@ -39,6 +39,7 @@ TEST_F(VfsTest, AFileMayBeReleasedUnderCallsThatGoOn) {
   EXPECT_EQ(server_.file("f").data.substr(200), "dirty");
 }
 
+// SEMANTICS: append-is-atomic
 TEST_F(VfsTest, AppendersDoNotOverlap) {
   server_.add("f", "");
   auto opened = open(lookup("f"), O_RDWR | O_APPEND);

@@ -17,11 +17,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "foliofs/base/clock.h"
 #include "foliofs/base/result.h"
 #include "foliofs/base/task.h"
+#include "foliofs/base/wait_queue.h"
 #include "foliofs/cache/mapping.h"
 #include "foliofs/vfs/attributes.h"
 #include "foliofs/vfs/mount.h"
@@ -43,6 +45,8 @@ inline constexpr NodeId kRootNode = 1;
 struct Call {
   Caller caller;
   std::function<bool()> abandoned;
+  // Of the caller, for what he makes; the modes that come with it are not masked yet.
+  std::uint32_t umask = 0;
 };
 
 // The outcome of a lookup. Each Entry with a node counts as one reference that forget() takes back.
@@ -75,13 +79,55 @@ struct AttributeChange {
   std::int64_t mtime_ns = 0;
 };
 
+// What write(2) waits for: O_DSYNC and O_SYNC.
+enum class SyncWrite { kNo, kData, kFile };
+
 // Bytes to be stored in an open file.
 struct Store {
   std::uint64_t offset = 0;
   std::span<const std::byte> data;  // must stay until the call returns
   cache::WriteSource source = cache::WriteSource::kSystemCall;
   bool append = false;  // O_APPEND is set now: to the end, wherever the kernel thinks that is
+  SyncWrite sync = SyncWrite::kNo;
+  bool kill_privileges = false;  // by somebody without CAP_FSETID: set-id bits go
 };
+
+// A lock of fcntl(2), or with `whole_file` one of flock(2).
+struct FileLock {
+  std::uint64_t owner = 0;  // as the kernel numbers them; one of both kinds may have one number
+  bool whole_file = false;
+  std::uint32_t type = 0;               // F_RDLCK, F_WRLCK, F_UNLCK
+  std::uint64_t start = 0, end = 0;     // bytes [start, end], of fcntl(2) only
+  std::uint32_t pid = 0;
+};
+
+// Somebody's wait for a lock, which may be ended.
+class LockWait {
+ public:
+  void interrupt() {
+    interrupted_ = true;
+    changed_.wake_all();
+  }
+  bool interrupted() const { return interrupted_; }
+
+  // The server has to be asked how it stands.
+  void ask_again() {
+    asks_again_ = true;
+    changed_.wake_all();
+  }
+  // Until one of these; takes an ask_again() that came before.
+  Task<void> wait() {
+    while (!interrupted_ && !asks_again_) co_await changed_.wait();
+    asks_again_ = false;
+  }
+
+ private:
+  bool interrupted_ = false;
+  bool asks_again_ = false;
+  WaitQueue changed_;
+};
+
+using LockWaitRef = std::shared_ptr<LockWait>;
 
 struct DirectoryEntry {
   std::string name;
@@ -131,6 +177,16 @@ class Operations {
   std::chrono::microseconds attribute_timeout_us(NodeId node) const;
   Task<Result<FilesystemStats>> statfs(Call call, NodeId node);
 
+  // Extended attributes. Errors beside the server's: E2BIG for a value that is too large.
+  // Known without asking, as recent attributes are, that the file has none of this name.
+  bool lacks_xattr(NodeId node, std::string_view name) const;
+  Task<Result<std::vector<std::byte>>> get_xattr(Call call, NodeId node, std::string name);
+  // The names, each with a NUL.
+  Task<Result<std::vector<std::byte>>> list_xattrs(Call call, NodeId node);
+  Task<Status> set_xattr(Call call, NodeId node, std::string name, std::vector<std::byte> value,
+                         int flags);
+  Task<Status> remove_xattr(Call call, NodeId node, std::string name);
+
   // Files. Until release() is called with it, the kernel may name an open file by its address.
   static OpenFileRef hold(OpenFile* file);
   Task<Result<OpenedFile>> open(Call call, NodeId node, int flags);
@@ -142,10 +198,29 @@ class Operations {
                 cache::ReadResult& result);
   Task<Status> write(Call call, OpenFileRef file, Store store);
   bool try_write(OpenFile* file, const Store& store);
-  // One close(2) of the file: everything dirty is written back; each failure is told once.
-  Task<Status> flush(OpenFileRef file);
-  bool try_flush(OpenFile* file);
+  // One close(2) of the file by `lock_owner`: everything dirty is written back, and its locks of
+  // fcntl(2) go; each failure is told once.
+  Task<Status> flush(OpenFileRef file, std::uint64_t lock_owner = 0);
+  bool try_flush(OpenFile* file, std::uint64_t lock_owner = 0);
   Task<Status> fsync(OpenFileRef file, bool data_only);
+  // Ranges of open files, changed by the server itself.
+  // `mode`: FALLOC_FL_KEEP_SIZE, _PUNCH_HOLE, _ZERO_RANGE; EOPNOTSUPP for others, and for what the
+  // server's filesystem does not have.
+  Task<Status> allocate(Call call, OpenFileRef file, std::uint32_t mode, std::uint64_t offset,
+                        std::uint64_t length);
+  // The first byte of data, or of a hole, from `offset` on; ENXIO when there is none. What is dirty
+  // is written first.
+  Task<Result<std::uint64_t>> seek(OpenFileRef file, std::uint64_t offset, bool data);
+  // How many bytes were copied, at most 64 MiB. EXDEV or EOPNOTSUPP where the server cannot.
+  Task<Result<std::uint64_t>> copy_range(Call call, OpenFileRef from, std::uint64_t from_offset,
+                                         OpenFileRef to, std::uint64_t to_offset,
+                                         std::uint64_t length);
+  // Locks, held at the server. The lock in the way of `lock`, or one of type F_UNLCK.
+  Task<Result<FileLock>> test_lock(OpenFileRef file, FileLock lock);
+  // Once it is held, what others have written before shows; what was written here is with the
+  // server before it is held no more. With `wait`, which may then be interrupted (EINTR), waits for
+  // it. Errors: EAGAIN without `wait`; EDEADLK; ENOLCK; EIO when a lock of this open was lost.
+  Task<Status> set_lock(Call call, OpenFileRef file, FileLock lock, LockWaitRef wait);
   // The last close is over. What was dirtied since is written; calls that go on may hold `file`.
   Task<void> release(OpenFile* file);
 
@@ -166,6 +241,10 @@ class Operations {
   bool server_is_away() const;
 
  private:
+  Task<void> drop_locks(OpenFileRef file, std::uint64_t lock_owner);
+  Task<void> drop_locks_through(OpenFileRef file);
+  Task<Status> put(Call call, OpenFileRef file, Store store);
+  // To wherever the server's file ends; once at most, whatever becomes of the connection.
   Task<Status> append(Call call, OpenFileRef file, Store store);
 
   MountCore& core_;

@@ -1,0 +1,83 @@
+// Handlers of locks. They touch nothing but the export's LockTable and never wait.
+#include "server/handlers.h"
+
+namespace foliofs::server {
+
+namespace {
+
+// What LOCK and TESTLOCK have in common: F_RDLCK, F_WRLCK, F_UNLCK and bytes [start, end].
+struct AskedLock {
+  LockWish wish;
+  bool unlock = false;
+};
+
+template <class Request>
+Result<AskedLock> asked_lock(const Call& call, const Request& request, LockKind kind) {
+  BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
+  const std::uint32_t type = request.type();
+  if (type != F_RDLCK && type != F_WRLCK && type != F_UNLCK) return Errno(EINVAL);
+  AskedLock asked;
+  asked.unlock = type == F_UNLCK;
+  asked.wish.file = open.file->id();
+  asked.wish.kind = kind;
+  asked.wish.owner = {call.session->number(), request.owner()};
+  asked.wish.range.type = type == F_WRLCK ? LockType::kWrite : LockType::kRead;
+  if (kind == LockKind::kBytes) {
+    if (request.start() > request.end() || request.end() > kLastLockByte) return Errno(EINVAL);
+    asked.wish.range.start = request.start();
+    asked.wish.range.end = request.end();
+  }
+  return asked;
+}
+
+Reply lock_reply(bool granted) {
+  return build_reply([&](auto& builder) { return wire::CreateLockReply(builder, granted); });
+}
+
+}  // namespace
+
+Result<Reply> handle_lock(Call& call, Place) {
+  const auto& request = request_of<wire::LockRequest>(call);
+  const LockKind kind = request.whole_file() ? LockKind::kWholeFile : LockKind::kBytes;
+  BOOST_OUTCOME_TRY(auto asked, asked_lock(call, request, kind));
+  LockTable& locks = *call.session->share().locks;
+  if (request.waiter() != 0 && (asked.unlock || request.reclaim())) return Errno(EINVAL);
+  if (asked.unlock) {
+    locks.unlock(asked.wish);
+    return lock_reply(true);
+  }
+  asked.wish.pid = request.pid();
+  auto granted = locks.lock(asked.wish, request.waiter(), request.reclaim(), call.session);
+  // It may have ended meanwhile, and then nobody would drop what came too late.
+  if (call.session->has_ended()) locks.end_session(call.session->number());
+  if (!granted) return granted.error();
+  return lock_reply(granted.value());
+}
+
+Result<Reply> handle_test_lock(Call& call, Place) {
+  const auto& request = request_of<wire::TestLockRequest>(call);
+  BOOST_OUTCOME_TRY(auto asked, asked_lock(call, request, LockKind::kBytes));
+  if (asked.unlock) return Errno(EINVAL);
+  const auto held = call.session->share().locks->test(asked.wish);
+  return build_reply([&](auto& builder) {
+    if (!held) return wire::CreateTestLockReply(builder, F_UNLCK);
+    const LockRange& range = held->range;
+    const std::uint32_t type = range.type == LockType::kWrite ? F_WRLCK : F_RDLCK;
+    return wire::CreateTestLockReply(builder, type, range.start, range.end, held->pid);
+  });
+}
+
+Result<Reply> handle_cancel_lock(Call& call, Place) {
+  const std::uint64_t waiter = request_of<wire::CancelLockRequest>(call).waiter();
+  call.session->share().locks->cancel(call.session->number(), waiter);
+  return empty_reply();
+}
+
+void drop_locks_if_closed(const Call& call, const OpenFile& file) {
+  LockTable& locks = *call.session->share().locks;
+  const FileId id = file.id();
+  if (!locks.concerns(call.session->number(), id) || call.session->has_open(id)) return;
+  locks.drop(call.session->number(), id);
+}
+
+}  // namespace foliofs::server

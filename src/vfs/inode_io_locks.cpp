@@ -1,0 +1,76 @@
+// Locks of a session that the server has forgotten, taken again in the next.
+#include <fcntl.h>
+
+#include "inode_io.h"
+#include "mount_core.h"
+
+namespace foliofs::vfs {
+
+namespace {
+
+wire::LockRequestT reclaim_request(const ServerOpen& open, LockOwnerId id, std::uint32_t pid,
+                                   const LockRange& piece) {
+  wire::LockRequestT request;
+  request.open_id = open.id;
+  request.owner = id.id;
+  request.whole_file = id.whole_file;
+  request.type = piece.type == LockType::kWrite ? F_WRLCK : F_RDLCK;
+  request.start = piece.start;
+  request.end = piece.end;
+  request.pid = pid;
+  request.reclaim = true;
+  return request;
+}
+
+}  // namespace
+
+bool InodeIo::is_away(Errno error) {
+  return error == Errno(ETIMEDOUT) || error == Errno(ENOTCONN);
+}
+
+Task<Status> InodeIo::reclaim_locks(std::shared_ptr<ServerOpen> open) {
+  auto inode = inode_.lock();
+  if (!inode) co_return success();
+  const std::uint64_t incarnation = open->incarnation;
+  for (const LockOwnerId id : inode->locks.owners_through(open)) {
+    auto locked = co_await reclaim_owner(inode, open, id);
+    if (locked) continue;
+    if (locked.error() != rpc::kSessionLost && !is_away(locked.error())) {
+      lose_locks(*inode, open, locked.error());
+      break;
+    }
+    // So that it is done once more.
+    if (open->incarnation == incarnation) open->incarnation = 0;
+    co_return locked;
+  }
+  co_return success();
+}
+
+Task<Status> InodeIo::reclaim_owner(InodeRef inode, std::shared_ptr<ServerOpen> open,
+                                    LockOwnerId id) {
+  const auto turn = co_await inode->locks.turn(id);
+  // It may have been unlocked before its turn came.
+  auto& owners = inode->locks.owners;
+  const auto found = owners.find(id);
+  if (found == owners.end() || found->second.open != open) co_return success();
+  const std::uint64_t incarnation = open->incarnation;
+  const std::uint32_t pid = found->second.pid;
+  std::vector<LockRange> pieces;
+  found->second.ranges.for_each([&](const LockRange& piece) { pieces.push_back(piece); });
+  for (const LockRange& piece : pieces) {
+    const auto request = reclaim_request(*open, id, pid, piece);
+    auto reply = co_await session_.call<wire::LockRequest>(request, incarnation);
+    if (!reply) co_return reply.error();
+  }
+  if (auto now = owners.find(id); now != owners.end()) now->second.incarnation = incarnation;
+  co_return success();
+}
+
+void InodeIo::lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, Errno why) {
+  spdlog::error("{}: the server has forgotten a lock, and it cannot be had again ({})", inode.name,
+                errno_name(why));
+  open->locks_lost = true;
+  for (const LockOwnerId id : inode.locks.owners_through(open)) inode.locks.owners.erase(id);
+}
+
+}  // namespace foliofs::vfs

@@ -1,0 +1,79 @@
+#include "lock_waits.h"
+
+#include "mount_core.h"
+
+namespace foliofs::vfs {
+
+namespace {
+
+// A grant that nobody waits for any more: given back.
+Task<void> give_back(MountCore& core, std::uint64_t waiter) {
+  ++core.background_tasks;
+  wire::CancelLockRequestT request;
+  request.waiter = waiter;
+  auto reply = co_await core.session.call<wire::CancelLockRequest>(request);
+  if (!reply) spdlog::debug("cancel lock: {}", errno_name(reply.error()));
+  --core.background_tasks;
+  core.background_ended.wake_all();
+}
+
+// Opens that hold locks are opened again at once, which takes the locks again, and not only when
+// somebody reads or writes: until then others could have them.
+Task<void> reclaim(MountCore& core, InodeRef inode) {
+  ++core.background_tasks;
+  while (auto open = inode->locks.open_of_stale(core.session.incarnation())) {
+    auto current = co_await inode->io->ensure_current(open);
+    if (!current) break;
+  }
+  --core.background_tasks;
+  core.background_ended.wake_all();
+}
+
+}  // namespace
+
+LockWaits::LockWaits(MountCore& core) : core_(core) {
+  rpc::SessionEvents events;
+  events.lock_granted = [this](std::uint64_t waiter) {
+    granted(waiter);
+  };
+  events.connection_lost = [this] {
+    connection_lost();
+  };
+  events.session_renewed = [this] {
+    session_renewed();
+  };
+  core_.session.set_events(std::move(events));
+}
+
+LockWaits::~LockWaits() {
+  core_.session.set_events({});
+}
+
+std::uint64_t LockWaits::add(LockWaitRef wait) {
+  waits_[++last_waiter_] = std::move(wait);
+  return last_waiter_;
+}
+
+void LockWaits::interrupt_all() {
+  for (auto& [id, wait] : waits_) wait->interrupt();
+}
+
+void LockWaits::granted(std::uint64_t waiter) {
+  auto found = waits_.find(waiter);
+  if (found != waits_.end()) return found->second->ask_again();
+  if (!core_.stopping) spawn(core_.executor, "give back a lock", give_back(core_, waiter));
+}
+
+void LockWaits::connection_lost() {
+  for (auto& [id, wait] : waits_) wait->ask_again();
+}
+
+void LockWaits::session_renewed() {
+  if (core_.stopping) return;
+  core_.inodes.for_each([this](const InodeRef& inode) {
+    if (inode->locks.owners.empty()) return;
+    spawn(core_.executor, "reclaim locks", reclaim(core_, inode));
+  });
+}
+
+}  // namespace foliofs::vfs

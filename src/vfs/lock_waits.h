@@ -1,0 +1,39 @@
+// LockWaits: who waits for a lock that the server will grant some time, and what becomes of locks
+// when connections and sessions go.
+//
+// A wait is no request: nothing is under way while it lasts. It ends when the server says that the
+// lock is granted, or when it is interrupted; and whoever waits asks again when a connection was
+// lost, because the server's word may have been lost with it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "foliofs/vfs/operations.h"
+
+namespace foliofs::vfs {
+
+class LockWaits {
+ public:
+  // Hears the session's events from here on. `core` must outlive it.
+  explicit LockWaits(MountCore& core);
+  ~LockWaits();
+  LockWaits(const LockWaits&) = delete;
+  LockWaits& operator=(const LockWaits&) = delete;
+
+  // The id under which `wait` is known to the server; until remove().
+  std::uint64_t add(LockWaitRef wait);
+  void remove(std::uint64_t waiter) { waits_.erase(waiter); }
+  void interrupt_all();
+
+ private:
+  void granted(std::uint64_t waiter);
+  void connection_lost();
+  void session_renewed();
+
+  MountCore& core_;
+  std::map<std::uint64_t, LockWaitRef> waits_;
+  std::uint64_t last_waiter_ = 0;
+};
+
+}  // namespace foliofs::vfs

@@ -1,0 +1,216 @@
+// Locks. They are held at the server; here is what surrounds them: waiting, making the file's data
+// what it was when the lock was granted, and letting go when a file is closed.
+#include <fcntl.h>
+
+#include "mount_core.h"
+
+namespace foliofs::vfs {
+
+namespace {
+
+// How often a call is repeated when sessions are lost under it one after the other.
+constexpr int kMaxAttempts = 3;
+// After a restart the server keeps locks for those who had them, for some seconds.
+constexpr Duration kReclaimRetry = std::chrono::milliseconds(200);
+
+LockOwnerId owner_of(const FileLock& lock) {
+  return {lock.whole_file, lock.owner};
+}
+
+LockRange range_of(const FileLock& lock) {
+  const LockType type = lock.type == F_WRLCK ? LockType::kWrite : LockType::kRead;
+  if (lock.whole_file) return {0, kLastLockByte, type};
+  return {lock.start, lock.end, type};
+}
+
+FileLock everything_of(LockOwnerId owner) {
+  FileLock lock;
+  lock.owner = owner.id;
+  lock.whole_file = owner.whole_file;
+  lock.type = F_UNLCK;
+  lock.end = kLastLockByte;
+  return lock;
+}
+
+wire::LockRequestT request_for(const ServerOpen& open, const FileLock& lock) {
+  wire::LockRequestT request;
+  request.open_id = open.id;
+  request.owner = lock.owner;
+  request.whole_file = lock.whole_file;
+  request.type = lock.type;
+  request.start = lock.start;
+  request.end = lock.end;
+  request.pid = lock.pid;
+  return request;
+}
+
+// What the server has said, or not said, of a request for `lock` through `open`.
+void record(InodeLocks& locks, const FileLock& lock, const std::shared_ptr<ServerOpen>& open,
+            const Result<wire::LockReplyT>& reply) {
+  const LockOwnerId id = owner_of(lock);
+  const bool unanswered = !reply && InodeIo::is_away(reply.error());
+  const bool held = reply && reply.value().granted;
+  if (held || unanswered) {
+    OwnerLocks& owner = locks.owners[id];
+    if (held) owner.ranges.lock(range_of(lock));
+    if (unanswered) owner.in_doubt = true;
+    owner.pid = lock.pid;
+    owner.open = open;
+    owner.incarnation = open->incarnation;
+    return;
+  }
+  // flock(2) gives up the old lock before it takes another.
+  const bool refused = reply || reply.error() == Errno(EAGAIN);
+  if (lock.whole_file && refused) locks.owners.erase(id);
+}
+
+// One request for a lock. True: it is held. False: `waiter` waits.
+Task<Result<bool>> ask(MountCore& core, OpenFileRef file, FileLock lock, std::uint64_t waiter) {
+  InodeRef inode = file->inode;
+  auto open = file->server_open;
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    auto current = co_await inode->io->ensure_current(open);
+    if (!current) co_return current.error();
+    if (open->locks_lost) co_return Errno(EIO);
+    const auto turn = co_await inode->locks.turn(owner_of(lock));
+    const std::uint64_t incarnation = open->incarnation;
+    if (open->reopening || incarnation != core.session.incarnation()) continue;
+    const ServerOpenRequest under_way(open);
+    wire::LockRequestT request = request_for(*open, lock);
+    request.waiter = waiter;
+    auto reply = co_await core.session.call<wire::LockRequest>(request, incarnation);
+    // In a session that has gone since, it is worth nothing.
+    if (core.session.incarnation() != incarnation) continue;
+    record(inode->locks, lock, open, reply);
+    if (!reply) co_return reply.error();
+    if (!reply.value().granted && waiter == 0) co_return Errno(EPROTO);
+    co_return reply.value().granted;
+  }
+  co_return Errno(EIO);
+}
+
+Task<void> cancel(MountCore& core, InodeRef inode, LockOwnerId owner, std::uint64_t waiter) {
+  if (core.stopping) co_return;  // the session ends
+  const auto turn = co_await inode->locks.turn(owner);
+  wire::CancelLockRequestT request;
+  request.waiter = waiter;
+  const std::uint64_t incarnation = core.session.incarnation();
+  auto reply = co_await core.session.call<wire::CancelLockRequest>(request, incarnation);
+  if (!reply) spdlog::debug("cancel lock: {}", errno_name(reply.error()));
+}
+
+// Asks until the lock is held, or cannot be had.
+Task<Status> acquire(MountCore& core, OpenFileRef file, FileLock lock, LockWaitRef wait,
+                     std::uint64_t waiter) {
+  for (;;) {
+    auto held = co_await ask(core, file, lock, waiter);
+    if (held && held.value()) co_return success();
+    if (!held && held.error() != Errno(EINPROGRESS)) co_return held.error();
+    if (held) {
+      co_await wait->wait();
+    } else {
+      co_await core.clock.sleep(kReclaimRetry);
+    }
+    if (!wait || !wait->interrupted()) continue;
+    if (held) co_await cancel(core, file->inode, owner_of(lock), waiter);
+    co_return Errno(EINTR);
+  }
+}
+
+// Tells the server that the owner of `lock` has these bytes no more.
+Task<Status> let_go(MountCore& core, InodeRef inode, FileLock lock) {
+  const LockOwnerId id = owner_of(lock);
+  const auto turn = co_await inode->locks.turn(id);
+  auto found = inode->locks.owners.find(id);
+  if (found == inode->locks.owners.end()) co_return success();
+  OwnerLocks& owner = found->second;
+  const LockRange range = range_of(lock);
+  if (!owner.in_doubt && !owner.ranges.find(range.start, range.end)) co_return success();
+  auto open = owner.open;
+  const std::uint64_t incarnation = owner.incarnation;
+  owner.ranges.unlock(range.start, range.end);
+  const bool everything = range.start == 0 && range.end == kLastLockByte;
+  if (everything || (owner.ranges.empty() && !owner.in_doubt)) inode->locks.owners.erase(found);
+  // With the session that held it, it is gone already.
+  if (incarnation != core.session.incarnation() || incarnation != open->incarnation) {
+    co_return success();
+  }
+  const ServerOpenRequest under_way(open);
+  const auto request = request_for(*open, lock);
+  auto reply = co_await core.session.call<wire::LockRequest>(request, incarnation);
+  if (reply || reply.error() == rpc::kSessionLost) co_return success();
+  co_return reply.error();
+}
+
+// What was stored under the lock is with the server before anybody else can have it.
+Task<Status> unlock(MountCore& core, OpenFileRef file, FileLock lock) {
+  InodeRef inode = file->inode;
+  if (inode->dirty()) {
+    // fsync and close report a failure.
+    co_await inode->mapping->flush(core.request_for(cache::InvalidateReason::kClose));
+  }
+  if (file->server_open->writable()) co_await core.settle_mtime(inode);
+  co_return co_await let_go(core, inode, lock);
+}
+
+}  // namespace
+
+Task<Result<FileLock>> Operations::test_lock(OpenFileRef file, FileLock lock) {
+  InodeRef inode = file->inode;
+  auto open = file->server_open;
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    auto current = co_await inode->io->ensure_current(open);
+    if (!current) co_return current.error();
+    const ServerOpenRequest under_way(open);
+    wire::TestLockRequestT request;
+    request.open_id = open->id;
+    request.owner = lock.owner;
+    request.type = lock.type;
+    request.start = lock.start;
+    request.end = lock.end;
+    auto reply = co_await core_.session.call<wire::TestLockRequest>(request, open->incarnation);
+    if (!reply && reply.error() == rpc::kSessionLost) continue;
+    if (!reply) co_return reply.error();
+    const wire::TestLockReplyT& found = reply.value();
+    const bool is_lock = found.type == F_RDLCK || found.type == F_WRLCK;
+    if (is_lock && (found.start > found.end || found.end > kLastLockByte)) co_return Errno(EPROTO);
+    if (!is_lock && found.type != F_UNLCK) co_return Errno(EPROTO);
+    lock.type = found.type;
+    lock.start = found.start;
+    lock.end = found.end;
+    lock.pid = found.pid;
+    co_return lock;
+  }
+  co_return Errno(EIO);
+}
+
+Task<Status> Operations::set_lock(Call call, OpenFileRef file, FileLock lock, LockWaitRef wait) {
+  if (lock.type == F_UNLCK) co_return co_await unlock(core_, file, lock);
+  const std::uint64_t waiter = wait ? core_.lock_waits.add(wait) : 0;
+  auto held = co_await acquire(core_, file, lock, wait, waiter);
+  if (wait) core_.lock_waits.remove(waiter);
+  if (!held) co_return held;
+  // Who had it before may have changed the file.
+  core_.forget_attributes(*file->inode);
+  auto seen = co_await getattr(call, file->inode->node, file);
+  if (seen) co_return success();
+  lock.type = F_UNLCK;
+  (void)co_await let_go(core_, file->inode, lock);
+  co_return seen.error();
+}
+
+Task<void> Operations::drop_locks(OpenFileRef file, std::uint64_t lock_owner) {
+  auto dropped = co_await let_go(core_, file->inode, everything_of({false, lock_owner}));
+  if (!dropped) spdlog::debug("unlock at close: {}", errno_name(dropped.error()));
+}
+
+// What a last close leaves: flock(2)'s locks, and those of fcntl(2) that belong to an open file
+// (F_OFD_SETLK), for which the kernel sends nothing. A process's own have gone at its close.
+Task<void> Operations::drop_locks_through(OpenFileRef file) {
+  for (const LockOwnerId owner : file->inode->locks.owners_through(file->server_open)) {
+    auto dropped = co_await let_go(core_, file->inode, everything_of(owner));
+    if (!dropped) spdlog::debug("unlock at release: {}", errno_name(dropped.error()));
+  }
+}
+
+}  // namespace foliofs::vfs
