@@ -196,13 +196,16 @@ Result<wire::Attributes> MemoryStore::commit(const CallContext& context, server:
 
 // --- What no simulated program asks for ---------------------------------------------------------
 
-Result<server::Opened> MemoryStore::create(const CallContext&, HandleView, Name, mode_t, int) {
+Result<server::Opened> MemoryStore::create(const CallContext&, HandleView, Name,
+                                           server::CreationMode, int) {
   return Errno(EOPNOTSUPP);
 }
-Result<server::Entry> MemoryStore::mknod(const CallContext&, HandleView, Name, mode_t, dev_t) {
+Result<server::Entry> MemoryStore::mknod(const CallContext&, HandleView, Name, server::CreationMode,
+                                         dev_t) {
   return Errno(EOPNOTSUPP);
 }
-Result<server::Entry> MemoryStore::mkdir(const CallContext&, HandleView, Name, mode_t) {
+Result<server::Entry> MemoryStore::mkdir(const CallContext&, HandleView, Name,
+                                         server::CreationMode) {
   return Errno(EOPNOTSUPP);
 }
 Result<server::Entry> MemoryStore::symlink(const CallContext&, HandleView, Name,
@@ -225,6 +228,37 @@ Result<std::string> MemoryStore::readlink(const CallContext&, HandleView) {
 }
 Result<bool> MemoryStore::read_directory(const CallContext&, HandleView, std::uint64_t, bool,
                                          server::DirectorySink&) {
+  return Errno(EOPNOTSUPP);
+}
+Result<std::size_t> MemoryStore::get_xattr(const CallContext&, HandleView, server::XattrName,
+                                           std::span<std::byte>) {
+  return Errno(EOPNOTSUPP);
+}
+Result<std::size_t> MemoryStore::list_xattrs(const CallContext&, HandleView, std::span<std::byte>) {
+  return Errno(EOPNOTSUPP);
+}
+Result<wire::Attributes> MemoryStore::set_xattr(const CallContext&, HandleView, server::XattrName,
+                                                std::span<const std::byte>, int) {
+  return Errno(EOPNOTSUPP);
+}
+Result<wire::Attributes> MemoryStore::remove_xattr(const CallContext&, HandleView,
+                                                   server::XattrName) {
+  return Errno(EOPNOTSUPP);
+}
+Result<server::Appended> MemoryStore::append(const CallContext&, server::OpenFile&,
+                                             std::span<const std::byte>) {
+  return Errno(EOPNOTSUPP);
+}
+Result<wire::Attributes> MemoryStore::allocate(const CallContext&, server::OpenFile&, unsigned,
+                                               std::uint64_t, std::uint64_t) {
+  return Errno(EOPNOTSUPP);
+}
+Result<std::uint64_t> MemoryStore::seek(const CallContext&, server::OpenFile&, std::uint64_t,
+                                        bool) {
+  return Errno(EOPNOTSUPP);
+}
+Result<server::Copied> MemoryStore::copy(const CallContext&, server::OpenFile&, std::uint64_t,
+                                         server::OpenFile&, std::uint64_t, std::uint64_t) {
   return Errno(EOPNOTSUPP);
 }
 Result<server::Space> MemoryStore::space(const CallContext&, HandleView) {
