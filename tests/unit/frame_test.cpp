@@ -19,6 +19,13 @@ FrameHeader a_write() {
   return header;
 }
 
+TEST(Frame, OnlyTwoRequestsHaveAPayload) {
+  EXPECT_EQ(max_request_payload(MessageType::kWrite), kMaxPayloadBytes);
+  EXPECT_EQ(max_request_payload(MessageType::kSetXattr), kMaxXattrBytes);
+  EXPECT_EQ(max_request_payload(MessageType::kRead), 0u);
+  EXPECT_EQ(max_request_payload(MessageType::kGetXattr), 0u);
+}
+
 TEST(Frame, RoundTrip) {
   auto decoded = decode_header(encode_header(a_write()));
   ASSERT_TRUE(decoded);
