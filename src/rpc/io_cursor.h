@@ -51,11 +51,14 @@ class IoCursor {
     }
   }
 
-  // Appends what is left to `out`, until `out` has `max_vectors`. Returns the bytes appended.
-  std::size_t append_rest(std::vector<iovec>& out, std::size_t max_vectors) const {
+  // Appends what is left to `out`, until `out` has `max_vectors`, but no more than `max_bytes`.
+  // Returns the bytes appended.
+  std::size_t append_rest(std::vector<iovec>& out, std::size_t max_vectors,
+                          std::size_t max_bytes = SIZE_MAX) const {
+    const std::size_t wanted = std::min(left_, max_bytes);
     std::size_t appended = 0, offset = offset_;
-    for (std::size_t i = index_; appended < left_ && out.size() < max_vectors; ++i, offset = 0) {
-      const std::size_t step = std::min(vectors_[i].iov_len - offset, left_ - appended);
+    for (std::size_t i = index_; appended < wanted && out.size() < max_vectors; ++i, offset = 0) {
+      const std::size_t step = std::min(vectors_[i].iov_len - offset, wanted - appended);
       if (step == 0) continue;
       out.push_back({static_cast<std::byte*>(vectors_[i].iov_base) + offset, step});
       appended += step;

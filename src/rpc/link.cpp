@@ -18,8 +18,6 @@ constexpr std::size_t kGatherVectors = 1024;
 // A receiver that always finds something to read lets others run after so much of it.
 constexpr std::size_t kTurnBytes = 2u << 20;
 constexpr int kTurnReplies = 64;
-// The same for the sender: a socket takes some MiB at once.
-constexpr std::size_t kSendTurnBytes = 256u << 10;
 // A notice is a table with a number or two.
 constexpr std::uint32_t kMaxNoticeBytes = 1024;
 // Largest errno that Linux has (MAX_ERRNO).
@@ -104,7 +102,7 @@ Task<Result<wire::HelloReplyT>> Link::greet(const wire::HelloRequestT& request,
   co_return proto::decode<wire::HelloReply>(reply_meta);
 }
 
-std::size_t Link::gather() {
+void Link::gather() {
   vectors_.clear();
   batch_.clear();
   std::size_t bytes = 0;
@@ -118,13 +116,11 @@ std::size_t Link::gather() {
     vectors_.insert(vectors_.end(), call->payload.send.begin(), call->payload.send.end());
     bytes += proto::kHeaderBytes + call->meta.size() + call->send_bytes;
   }
-  return bytes;
 }
 
 Task<void> Link::send() {
-  std::size_t turn_bytes = 0;
   while (!broken_) {
-    const std::size_t gathered_bytes = gather();
+    gather();
     if (batch_.empty()) {
       co_await calls_.work().wait();
       continue;
@@ -133,10 +129,6 @@ Task<void> Link::send() {
     for (Call* call : batch_) calls_.unpin(*call);
     batch_.clear();
     if (!written) break_off(written.error());
-    turn_bytes += gathered_bytes;
-    if (turn_bytes < kSendTurnBytes) continue;
-    turn_bytes = 0;
-    co_await boost::asio::post(boost::asio::use_awaitable);
   }
 }
 
