@@ -74,7 +74,7 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   Task<Status> reclaim_locks(std::shared_ptr<ServerOpen> open);
   Task<Status> reclaim_owner(std::shared_ptr<Inode> inode, std::shared_ptr<ServerOpen> open,
                              LockOwnerId id);
-  static void lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, Errno why);
+  void lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, Errno why);
   // Opens the file again in the present session, by another handle if need be.
   Task<Status> reopen(ServerOpen& open);
   std::shared_ptr<ServerOpen> find(bool (ServerOpen::*suitable)() const) const;

@@ -71,6 +71,12 @@ void InodeIo::lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, 
                 errno_name(why));
   open->locks_lost = true;
   for (const LockOwnerId id : inode.locks.owners_through(open)) inode.locks.owners.erase(id);
+  // A program is to hear of it at its next read, which the kernel would answer from its pages. A
+  // READ may be what has found it, so nobody waits for them here.
+  auto core = core_.lock();
+  if (!core) return;
+  spawn((*core)->executor, "pages of a lost lock",
+        kernel_.invalidate_pages(inode.node, ByteRange::all()));
 }
 
 }  // namespace foliofs::vfs
