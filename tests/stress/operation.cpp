@@ -14,7 +14,7 @@ struct Share {
 constexpr Share kShares[] = {
     {Kind::kRead, 16},       {Kind::kWrite, 18},   {Kind::kAppend, 6}, {Kind::kMappedLoad, 6},
     {Kind::kMappedStore, 8}, {Kind::kTruncate, 7}, {Kind::kPunch, 5},  {Kind::kZero, 4},
-    {Kind::kAllocate, 3},    {Kind::kCopy, 6},     {Kind::kSeek, 3},   {Kind::kSync, 3},
+    {Kind::kAllocate, 3},    {Kind::kCopy, 6},     {Kind::kSeek, 3},   {Kind::kSync, 1},
     {Kind::kStat, 4},        {Kind::kReopen, 3},   {Kind::kSwitch, 4}, {Kind::kCompare, 2},
 };
 
@@ -93,7 +93,9 @@ std::vector<Operation> generate(std::uint64_t seed, std::size_t count, const Bou
     Operation operation;
     operation.kind = share->kind;
     if (operation.kind == Kind::kSwitch && !bounds.two_mounts) continue;
-    operation.through = below(3) != 0 ? Through::kCached : static_cast<Through>(below(3));
+    // What waits for the server's disk would take most of the time.
+    if (below(4) == 0) operation.through = Through::kDirect;
+    if (below(40) == 0) operation.through = Through::kSynchronous;
     operation.file = static_cast<int>(below(2));
     operation.flag = below(2) == 0;
     operation.offset = number(bounds.file_bytes - 1);

@@ -6,7 +6,8 @@
 //
 // FD and MAP are numbers 0…15 of this program, not descriptors. Numbers may end in k, m, g or t.
 //
-//   open FD FLAG,… PATH              rdonly wronly rdwr creat excl trunc append direct (mode 0644)
+//   open FD FLAG,… PATH              rdonly wronly rdwr creat excl trunc append direct sync dsync
+//                                    (mode 0644)
 //   dup FD NEW | close FD
 //   write FD OFF LEN CHAR [CHUNK]    pwrite(2), CHUNK bytes a call (default: all at once)
 //   append FD LEN CHAR               write(2) at the file position
@@ -15,6 +16,11 @@
 //   SEED verify FD OFF LEN SEED           reads and compares these; prints the first difference
 //   truncate FD LEN | fsync FD | fdatasync FD
 //   size FD                          prints st_size
+//   blocks FD                        prints st_blocks, rounded down to 8 (4 KiB)
+//   allocate FD MODE,… OFF LEN       fallocate(2): plain keep punch zero collapse insert
+//   seek FD data|hole OFF            prints where
+//   copy FD OFF TO OFF LEN           copy_file_range(2) until LEN are copied; prints how many
+//   clone FD TO                      FICLONE
 //   mmap MAP FD OFF LEN shared|private r|rw
 //   store MAP OFF LEN CHAR | load MAP OFF LEN | msync MAP OFF LEN | munmap MAP
 //   quit
@@ -24,6 +30,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -31,6 +39,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -132,7 +141,8 @@ static int open_flags(char* words) {
     int flag;
   } flags[] = {{"rdonly", O_RDONLY}, {"wronly", O_WRONLY}, {"rdwr", O_RDWR},
                {"creat", O_CREAT},   {"excl", O_EXCL},     {"trunc", O_TRUNC},
-               {"append", O_APPEND}, {"direct", O_DIRECT}};
+               {"append", O_APPEND}, {"direct", O_DIRECT}, {"sync", O_SYNC},
+               {"dsync", O_DSYNC}};
   int result = 0;
   for (char* word = strtok(words, ","); word != NULL; word = strtok(NULL, ",")) {
     size_t i = 0;
@@ -267,6 +277,61 @@ static bool call_size(char** word) {
   return true;
 }
 
+static bool call_blocks(char** word) {
+  struct stat attributes;
+  if (fstat(fd_of(word[1]), &attributes) != 0) return failed("blocks");
+  printf("blocks %lld\n", (long long)attributes.st_blocks / 8 * 8);
+  return true;
+}
+
+static bool call_allocate(char** word) {
+  static const struct {
+    const char* name;
+    int mode;
+  } modes[] = {{"plain", 0},
+               {"keep", FALLOC_FL_KEEP_SIZE},
+               {"punch", FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE},
+               {"zero", FALLOC_FL_ZERO_RANGE},
+               {"collapse", FALLOC_FL_COLLAPSE_RANGE},
+               {"insert", FALLOC_FL_INSERT_RANGE}};
+  int mode = 0;
+  for (char* name = strtok(word[2], ","); name != NULL; name = strtok(NULL, ",")) {
+    size_t i = 0;
+    while (i < sizeof(modes) / sizeof(modes[0]) && strcmp(modes[i].name, name) != 0) i++;
+    if (i == sizeof(modes) / sizeof(modes[0])) die("unknown mode", name);
+    mode |= modes[i].mode;
+  }
+  return fallocate(fd_of(word[1]), mode, number(word[3]), number(word[4])) == 0 ||
+         failed("allocate");
+}
+
+static bool call_seek(char** word) {
+  const int how = strcmp(word[2], "data") == 0 ? SEEK_DATA : SEEK_HOLE;
+  const off_t found = lseek(fd_of(word[1]), number(word[3]), how);
+  if (found < 0) return failed("seek");
+  printf("%s at %lld\n", word[2], (long long)found);
+  return true;
+}
+
+static bool call_copy(char** word) {
+  off64_t from = number(word[2]), to = number(word[4]);
+  int64_t left = number(word[5]), copied = 0;
+  while (left > 0) {
+    const ssize_t got =
+        copy_file_range(fd_of(word[1]), &from, fd_of(word[3]), &to, (size_t)left, 0);
+    if (got < 0) return failed("copy");
+    if (got == 0) break;
+    copied += got;
+    left -= got;
+  }
+  printf("copied %lld\n", (long long)copied);
+  return true;
+}
+
+static bool call_clone(char** word) {
+  return ioctl(fd_of(word[2]), FICLONE, fd_of(word[1])) == 0 || failed("clone");
+}
+
 // --- calls on mappings
 // -----------------------------------------------------------------------------
 
@@ -356,6 +421,9 @@ static const struct call {
     {"mmap", 7, 7, call_mmap},           {"store", 5, 5, call_store},
     {"load", 4, 4, call_load},           {"msync", 4, 4, call_msync},
     {"munmap", 2, 2, call_munmap},       {"quit", 1, 1, call_quit},
+    {"blocks", 2, 2, call_blocks},       {"allocate", 5, 5, call_allocate},
+    {"seek", 4, 4, call_seek},           {"copy", 6, 6, call_copy},
+    {"clone", 3, 3, call_clone},
 };
 
 // Splits at spaces; the last word of `open`, a path, may have some itself.
