@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "pattern.h"
+#include "process.h"
 
 struct run {
   const char* file;
@@ -36,35 +37,12 @@ struct run {
   atomic_bool* writers_done;
 };
 
-static void die(const char* what) {
-  printf("cells: %s: %s\n", what, strerrorname_np(errno));
-  fflush(stdout);
-  _exit(1);
-}
-
 static size_t cell_bytes(const struct run* run) {
   return run->words * sizeof(uint64_t);
 }
 
 static off_t cell_offset(const struct run* run, uint32_t cell) {
   return (off_t)(cell * cell_bytes(run));
-}
-
-static uint64_t word_of(uint32_t cell, uint32_t sequence) {
-  return (uint64_t)cell << 32 | sequence;
-}
-
-static void* shared_memory(size_t size_bytes) {
-  void* const memory =
-      mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) die("mmap");
-  return memory;
-}
-
-static int open_file(const char* path, int flags) {
-  const int fd = open(path, flags | O_CLOEXEC, 0644);
-  if (fd < 0) die("open");
-  return fd;
 }
 
 static void write_cell(const struct run* run, int fd, uint32_t cell, uint32_t sequence) {

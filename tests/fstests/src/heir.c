@@ -13,11 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static void die(const char* what) {
-  printf("heir: %s: %s\n", what, strerrorname_np(errno));
-  fflush(stdout);
-  _exit(1);
-}
+#include "process.h"
 
 int main(int argc, char** argv) {
   if (argc != 5) {

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "pattern.h"
+#include "process.h"
 
 enum { kPageBytes = 4096, kPageWords = kPageBytes / 8, kStoresBeforeSync = 40 };
 
@@ -44,29 +45,6 @@ struct run {
   _Atomic uint32_t* acknowledged;
   atomic_bool* stop;
 };
-
-static void die(const char* what) {
-  printf("mapped_pages: %s: %s\n", what, strerrorname_np(errno));
-  fflush(stdout);
-  _exit(1);
-}
-
-static uint64_t word_of(uint32_t page, uint32_t sequence) {
-  return (uint64_t)page << 32 | sequence;
-}
-
-static void* shared_memory(size_t size_bytes) {
-  void* const memory =
-      mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) die("mmap");
-  return memory;
-}
-
-static int open_file(const char* path, int flags) {
-  const int fd = open(path, flags | O_CLOEXEC, 0644);
-  if (fd < 0) die("open");
-  return fd;
-}
 
 static word_t* map_file(const struct run* run, int fd, int protection) {
   void* const base = mmap(NULL, (size_t)run->pages * kPageBytes, protection, MAP_SHARED, fd, 0);

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "pattern.h"
+#include "process.h"
 
 enum { kPageBytes = 4096, kPageWords = kPageBytes / 8 };
 
@@ -46,25 +47,6 @@ struct run {
 };
 
 static sigjmp_buf bus_error;
-
-static void die(const char* what) {
-  printf("mapped_truncate: %s: %s\n", what, strerrorname_np(errno));
-  fflush(stdout);
-  _exit(1);
-}
-
-static void* shared_memory(size_t size_bytes) {
-  void* const memory =
-      mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) die("mmap");
-  return memory;
-}
-
-static int open_file(const char* path, int flags) {
-  const int fd = open(path, flags | O_CLOEXEC, 0644);
-  if (fd < 0) die("open");
-  return fd;
-}
 
 // --- who stores
 // --------------------------------------------------------------------------------------
