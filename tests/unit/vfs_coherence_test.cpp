@@ -163,6 +163,55 @@ TEST_F(VfsTest, AStatThatFindsGrowthTellsTheKernelApart) {
   release(opened);
 }
 
+// The kernel has been as far as a write(2) reached: its last byte may be newer than the cache's.
+TEST_F(VfsTest, TheKernelIsNotToldOfGrowthThatItHasWritten) {
+  server_.add("f", "1234");
+  const Node node = lookup("f");
+  auto opened = open(node);
+  ASSERT_TRUE(write(opened, 4, "5678"));
+  ASSERT_TRUE(flush(opened));
+  server_.change("f", "abcdefgh");
+  expire();
+  EXPECT_EQ(stat(node).size, 8u);
+  EXPECT_TRUE(kernel_.extended.empty());
+  release(opened);
+}
+
+// It could not read the last byte, and who joins that read would fail with it.
+TEST_F(VfsTest, AStatOfAFileThatNobodyHasOpenReadsNothing) {
+  server_.add("f", "1234");
+  const Node node = lookup("f");
+  auto opened = open(node);
+  EXPECT_EQ(read(opened), "1234");
+  release(opened);
+  server_.change("f", "12345678");
+  expire();
+  const std::size_t reads = server_.count(MessageType::kRead);
+  EXPECT_EQ(stat(node).size, 8u);
+  EXPECT_EQ(server_.count(MessageType::kRead), reads);
+}
+
+// SEMANTICS: open-sees-closed
+TEST_F(VfsTest, AnOpenWhoseReplyAWriteOvertookSeesWhatTheWriteWasTold) {
+  server_.add("f", "aaaa");
+  const Node node = lookup("f");
+  auto opened = open(node);
+  EXPECT_EQ(read(opened), "aaaa");
+  server_.change("f", "bbbb");
+  server_.hold_replies(MessageType::kOpen);
+  auto second = loop_.start(ops().open(call(), node, O_RDONLY));
+  until([&] { return server_.count(MessageType::kOpen) == 2; });
+  server_.change("f", "cccc");
+  ASSERT_TRUE(write(opened, 0, "X"));
+  ASSERT_TRUE(flush(opened));
+  server_.release();
+  until([&] { return second->has_value(); });
+  EXPECT_FALSE((*second)->value().keep_cache);
+  EXPECT_EQ(read((*second)->value()), "Xccc");
+  release((*second)->value());
+  release(opened);
+}
+
 TEST_F(VfsTest, AForeignChangeThatAWriteFindsIsLookedAtByTheNextStat) {
   server_.add("f", "12345678");
   const Node node = lookup("f");
