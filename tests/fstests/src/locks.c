@@ -115,11 +115,21 @@ static void read_at(int fd, off_t offset, size_t length) {
   free(bytes);
 }
 
+// Returns once the child is sure to end with this process.
 static int make_child(void) {
+  int ready[2];
+  if (pipe(ready) < 0) return -1;
   const pid_t child = fork();
-  if (child != 0) return child;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  for (;;) pause();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(ready[1]);
+    for (;;) pause();
+  }
+  close(ready[1]);
+  char byte;
+  const ssize_t got = read(ready[0], &byte, 1);
+  close(ready[0]);
+  return got == 0 ? child : -1;
 }
 
 static void run(char** words) {
