@@ -208,6 +208,8 @@ void FolioMapping::publish(const Fill& fill, const std::vector<BufferRef>& buffe
     fresh.add(folio_range(at).intersect(range));
     fresh.subtract(fill.overtaken);
     if (fresh.empty()) continue;
+    // Somebody else may have the room that was there when the fill began.
+    if (find(at) == nullptr && !core_->make_room(sizeof(Folio))) continue;
     FolioRef folio = find_or_create(at);
     folio->enter_generation(gen_);
     if (merge(*folio, *buffer, fresh)) folio->ahead = folio->ahead || fill.ahead;

@@ -136,6 +136,19 @@ TEST_F(CacheTest, AFileLargerThanTheBudgetPassesThrough) {
   EXPECT_LE(cache->stats().peak_bytes, small_config().cache_size);
 }
 
+// What a folio is besides its bytes counts too: of small ones it is a share that shows.
+// SEMANTICS: one-budget
+TEST_F(CacheTest, FillsOfSmallFoliosStayWithinTheBudget) {
+  CacheConfig config = small_config();
+  config.folio_size = 4096;
+  config.readahead = 2 << 20;  // for several fills at a time
+  open(std::string(32 << 20, 's'), config);
+  for (std::uint64_t offset = 0; offset < 32u << 20; offset += 128 << 10) {
+    ASSERT_EQ(read(offset, 128 << 10).size(), 128u << 10);
+  }
+  EXPECT_LE(cache->stats().peak_bytes, config.cache_size);
+}
+
 // SEMANTICS: old-dirty-is-written
 TEST_F(CacheTest, OldDirtyBytesAreWrittenWithoutBeingAsked) {
   open();
