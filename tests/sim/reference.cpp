@@ -318,6 +318,23 @@ std::string Reference::check_kept(const std::string& name, const std::string& on
   return {};
 }
 
+std::string Reference::check_let_go(int client, const std::string& name, Moment since,
+                                    const std::vector<Piece>& held) const {
+  const File& file = file_of(name);
+  for (const Piece& piece : held) {
+    std::string wrong = for_each_run(
+        file, piece.offset, piece.bytes, [&](ByteRange run, std::uint8_t value) -> std::string {
+          const Event& event = file.events[file.by_value[value]];
+          const bool is_its = value != 0 && event.value == value && event.client == client;
+          if (!is_its || event.unsettled_since[client] >= since) return {};
+          return fmt::format("kept, and not said so: bytes {} of {}", text_of(run),
+                             describe(event));
+        });
+    if (!wrong.empty()) return wrong;
+  }
+  return {};
+}
+
 // The size is the first one, or where a WRITE or a truncation has put the end, and nothing younger
 // has put it elsewhere.
 std::string Reference::check_size(const std::string& name, std::uint64_t size) const {

@@ -100,6 +100,10 @@ class Reference {
   // Nothing that was acknowledged is lost.
   std::string check_kept(const std::string& file, const std::string& on_server,
                          const HeldByClient& held) const;
+  // An invalidation that flushed nothing has said that it kept nothing: what was stored before it
+  // began, at `since`, is not held any more.
+  std::string check_let_go(int client, const std::string& file, Moment since,
+                           const std::vector<Piece>& held) const;
   // Nobody does anything any more and everything was settled.
   std::string check_size(const std::string& file, std::uint64_t size) const;
 

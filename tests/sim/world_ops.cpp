@@ -255,6 +255,9 @@ Task<void> World::invalidate(const Op& op, int client) {
   if (report && report.value().error) status = *report.value().error;
   trace(fmt::format("{}: invalidated: {}", who(op), outcome_of(status)));
   if (status && op.flag) synced(client, op.file, since);
+  if (status && !op.flag) {
+    check(reference_.check_let_go(client, op.file, since, held(client, op.file)));
+  }
   if (status) reference_.refreshed(client, op.file, since);
   if (status || status.error() != Errno(EBUSY)) check_status(op, client, op.file, since, status);
   check_file(op.file);
