@@ -28,7 +28,7 @@ die_with_log() { # LOG MESSAGE
 is_listening() { # PORT
   local hex
   printf -v hex '%04X' "$1"
-  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qE "^ *[0-9]+: [0-9A-F]+:$hex 0+:0000 0A"
+  grep -qsE "^ *[0-9]+: [0-9A-F]+:$hex 0+:0000 0A" /proc/net/tcp /proc/net/tcp6
 }
 
 listening_or_gone() { is_listening "$1" || is_gone "$2"; } # PORT PID
