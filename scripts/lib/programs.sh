@@ -14,7 +14,7 @@ run_program() { # NAME SECONDS MNT COMMAND ARG…
   mkdir -p "$dir"
   (cd "$dir" && bounded "$limit" "${@:4}") >"$log" 2>&1 || status=$?
   if ((status == 0)); then
-    right "$name: $((SECONDS - began)) s$(grep -m 1 -ioE ', skipp.*|: skipp.*' "$log" || true)"
+    right "$name: $((SECONDS - began)) s$(grep -m 1 -ioE ': .*(skipp|premature).*' "$log" || true)"
     rm -rf "$dir"
   else
     note "$name: WRONG, status $status after $((SECONDS - began)) s; the end of its output:"

@@ -1,5 +1,6 @@
-// dirseek DIR: reads a directory with telldir(3) before each entry, then seeks to each of these places, in
-// a scattered order, backwards, and after a rewind, and says whether the same entries follow.
+// dirseek DIR: reads a directory with telldir(3) before each entry, then seeks to each of these
+// places, in a scattered order, backwards, and after a rewind, and says whether the same entries
+// follow.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -49,7 +50,8 @@ static int follows(DIR* stream, size_t at, size_t length) {
   for (size_t i = at; i < at + length && i < count; ++i) {
     const char* name = next(stream);
     if (name == NULL || strcmp(name, places[i].name) != 0) {
-      fprintf(stderr, "after a seek to entry %zu: %s instead of %s\n", at, name ? name : "the end", places[i].name);
+      fprintf(stderr, "after a seek to entry %zu: %s instead of %s\n", at, name ? name : "the end",
+              places[i].name);
       return 0;
     }
   }
