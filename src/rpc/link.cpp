@@ -18,6 +18,8 @@ constexpr std::size_t kGatherVectors = 1024;
 // A receiver that always finds something to read lets others run after so much of it.
 constexpr std::size_t kTurnBytes = 2u << 20;
 constexpr int kTurnReplies = 64;
+// The same for a sender that never has to wait.
+constexpr std::size_t kSendTurnBytes = 256u << 10;
 // A notice is a table with a number or two.
 constexpr std::uint32_t kMaxNoticeBytes = 1024;
 // Largest errno that Linux has (MAX_ERRNO).
@@ -102,7 +104,7 @@ Task<Result<wire::HelloReplyT>> Link::greet(const wire::HelloRequestT& request,
   co_return proto::decode<wire::HelloReply>(reply_meta);
 }
 
-void Link::gather() {
+std::size_t Link::gather() {
   vectors_.clear();
   batch_.clear();
   std::size_t bytes = 0;
@@ -116,11 +118,13 @@ void Link::gather() {
     vectors_.insert(vectors_.end(), call->payload.send.begin(), call->payload.send.end());
     bytes += proto::kHeaderBytes + call->meta.size() + call->send_bytes;
   }
+  return bytes;
 }
 
 Task<void> Link::send() {
+  std::size_t turn_bytes = 0;
   while (!broken_) {
-    gather();
+    const std::size_t gathered_bytes = gather();
     if (batch_.empty()) {
       co_await calls_.work().wait();
       continue;
@@ -129,6 +133,10 @@ Task<void> Link::send() {
     for (Call* call : batch_) calls_.unpin(*call);
     batch_.clear();
     if (!written) break_off(written.error());
+    turn_bytes += gathered_bytes;
+    if (turn_bytes < kSendTurnBytes) continue;
+    turn_bytes = 0;
+    co_await boost::asio::post(boost::asio::use_awaitable);
   }
 }
 

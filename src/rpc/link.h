@@ -49,7 +49,7 @@ class Link {
   std::uint64_t replies() const { return replies_; }
 
  private:
-  void gather();
+  std::size_t gather();
   Task<Status> receive_all();
   Task<Status> receive_notice(proto::FrameHeader header);
   void receive_staged(const proto::FrameHeader& header, Call* call);

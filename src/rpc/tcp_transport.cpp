@@ -31,8 +31,9 @@ using asio::ip::tcp;
 
 constexpr std::size_t kMaxVectors = 1024;  // IOV_MAX
 constexpr int kSocketBufferBytes = 4 << 20;
-// The socket takes some MiB at once, which keeps the loop for as long. Others run after so much.
-constexpr std::size_t kTurnBytes = 256u << 10;
+// The socket takes some MiB at once, which would keep the loop for as long: others run between
+// pieces of this size.
+constexpr std::size_t kPieceBytes = 256u << 10;
 
 bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK;
@@ -60,14 +61,14 @@ class TcpTransport final : public Transport {
     while (cursor.left_bytes() > 0) {
       if (!socket_.is_open()) co_return Errno(ECONNRESET);
       rest_.clear();
-      cursor.append_rest(rest_, kMaxVectors, kTurnBytes - turn_bytes_);
+      cursor.append_rest(rest_, kMaxVectors, kPieceBytes);
       msghdr message{};
       message.msg_iov = rest_.data();
       message.msg_iovlen = rest_.size();
       const ssize_t put = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
       if (put >= 0) {
         cursor.advance(static_cast<std::size_t>(put));
-        co_await end_turn(static_cast<std::size_t>(put));
+        if (cursor.left_bytes() > 0) co_await asio::post(asio::use_awaitable);
         continue;
       }
       if (errno == EINTR) continue;
@@ -83,14 +84,6 @@ class TcpTransport final : public Transport {
   }
 
  private:
-  // Lets others run when enough was sent since they did.
-  Task<void> end_turn(std::size_t bytes) {
-    turn_bytes_ += bytes;
-    if (turn_bytes_ < kTurnBytes) co_return;
-    turn_bytes_ = 0;
-    co_await asio::post(asio::use_awaitable);
-  }
-
   // Returns when the socket may be tried again, or is closed.
   Task<void> ready(tcp::socket::wait_type what) {
     boost::system::error_code ignored;
@@ -98,8 +91,7 @@ class TcpTransport final : public Transport {
   }
 
   tcp::socket socket_;
-  std::vector<iovec> rest_;     // of the write under way
-  std::size_t turn_bytes_ = 0;  // sent since others could run
+  std::vector<iovec> rest_;  // of the write under way
 };
 
 // Larger than the system's limit only with CAP_NET_ADMIN. Without it the kernel's own tuning is
