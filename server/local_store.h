@@ -44,8 +44,8 @@ class LocalStore final : public FileStore {
   Handle root() const override { return root_->handle; }
 
   Result<Entry> lookup(const CallContext& context, HandleView parent, Name name) override;
-  Result<Opened> create(const CallContext& context, HandleView parent, Name name,
-                        CreationMode mode, int flags) override;
+  Result<Opened> create(const CallContext& context, HandleView parent, Name name, CreationMode mode,
+                        int flags) override;
   Result<Entry> mknod(const CallContext& context, HandleView parent, Name name, CreationMode mode,
                       dev_t rdev) override;
   Result<Entry> mkdir(const CallContext& context, HandleView parent, Name name,

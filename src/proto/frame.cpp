@@ -59,8 +59,9 @@ Result<FrameHeader> decode_header(std::span<const std::byte, kHeaderBytes> bytes
   const bool error_without_reply = header.is_error() && !header.is_reply();
   const bool replies_unasked = header.is_reply() && header.is_notice();
   if (get<std::uint32_t>(bytes, kMagicAt) != kMagic || (header.flags & ~kKnownFlags) != 0 ||
-      error_without_reply || replies_unasked || !is_known(header.type) || header.slot >= kMaxSlots ||
-      header.meta_bytes > kMaxMetaBytes || header.payload_bytes > kMaxPayloadBytes) {
+      error_without_reply || replies_unasked || !is_known(header.type) ||
+      header.slot >= kMaxSlots || header.meta_bytes > kMaxMetaBytes ||
+      header.payload_bytes > kMaxPayloadBytes) {
     return Errno(EPROTO);
   }
   return header;

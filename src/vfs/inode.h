@@ -75,8 +75,8 @@ struct Inode {
   // local_mtime_ns has been shown by getattr: the server must get the same time in the end.
   bool mtime_shown = false;
 
-  // Somebody without CAP_FSETID has stored bytes: the WRITE that brings them to the server takes the
-  // set-id bits away, although a privileged open may be what it goes through.
+  // Somebody without CAP_FSETID has stored bytes: the WRITE that brings them to the server takes
+  // the set-id bits away, although a privileged open may be what it goes through.
   bool kill_privileges = false;
 
   AbsentXattrs absent_xattrs;

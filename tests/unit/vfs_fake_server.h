@@ -61,8 +61,8 @@ class FakeServer final : public rpc::Connector {
   std::map<MessageType, int> fails;  // errno with which each of these fails
   std::uint64_t write_verifier = 1;
   FakeLocks locks;
-  std::vector<std::uint32_t> write_flags;  // of each WRITE
-  std::uint32_t umask = 0;                 // of the latest CREATE or MKDIR
+  std::vector<std::uint32_t> write_flags;         // of each WRITE
+  std::uint32_t umask = 0;                        // of the latest CREATE or MKDIR
   std::uint64_t most_copied = ~std::uint64_t{0};  // bytes that one COPYRANGE copies
   FaultPoints* faults = nullptr;                  // reaches kAfterSend when a WRITE has arrived
 

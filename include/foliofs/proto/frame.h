@@ -53,8 +53,8 @@ enum class MessageType : std::uint16_t {
 };
 
 enum FrameFlag : std::uint16_t {
-  kFlagReply = 1u << 0,  // answers the request with the same request id
-  kFlagError = 1u << 1,  // with kFlagReply: the metadata is an ErrorReply
+  kFlagReply = 1u << 0,   // answers the request with the same request id
+  kFlagError = 1u << 1,   // with kFlagReply: the metadata is an ErrorReply
   kFlagNotice = 1u << 2,  // from the server, unasked; nobody replies. Slot, sequence and id are 0
 };
 

@@ -33,9 +33,9 @@ enum SetAttrField : std::uint32_t {
 
 // WriteRequest::flags
 enum WriteFlag : std::uint32_t {
-  kWriteInvalidation = 1u << 0,  // the flush belongs to an invalidation (the RFC's wbc flag)
-  kWriteSetMtime = 1u << 1,      // set mtime to WriteRequest::mtime_ns after writing
-  kWriteAppend = 1u << 2,         // at the end that the file has then, wherever `offset` is
+  kWriteInvalidation = 1u << 0,    // the flush belongs to an invalidation (the RFC's wbc flag)
+  kWriteSetMtime = 1u << 1,        // set mtime to WriteRequest::mtime_ns after writing
+  kWriteAppend = 1u << 2,          // at the end that the file has then, wherever `offset` is
   kWriteKillPrivileges = 1u << 3,  // clear setuid, setgid and capabilities
 };
 

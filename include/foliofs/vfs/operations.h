@@ -96,8 +96,8 @@ struct Store {
 struct FileLock {
   std::uint64_t owner = 0;  // as the kernel numbers them; one of both kinds may have one number
   bool whole_file = false;
-  std::uint32_t type = 0;               // F_RDLCK, F_WRLCK, F_UNLCK
-  std::uint64_t start = 0, end = 0;     // bytes [start, end], of fcntl(2) only
+  std::uint32_t type = 0;            // F_RDLCK, F_WRLCK, F_UNLCK
+  std::uint64_t start = 0, end = 0;  // bytes [start, end], of fcntl(2) only
   std::uint32_t pid = 0;
 };
 
