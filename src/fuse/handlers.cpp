@@ -19,17 +19,7 @@ vfs::Operations& operations_of(fuse_req_t request) {
 }
 
 vfs::OpenFile* file_of(const fuse_file_info* info) {
-  return info == nullptr ? nullptr : reinterpret_cast<vfs::OpenFile*>(info->fh);
-}
-
-// For a call that goes on as a coroutine: the file may be released under it once the caller has
-// been answered with EINTR.
-vfs::OpenFileRef hold(const fuse_file_info* info) {
-  return vfs::Operations::hold(file_of(info));
-}
-
-void start(const RequestRef& request, Task<void> task) {
-  spawn(request->context().executor, "request", std::move(task));
+  return reinterpret_cast<vfs::OpenFile*>(info->fh);
 }
 
 // Answers with an entry, and gives its reference back if nobody takes it.

@@ -11,14 +11,6 @@ namespace foliofs::fuse {
 
 namespace {
 
-vfs::OpenFileRef file_of(const fuse_file_info* info) {
-  return vfs::Operations::hold(reinterpret_cast<vfs::OpenFile*>(info->fh));
-}
-
-void start(const RequestRef& request, Task<void> task) {
-  spawn(request->context().executor, "request", std::move(task));
-}
-
 vfs::FileLock to_lock(const fuse_file_info& info, const struct flock& asked) {
   vfs::FileLock lock;
   lock.owner = info.lock_owner;
@@ -36,7 +28,7 @@ Task<void> run_test_lock(RequestRef request, vfs::OpenFileRef file, vfs::FileLoc
 }
 void on_getlk(fuse_req_t req, fuse_ino_t, fuse_file_info* info, struct flock* asked) {
   auto request = Request::make(req);
-  start(request, run_test_lock(request, file_of(info), to_lock(*info, *asked)));
+  start(request, run_test_lock(request, hold(info), to_lock(*info, *asked)));
 }
 
 Task<void> run_set_lock(RequestRef request, vfs::OpenFileRef file, vfs::FileLock lock,
@@ -53,7 +45,7 @@ void set_lock(fuse_req_t req, const fuse_file_info* info, const vfs::FileLock& l
   auto request = Request::make(req);
   auto wait = waits ? std::make_shared<vfs::LockWait>() : nullptr;
   if (wait) request->on_interrupt([wait] { wait->interrupt(); });
-  start(request, run_set_lock(request, file_of(info), lock, wait));
+  start(request, run_set_lock(request, hold(info), lock, wait));
 }
 
 void on_setlk(fuse_req_t req, fuse_ino_t, fuse_file_info* info, struct flock* asked, int waits) {

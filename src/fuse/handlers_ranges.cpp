@@ -7,14 +7,6 @@ namespace foliofs::fuse {
 
 namespace {
 
-vfs::OpenFileRef hold(const fuse_file_info* info) {
-  return vfs::Operations::hold(reinterpret_cast<vfs::OpenFile*>(info->fh));
-}
-
-void start(const RequestRef& request, Task<void> task) {
-  spawn(request->context().executor, "request", std::move(task));
-}
-
 Task<void> run_fallocate(RequestRef request, vfs::OpenFileRef file, std::uint32_t mode,
                          std::uint64_t offset, std::uint64_t length) {
   request->reply(

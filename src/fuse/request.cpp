@@ -30,6 +30,15 @@ timespec to_timespec(std::int64_t ns) {
 
 }  // namespace
 
+void start(const RequestRef& request, Task<void> task) {
+  spawn(request->context().executor, "request", std::move(task));
+}
+
+vfs::OpenFileRef hold(const fuse_file_info* info) {
+  if (info == nullptr) return nullptr;
+  return vfs::Operations::hold(reinterpret_cast<vfs::OpenFile*>(info->fh));
+}
+
 struct stat to_stat(const vfs::Attributes& attributes) {
   struct stat result {};
   result.st_ino = attributes.ino;

@@ -63,6 +63,12 @@ class Request : public std::enable_shared_from_this<Request> {
 
 using RequestRef = std::shared_ptr<Request>;
 
+// Goes on with a request as a coroutine.
+void start(const RequestRef& request, Task<void> task);
+// The open file that such a call is about, held: once its caller has been answered with EINTR it
+// may be released. nullptr for nullptr.
+vfs::OpenFileRef hold(const fuse_file_info* info);
+
 struct stat to_stat(const vfs::Attributes& attributes);
 double to_seconds(std::chrono::microseconds timeout_us);
 fuse_entry_param to_entry(const vfs::Entry& entry);
