@@ -100,7 +100,7 @@ Task<void> cancel(MountCore& core, InodeRef inode, LockOwnerId owner, std::uint6
 }
 
 // Asks until the lock is held, or cannot be had.
-Task<Status> acquire(MountCore& core, OpenFileRef file, FileLock lock, LockWaitRef wait,
+Task<Status> acquire(MountCore& core, Call call, OpenFileRef file, FileLock lock, LockWaitRef wait,
                      std::uint64_t waiter) {
   for (;;) {
     auto held = co_await ask(core, file, lock, waiter);
@@ -111,7 +111,8 @@ Task<Status> acquire(MountCore& core, OpenFileRef file, FileLock lock, LockWaitR
     } else {
       co_await core.clock.sleep(kReclaimRetry);
     }
-    if (!wait || !wait->interrupted()) continue;
+    const bool gone = !held && call.abandoned && call.abandoned();
+    if (!gone && (!wait || !wait->interrupted())) continue;
     if (held) co_await cancel(core, file->inode, owner_of(lock), waiter);
     co_return Errno(EINTR);
   }
@@ -187,7 +188,7 @@ Task<Result<FileLock>> Operations::test_lock(OpenFileRef file, FileLock lock) {
 Task<Status> Operations::set_lock(Call call, OpenFileRef file, FileLock lock, LockWaitRef wait) {
   if (lock.type == F_UNLCK) co_return co_await unlock(core_, file, lock);
   const std::uint64_t waiter = wait ? core_.lock_waits.add(wait) : 0;
-  auto held = co_await acquire(core_, file, lock, wait, waiter);
+  auto held = co_await acquire(core_, call, file, lock, wait, waiter);
   if (wait) core_.lock_waits.remove(waiter);
   if (!held) co_return held;
   // Who had it before may have changed the file.
