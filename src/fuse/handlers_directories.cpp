@@ -108,7 +108,7 @@ Task<void> run_readdir(RequestRef request, fuse_req_t req, StreamRef stream, std
 void start_readdir(fuse_req_t req, std::size_t size, off_t offset, fuse_file_info* info,
                    bool plus) {
   auto request = Request::make(req);
-  spawn(request->context().executor, "readdir",
+  start(request,
         run_readdir(request, req, stream_of(info), size, static_cast<std::uint64_t>(offset), plus));
 }
 void on_readdir(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* info) {
@@ -150,8 +150,7 @@ Task<void> run_fsyncdir(RequestRef request, vfs::OpenDirectoryRef directory, boo
 }
 void on_fsyncdir(fuse_req_t req, fuse_ino_t, int data_only, fuse_file_info* info) {
   auto request = Request::make(req);
-  spawn(request->context().executor, "fsyncdir",
-        run_fsyncdir(request, stream_of(info)->directory, data_only != 0));
+  start(request, run_fsyncdir(request, stream_of(info)->directory, data_only != 0));
 }
 
 }  // namespace

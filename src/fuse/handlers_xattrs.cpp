@@ -30,7 +30,7 @@ void on_getxattr(fuse_req_t req, fuse_ino_t node, const char* name, std::size_t 
     return;
   }
   auto request = Request::make(req);
-  spawn(request->context().executor, "getxattr", run_getxattr(request, node, name, room));
+  start(request, run_getxattr(request, node, name, room));
 }
 
 Task<void> run_listxattr(RequestRef request, vfs::NodeId node, std::size_t room) {
@@ -38,7 +38,7 @@ Task<void> run_listxattr(RequestRef request, vfs::NodeId node, std::size_t room)
 }
 void on_listxattr(fuse_req_t req, fuse_ino_t node, std::size_t room) {
   auto request = Request::make(req);
-  spawn(request->context().executor, "listxattr", run_listxattr(request, node, room));
+  start(request, run_listxattr(request, node, room));
 }
 
 Task<void> run_setxattr(RequestRef request, vfs::NodeId node, std::string name,
@@ -50,8 +50,7 @@ void on_setxattr(fuse_req_t req, fuse_ino_t node, const char* name, const char* 
                  std::size_t size, int flags) {
   auto request = Request::make(req);
   const auto* bytes = reinterpret_cast<const std::byte*>(value);
-  spawn(request->context().executor, "setxattr",
-        run_setxattr(request, node, name, {bytes, bytes + size}, flags));
+  start(request, run_setxattr(request, node, name, {bytes, bytes + size}, flags));
 }
 
 Task<void> run_removexattr(RequestRef request, vfs::NodeId node, std::string name) {
@@ -59,7 +58,7 @@ Task<void> run_removexattr(RequestRef request, vfs::NodeId node, std::string nam
 }
 void on_removexattr(fuse_req_t req, fuse_ino_t node, const char* name) {
   auto request = Request::make(req);
-  spawn(request->context().executor, "removexattr", run_removexattr(request, node, name));
+  start(request, run_removexattr(request, node, name));
 }
 
 }  // namespace

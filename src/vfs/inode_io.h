@@ -15,6 +15,9 @@ class MountCore;
 
 class InodeIo final : public cache::FolioStore, public cache::KernelPages {
  public:
+  // How often a call is repeated when sessions are lost under it one after the other.
+  static constexpr int kMaxAttempts = 3;
+
   InodeIo(MountCore& core, std::weak_ptr<Inode> inode);
 
   // EBADF when no open of the file allows it.
@@ -61,9 +64,6 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   Task<Status> ensure_current(std::shared_ptr<ServerOpen> open);
 
  private:
-  // How often a call is repeated when sessions are lost under it one after the other.
-  static constexpr int kMaxAttempts = 3;
-
   // A request that names `open` and may be repeated in another session.
   template <class Request>
   Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> call_with(

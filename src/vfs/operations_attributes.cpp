@@ -5,8 +5,6 @@ namespace foliofs::vfs {
 
 namespace {
 
-// How often a call is repeated when sessions are lost under it one after the other.
-constexpr int kMaxAttempts = 3;
 // A program that asks for the attributes of a file with no more dirty bytes than this sees those
 // that the file will keep: they are written first, as NFS does it.
 constexpr std::uint64_t kWrittenForStat = 1 << 20;
@@ -28,7 +26,7 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
   std::optional<ServerOpenRequest> under_way;
   if (by_open) under_way.emplace(file->server_open);
   Result<wire::AttrReplyT> reply = Errno(EIO);
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  for (int attempt = 0; attempt < InodeIo::kMaxAttempts; ++attempt) {
     std::uint64_t incarnation = 0;
     if (by_open) {
       auto current = co_await inode->io->ensure_current(file->server_open);

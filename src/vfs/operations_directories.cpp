@@ -7,8 +7,6 @@ namespace {
 
 // Of a reply: some two hundred entries with attributes.
 constexpr std::uint32_t kReplyBytes = 64 << 10;
-// How often an fsync is repeated when sessions are lost under it one after the other.
-constexpr int kMaxAttempts = 3;
 
 }  // namespace
 
@@ -84,7 +82,7 @@ void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) 
 
 Task<Status> Operations::fsync_directory(Call call, OpenDirectoryRef directory, bool data_only) {
   InodeRef inode = directory->inode;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  for (int attempt = 0; attempt < InodeIo::kMaxAttempts; ++attempt) {
     wire::OpenRequestT open;
     open.caller = caller_of(call);
     auto opened =

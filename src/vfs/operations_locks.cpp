@@ -8,8 +8,6 @@ namespace foliofs::vfs {
 
 namespace {
 
-// How often a call is repeated when sessions are lost under it one after the other.
-constexpr int kMaxAttempts = 3;
 // After a restart the server keeps locks for those who had them, for some seconds.
 constexpr Duration kReclaimRetry = std::chrono::milliseconds(200);
 
@@ -68,7 +66,7 @@ void record(InodeLocks& locks, const FileLock& lock, const std::shared_ptr<Serve
 Task<Result<bool>> ask(MountCore& core, OpenFileRef file, FileLock lock, std::uint64_t waiter) {
   InodeRef inode = file->inode;
   auto open = file->server_open;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  for (int attempt = 0; attempt < InodeIo::kMaxAttempts; ++attempt) {
     auto current = co_await inode->io->ensure_current(open);
     if (!current) co_return current.error();
     if (open->locks_lost) co_return Errno(EIO);
@@ -159,7 +157,7 @@ Task<Status> unlock(MountCore& core, OpenFileRef file, FileLock lock) {
 Task<Result<FileLock>> Operations::test_lock(OpenFileRef file, FileLock lock) {
   InodeRef inode = file->inode;
   auto open = file->server_open;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  for (int attempt = 0; attempt < InodeIo::kMaxAttempts; ++attempt) {
     auto current = co_await inode->io->ensure_current(open);
     if (!current) co_return current.error();
     const ServerOpenRequest under_way(open);
