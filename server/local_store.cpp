@@ -183,7 +183,7 @@ wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts cou
   return {ino_of(info),          info.stx_size,         info.stx_blocks,       rdev,
           to_ns(info.stx_atime), to_ns(info.stx_mtime), to_ns(info.stx_ctime), birth_ns,
           counts.foreign,        counts.epoch,          info.stx_mode,         info.stx_nlink,
-          info.stx_uid,          info.stx_gid,          info.stx_blksize};
+          info.stx_uid,          info.stx_gid,          info.stx_blksize,      0};
 }
 
 Result<wire::Attributes> LocalStore::attributes_of(int fd, Inode& inode,

@@ -313,7 +313,7 @@ void describe(CLI::App& app, RawOptions& raw) {
       ->check(CLI::Range(1, 256))
       ->type_name("N");
   app.add_option("--poll", raw.poll_us,
-                 "Microseconds to poll after activity before sleeping [50]; 0 never polls")
+                 "Microseconds to poll after activity before sleeping [200]; 0 never polls")
       ->check(CLI::Range(0, 10'000))
       ->type_name("US");
   app.add_option("--grace", raw.grace,

@@ -30,7 +30,7 @@ struct Options {
   bool allow_plaintext = false;
   std::vector<ExportOptions> exports;
   unsigned threads = 0;  // 0: one a core, at most 8
-  std::chrono::microseconds poll{50};
+  std::chrono::microseconds poll{200};
   std::chrono::milliseconds grace{90'000};
   std::chrono::milliseconds hello_timeout{10'000};  // not for users
   HandleKind handles = HandleKind::kAutomatic;      // not for users

@@ -2,41 +2,45 @@
 
 #include <sched.h>
 
-#include <algorithm>
-
 namespace foliofs {
 
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
+using Micros = PollWindow::Micros;
 
-// True when something became ready within `budget`.
-bool poll_for(boost::asio::io_context& context, std::chrono::microseconds budget) {
-  const auto deadline = SteadyClock::now() + budget;
-  do {
-    if (context.poll() > 0) return true;
-    if (context.stopped()) return true;
+Micros now() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<Micros>(since);
+}
+
+// True when something was done within `window`.
+bool poll_for(boost::asio::io_context& context, PollWindow& window, Micros begin) {
+  const Micros until = begin + window.window(begin);
+  Micros time = begin;
+  while (time < until && !context.stopped()) {
     ::sched_yield();
-  } while (SteadyClock::now() < deadline);
+    const bool found = context.poll() > 0;
+    time = now();
+    if (found) {
+      window.found(time, time - begin);
+      return true;
+    }
+  }
+  if (until > begin) window.in_vain(time, time - begin);
   return false;
 }
 
 }  // namespace
 
 void run_polling(boost::asio::io_context& context, std::chrono::microseconds poll) {
-  if (poll.count() == 0) {
-    context.run();
-    return;
-  }
-  const std::chrono::microseconds least = std::max(poll / 32, std::chrono::microseconds(1));
-  std::chrono::microseconds budget = poll;
+  PollWindow window(poll);
   while (!context.stopped()) {
-    if (poll_for(context, budget)) {
-      budget = std::min(poll, budget * 2);
-      continue;
-    }
-    budget = std::max(least, budget / 2);
-    context.run_one();
+    if (context.poll() > 0) continue;
+    const Micros begin = now();
+    if (poll_for(context, window, begin)) continue;
+    const Micros asleep = now();
+    if (context.run_one() == 0) return;
+    window.slept(now() - asleep);
   }
 }
 

@@ -32,7 +32,7 @@ constexpr const char* kMountOptions = R"(Options of -o, with their defaults:
   dirty_expire=5           seconds until dirty bytes are written though they are few *
   readahead=8m             how far a sequential reader is read ahead; 0: never *
   kernel_cache=on          whether the kernel may cache too: on or off *
-  poll=50                  microseconds to poll before the daemon sleeps *
+  poll=200                 microseconds to poll before the daemon sleeps *
   timeo=60                 seconds that a call waits for an absent server (soft) *
   soft, hard               give up after timeo, or never; soft *
   ro, rw                   rw

@@ -77,7 +77,7 @@ std::int64_t MemoryStore::next_time() {
 wire::Attributes MemoryStore::describe(const File& file, server::ChangeCounts counts) const {
   return wire::Attributes(file.ino, file.data.size(), (file.data.size() + 511) / 512, 0,
                           file.atime_ns, file.mtime_ns, file.ctime_ns, 0, counts.foreign,
-                          counts.epoch, S_IFREG | 0644, 1, 1000, 1000, 4096);
+                          counts.epoch, S_IFREG | 0644, 1, 1000, 1000, 4096, 0);
 }
 
 wire::Attributes MemoryStore::attributes_of(File& file, std::uint64_t session) {
@@ -89,7 +89,7 @@ wire::Attributes MemoryStore::attributes_of(File& file, std::uint64_t session) {
 
 wire::Attributes MemoryStore::root_attributes() const {
   return wire::Attributes(kRootIno, 4096, 8, 0, 0, 0, 0, 0, 0, 1, S_IFDIR | 0755, 2, 1000, 1000,
-                          4096);
+                          4096, 0);
 }
 
 Result<wire::Attributes> MemoryStore::attributes(const CallContext& context, HandleView handle) {

@@ -93,7 +93,7 @@ TEST(CommandLine, Defaults) {
   EXPECT_EQ(options.listen.port(), 7440);
   EXPECT_TRUE(options.listen.address().is_loopback());
   EXPECT_EQ(options.grace, std::chrono::seconds(90));
-  EXPECT_EQ(options.poll, std::chrono::microseconds(50));
+  EXPECT_EQ(options.poll, std::chrono::microseconds(200));
 }
 
 TEST(CommandLine, EveryOptionArrives) {

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include "server/lobby.h"
-#include "server/loop.h"
 #include "server/session.h"
 
 namespace foliofs::server {
@@ -267,23 +266,6 @@ TEST(LaneTest, IsOccupiedWhileSomethingSaysSo) {
     EXPECT_FALSE(lane.occupied());
   }
   EXPECT_FALSE(lane.occupied());
-}
-
-TEST(PollWindowTest, ShrinksWhileItDoesNotPayAndGrowsWhenItWould) {
-  using Micros = std::chrono::microseconds;
-  PollWindow window(Micros(64));
-  EXPECT_EQ(window.window(), Micros(64));
-  for (int i = 0; i < 7; ++i) window.slept(Micros(1'000'000));
-  EXPECT_EQ(window.window(), Micros(0)) << "an idle loop does not poll";
-  window.slept(Micros(20));
-  EXPECT_EQ(window.window(), Micros(1));
-  window.slept(Micros(20));
-  EXPECT_EQ(window.window(), Micros(2));
-  window.paid();
-  EXPECT_EQ(window.window(), Micros(64));
-  PollWindow never(Micros(0));
-  never.slept(Micros(0));
-  EXPECT_EQ(never.window(), Micros(0));
 }
 
 }  // namespace

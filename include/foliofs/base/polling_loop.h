@@ -2,14 +2,57 @@
 //
 // A sleeping thread costs a wake-up of tens of microseconds; a thread that looks again and again
 // does not. So after something has happened the loop keeps looking for up to `poll`, yielding the
-// core to others each time, and only then sleeps. When looking has not paid for a while the time
-// shrinks, and when it pays it grows back. An idle loop sleeps and costs nothing.
+// core to others each time, and only then sleeps. While that does not pay it sleeps at once; an
+// idle loop costs nothing.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 
 namespace foliofs {
+
+// How long to poll, from how it went. Pure, so that it can be tested without a clock.
+class PollWindow {
+ public:
+  using Micros = std::chrono::microseconds;
+
+  // After so many vain polls in a row there are none until one would have paid.
+  static constexpr int kMostInVain = 8;
+  // Who yields the core and gets it back so much later has competitors for it: the scheduler serves
+  // them before one who yields, but one who wakes up before them.
+  static constexpr Micros kCrowded{1000};
+  static constexpr Micros kCrowdedPause{50'000};
+
+  explicit PollWindow(Micros most) : most_(most) {}
+
+  // How long to poll now. `now` is the time on any clock.
+  Micros window(Micros now) const {
+    return in_vain_ < kMostInVain && now >= crowded_until_ ? most_ : Micros(0);
+  }
+  // Something came after so long.
+  void found(Micros now, Micros elapsed) {
+    in_vain_ = elapsed <= most_ ? 0 : in_vain_;
+    note(now, elapsed);
+  }
+  // Nothing came.
+  void in_vain(Micros now, Micros elapsed) {
+    if (in_vain_ < kMostInVain) ++in_vain_;
+    note(now, elapsed);
+  }
+  // Something came after so long a sleep.
+  void slept(Micros sleep) {
+    if (sleep <= most_) in_vain_ = 0;
+  }
+
+ private:
+  void note(Micros now, Micros elapsed) {
+    if (elapsed > most_ + kCrowded) crowded_until_ = now + kCrowdedPause;
+  }
+
+  const Micros most_;
+  int in_vain_ = 0;
+  Micros crowded_until_{0};
+};
 
 // Returns when the context is stopped or out of work. `poll` 0: sleeps at once.
 void run_polling(boost::asio::io_context& context, std::chrono::microseconds poll);

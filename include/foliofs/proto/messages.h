@@ -39,6 +39,13 @@ enum WriteFlag : std::uint32_t {
   kWriteKillPrivileges = 1u << 3,  // clear setuid, setgid and capabilities
 };
 
+// Attributes::flags
+enum AttributeFlag : std::uint32_t {
+  // At this version of the file, or later, it had neither an ACL nor an attribute in `security.`.
+  // Without it nothing is known.
+  kNoSecurityXattrs = 1u << 0,
+};
+
 // Ties a request table to its message type and its reply table. Specialized below for each.
 template <class Request>
 struct Message;

@@ -35,7 +35,7 @@ struct MountOptions {
   AskedSizes asked;
   cache::CacheConfig cache;  // folio_size, cache_size, dirty_*, readahead, as they are in effect
   bool kernel_cache = true;
-  std::chrono::microseconds poll_us{50};
+  std::chrono::microseconds poll_us{200};
   std::chrono::microseconds timeo_us = std::chrono::seconds(60);
   bool hard = false;
   bool read_only = false;

@@ -1,0 +1,81 @@
+#include "foliofs/base/polling_loop.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <thread>
+
+namespace foliofs {
+namespace {
+
+using Micros = PollWindow::Micros;
+
+constexpr Micros kMost{200};
+constexpr Micros kShort{20};
+constexpr Micros kLong{1'000'000};
+
+TEST(PollWindowTest, StopsWhileItDoesNotPay) {
+  PollWindow window(kMost);
+  for (int i = 0; i < PollWindow::kMostInVain; ++i) {
+    EXPECT_EQ(window.window(Micros(0)), kMost);
+    window.in_vain(Micros(0), kMost);
+    window.slept(kLong);
+  }
+  EXPECT_EQ(window.window(Micros(0)), Micros(0)) << "an idle loop does not poll";
+}
+
+TEST(PollWindowTest, BeginsAgainWhenItWouldHavePaid) {
+  PollWindow window(kMost);
+  for (int i = 0; i < PollWindow::kMostInVain; ++i) window.in_vain(Micros(0), kMost);
+  window.slept(kShort);
+  EXPECT_EQ(window.window(Micros(0)), kMost);
+}
+
+TEST(PollWindowTest, OnePollThatPaysOutweighsThoseThatDidNot) {
+  PollWindow window(kMost);
+  for (int i = 1; i < PollWindow::kMostInVain; ++i) window.in_vain(Micros(0), kMost);
+  window.found(Micros(0), kShort);
+  window.in_vain(Micros(0), kMost);
+  EXPECT_EQ(window.window(Micros(0)), kMost);
+}
+
+TEST(PollWindowTest, PausesWhereOthersWantTheCore) {
+  PollWindow window(kMost);
+  const Micros late = kMost + PollWindow::kCrowded + Micros(1);
+  window.found(late, late);
+  EXPECT_EQ(window.window(late), Micros(0));
+  EXPECT_EQ(window.window(late + PollWindow::kCrowdedPause), kMost);
+}
+
+TEST(PollWindowTest, NeverPollsWithoutTime) {
+  PollWindow window(Micros(0));
+  window.slept(Micros(0));
+  EXPECT_EQ(window.window(Micros(0)), Micros(0));
+}
+
+class RunPollingTest : public testing::TestWithParam<Micros> {};
+
+TEST_P(RunPollingTest, DoesWhatIsPostedAndEndsWhenStopped) {
+  boost::asio::io_context context;
+  auto work = boost::asio::make_work_guard(context);
+  int done = 0;
+  std::thread loop([&] { run_polling(context, GetParam()); });
+  for (int i = 0; i < 100; ++i) boost::asio::post(context, [&] { ++done; });
+  boost::asio::post(context, [&] { context.stop(); });
+  loop.join();
+  EXPECT_EQ(done, 100);
+}
+
+TEST_P(RunPollingTest, EndsWhenOutOfWork) {
+  boost::asio::io_context context;
+  bool done = false;
+  boost::asio::post(context, [&] { done = true; });
+  run_polling(context, GetParam());
+  EXPECT_TRUE(done);
+}
+
+INSTANTIATE_TEST_SUITE_P(Poll, RunPollingTest, testing::Values(Micros(0), kMost));
+
+}  // namespace
+}  // namespace foliofs
