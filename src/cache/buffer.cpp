@@ -1,10 +1,13 @@
 #include "foliofs/cache/buffer.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
+
+#include "arena.h"
 
 namespace foliofs::cache {
+
+MemoryUse::MemoryUse() : arena(std::make_unique<Arena>()) {}
+MemoryUse::~MemoryUse() = default;
 
 void MemoryUse::add(std::uint64_t more) {
   bytes += more;
@@ -17,20 +20,21 @@ void MemoryUse::subtract(std::uint64_t less) {
 }
 
 BufferRef Buffer::allocate(std::shared_ptr<MemoryUse> use, std::size_t capacity_bytes) {
-  // Aligned as a page is: the kernel copies whole pages faster in and out of it.
+  static_assert(kAlignment == Arena::kPageBytes);
   const std::size_t capacity = round_up(capacity_bytes);
-  auto* data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, capacity));
-  if (data == nullptr) return nullptr;
-  return BufferRef(new Buffer(std::move(use), data, capacity));
+  const Arena::Piece piece = use->arena->allocate(capacity);
+  if (piece.data == nullptr) return nullptr;
+  return BufferRef(new Buffer(std::move(use), *piece.region, piece.data, capacity));
 }
 
-Buffer::Buffer(std::shared_ptr<MemoryUse> use, std::byte* data, std::size_t capacity)
-    : use_(std::move(use)), data_(data), capacity_(capacity) {
+Buffer::Buffer(std::shared_ptr<MemoryUse> use, Region& region, std::byte* data,
+               std::size_t capacity)
+    : use_(std::move(use)), region_(region), data_(data), capacity_(capacity) {
   use_->add(capacity_);
 }
 
 Buffer::~Buffer() {
-  std::free(data_);
+  use_->arena->free(region_, data_, capacity_);
   use_->subtract(capacity_);
 }
 

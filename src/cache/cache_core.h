@@ -49,6 +49,8 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   Task<Status> reserve(std::uint64_t bytes);
   // The limits are others now.
   void reconfigured();
+  // Memory has come back to the arena.
+  void memory_freed();
 
   // Every folio is counted. Those that are clean are on the lists of reclaim.
   void folio_added(Folio& folio);
@@ -82,6 +84,7 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   void link(Folio& folio);
   void unlink(Folio& folio);
   void balance();
+  void limit_arena();
   std::optional<Errno> full_of_failures(TimePoint since) const;
 
   // Writes back while there is reason to: too much is dirty, or something is dirty for too long.
@@ -90,6 +93,8 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
                               std::shared_ptr<FolioMapping> mapping);
   // Looks once a second, while anything is dirty, for what has become too old.
   static Task<void> run_ager(std::shared_ptr<CacheCore> core);
+  // Looks now and then, while the arena keeps much, for what has not been needed since.
+  static Task<void> run_trimmer(std::shared_ptr<CacheCore> core);
   std::shared_ptr<FolioMapping> next_to_flush();
 
   struct Drain {
@@ -115,6 +120,7 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   WaitQueue dirty_changed_;
   WaitQueue tasks_ended_;
   bool ager_running_ = false;
+  bool trimmer_running_ = false;
   bool flusher_running_ = false;
   std::uint32_t files_being_flushed_ = 0;
   bool stopping_ = false;

@@ -21,8 +21,9 @@ constexpr std::uint32_t kParallelFiles = 8;
 CacheCore::CacheCore(Executor on, Clock& time, const CacheConfig& limits, FaultPoints* fault_points)
     : executor(std::move(on)), clock(time), config(limits), faults(fault_points) {
   memory->on_freed = [this] {
-    if (!memory_waiters_.empty()) memory_changed_.wake_all();
+    memory_freed();
   };
+  limit_arena();
 }
 
 CacheCore::~CacheCore() {

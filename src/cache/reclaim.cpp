@@ -4,11 +4,17 @@
 // once are reclaimed before those used again, so that one long scan does not empty the cache.
 #include <cassert>
 
+#include "arena.h"
 #include "folio_mapping.h"
 
 namespace foliofs::cache {
 
 namespace {
+
+// What the arena may occupy beyond the budget: free pieces between others that are in use.
+constexpr std::uint64_t kArenaSlack = 12 << 20;
+// Memory that has been free for so long goes back to the system.
+constexpr Duration kTrimInterval = std::chrono::seconds(5);
 
 // The active list may have this share of all folios; beyond it the oldest are looked at again.
 constexpr std::uint64_t kActiveShareNumerator = 2, kActiveShareDenominator = 3;
@@ -54,7 +60,27 @@ std::optional<Errno> CacheCore::full_of_failures(TimePoint since) const {
   return all_failed && clock.now() - since >= kPatience ? last_failure_ : std::nullopt;
 }
 
+void CacheCore::limit_arena() {
+  memory->arena->set_limit(config.cache_size + kArenaSlack);
+}
+
+void CacheCore::memory_freed() {
+  if (!memory_waiters_.empty()) memory_changed_.wake_all();
+  if (trimmer_running_ || stopping_ || !memory->arena->keeps_much()) return;
+  trimmer_running_ = true;
+  spawn(executor, "trimmer", run_trimmer(shared_from_this()));
+}
+
+Task<void> CacheCore::run_trimmer(std::shared_ptr<CacheCore> core) {
+  while (!core->stopping_ && core->memory->arena->keeps_much()) {
+    co_await core->clock.sleep(kTrimInterval);
+    core->memory->arena->trim();
+  }
+  core->trimmer_running_ = false;
+}
+
 void CacheCore::reconfigured() {
+  limit_arena();
   make_room(0, Want::kNeeded);
   memory_changed_.wake_all();
   dirty_changed_.wake_all();

@@ -4,6 +4,8 @@
 // Buffers are shared by reference: writeback and replies hold the one that the folio had when they
 // began, and a folio whose buffer is held elsewhere copies it before it is stored to (copy on
 // write). So memory that somebody else sees never changes.
+//
+// The memory itself is the arena's (src/cache/arena.h).
 #pragma once
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
@@ -14,9 +16,18 @@
 
 namespace foliofs::cache {
 
-// The bytes that one cache occupies: all its buffers, and what it needs to know of each folio.
-// Single-threaded, as the cache is.
+class Arena;
+class Region;
+
+// The bytes that one cache occupies: all its buffers, and what it needs to know of each folio; and
+// the arena that the buffers are cut from. Single-threaded, as the cache is.
 struct MemoryUse {
+  MemoryUse();
+  ~MemoryUse();
+  MemoryUse(const MemoryUse&) = delete;
+  MemoryUse& operator=(const MemoryUse&) = delete;
+
+  const std::unique_ptr<Arena> arena;
   std::uint64_t bytes = 0;
   std::uint64_t peak_bytes = 0;
   std::function<void()> on_freed;  // called whenever `bytes` has fallen; may be empty
@@ -48,15 +59,16 @@ class Buffer {
   bool shared() const { return references_ > 1; }
 
  private:
-  Buffer(std::shared_ptr<MemoryUse> use, std::byte* data, std::size_t capacity);
+  Buffer(std::shared_ptr<MemoryUse> use, Region& region, std::byte* data, std::size_t capacity);
   friend void intrusive_ptr_add_ref(Buffer* buffer) { ++buffer->references_; }
   friend void intrusive_ptr_release(Buffer* buffer) {
     if (--buffer->references_ == 0) delete buffer;
   }
 
-  std::shared_ptr<MemoryUse> use_;
-  std::byte* data_;
-  std::size_t capacity_;
+  const std::shared_ptr<MemoryUse> use_;
+  Region& region_;
+  std::byte* const data_;
+  const std::size_t capacity_;
   std::uint32_t references_ = 0;
 };
 

@@ -1,0 +1,73 @@
+// Arena: where the memory of buffers comes from.
+//
+// Fresh memory is dear: the kernel clears each page at its first touch, which takes longer than to
+// copy one. So memory comes from the system in regions of 2 MiB, which the kernel can map by one
+// huge page each, and what comes back is used again. What has not been needed for a while goes back
+// to the system, and so does what would bring the arena over its limit: whole regions, and the free
+// blocks of those that are partly in use.
+//
+// Knows no budget: whoever allocates has asked there before. Single-threaded.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+
+#include "region.h"
+
+namespace foliofs::cache {
+
+class Arena {
+ public:
+  static constexpr std::size_t kPageBytes = Region::kPageBytes;
+
+  struct Piece {
+    std::byte* data = nullptr;  // nullptr: the system has no more memory
+    Region* region = nullptr;   // to be told when it comes back
+  };
+
+  Arena() = default;
+  // REQUIRES: everything has come back.
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  // Memory of any content. REQUIRES: whole pages, at least one, no more than a region has.
+  Piece allocate(std::size_t bytes);
+  // Takes back a piece, or some pages of one.
+  void free(Region& region, std::byte* data, std::size_t bytes);
+
+  // Free memory goes back to the system before the arena occupies more than this.
+  void set_limit(std::uint64_t bytes) { limit_pages_ = bytes / kPageBytes; }
+  // Gives back what has been free ever since the last call, but for two regions.
+  void trim();
+  // There is something for trim() to give back, now or next time.
+  bool keeps_much() const { return free_pages() > kAlwaysKeptPages; }
+
+  // What the arena occupies, whether in use or free.
+  std::uint64_t resident_bytes() const { return resident_pages_ * kPageBytes; }
+  std::uint64_t free_bytes() const { return free_pages() * kPageBytes; }
+
+ private:
+  static constexpr std::uint64_t kAlwaysKeptPages = 2 * Region::kPages;
+
+  using ByBlock = boost::intrusive::list<Region, boost::intrusive::base_hook<RegionByLargestBlock>>;
+  using Holders = boost::intrusive::list<Region, boost::intrusive::base_hook<RegionHoldsFree>>;
+
+  std::uint64_t free_pages() const { return resident_pages_ - used_pages_; }
+  Region* region_with(std::size_t pages);
+  void stay_within_limit(std::uint64_t more_pages);
+  void give_back(std::uint64_t pages);
+  // Puts the region on the lists that it belongs on now.
+  void link(Region& region);
+  void unlink(Region& region);
+
+  ByBlock regions_[Region::kOrders + 1];  // by the order of their largest free block
+  Holders holders_;                       // of free memory, latest first
+  std::uint64_t region_count_ = 0;
+  std::uint64_t resident_pages_ = 0;
+  std::uint64_t used_pages_ = 0;
+  std::uint64_t least_free_pages_ = 0;  // since the last trim()
+  std::uint64_t limit_pages_ = UINT64_MAX;
+};
+
+}  // namespace foliofs::cache
