@@ -101,6 +101,7 @@ struct Opened {
   Handle handle;
   wire::Attributes attributes;
   bool created = false;
+  std::optional<wire::Attributes> parent;  // after it, when create() has made the file
 };
 
 struct Appended {
@@ -118,6 +119,14 @@ struct Copied {
 struct Removed {
   Handle handle;  // empty when nobody can have one that is still good
   wire::Attributes attributes;
+};
+
+// What unlink() and rename() have left.
+struct NamesChanged {
+  // nullopt when no file has lost a name, or nothing more could be learned of it.
+  std::optional<Removed> victim;
+  // The directories, after it; unlink() has one.
+  std::optional<wire::Attributes> parent, new_parent;
 };
 
 struct DirectoryEntry {
@@ -184,14 +193,11 @@ class FileStore {
                                 const std::string& target) = 0;
   virtual Result<Entry> link(const CallContext& context, HandleView file, HandleView parent,
                              Name name) = 0;
-  // nullopt when it is removed and nothing more could be learned of it.
-  virtual Result<std::optional<Removed>> unlink(const CallContext& context, HandleView parent,
-                                                Name name, bool directory) = 0;
-  // `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. What was replaced, if anything was
-  // and as in unlink.
-  virtual Result<std::optional<Removed>> rename(const CallContext& context, HandleView parent,
-                                                Name name, HandleView new_parent, Name new_name,
-                                                unsigned flags) = 0;
+  virtual Result<NamesChanged> unlink(const CallContext& context, HandleView parent, Name name,
+                                      bool directory) = 0;
+  // `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. The victim is what was replaced.
+  virtual Result<NamesChanged> rename(const CallContext& context, HandleView parent, Name name,
+                                      HandleView new_parent, Name new_name, unsigned flags) = 0;
   virtual Result<std::string> readlink(const CallContext& context, HandleView file) = 0;
   // Fills `sink` from behind `cookie` (0: the beginning). True when the directory ended.
   virtual Result<bool> read_directory(const CallContext& context, HandleView directory,

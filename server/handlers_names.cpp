@@ -1,5 +1,6 @@
 // Handlers of what has to do with names.
 #include <cstdio>
+#include <type_traits>
 
 #include "server/handlers.h"
 
@@ -64,7 +65,8 @@ Result<Reply> handle_create(Call& call, Place place) {
       call.session->add_open(std::move(room), std::move(opened.file), caller.identity());
   return build_reply([&](auto& builder) {
     auto handle = put_handle(builder, opened.handle);
-    return wire::CreateCreateReply(builder, handle, &opened.attributes, open_id, opened.created);
+    return wire::CreateCreateReply(builder, handle, &opened.attributes, open_id, opened.created,
+                                   opened.parent ? &*opened.parent : nullptr);
   });
 }
 
@@ -118,13 +120,18 @@ Result<Reply> handle_link(Call& call, Place place) {
 namespace {
 
 template <class Table>
-Reply removed_reply(const std::optional<Removed>& removed) {
+Reply changed_reply(const NamesChanged& changed) {
+  const auto& victim = changed.victim;
   return build_reply([&](auto& builder) {
     flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> handle;
-    if (removed && !removed->handle.empty()) handle = put_handle(builder, removed->handle);
+    if (victim && !victim->handle.empty()) handle = put_handle(builder, victim->handle);
     typename Table::Builder reply(builder);
     if (!handle.IsNull()) reply.add_victim_handle(handle);
-    if (removed) reply.add_victim(&removed->attributes);
+    if (victim) reply.add_victim(&victim->attributes);
+    if (changed.parent) reply.add_parent_attributes(&*changed.parent);
+    if constexpr (std::is_same_v<Table, wire::RenameReply>) {
+      if (changed.new_parent) reply.add_new_parent_attributes(&*changed.new_parent);
+    }
     return reply.Finish();
   });
 }
@@ -136,10 +143,10 @@ Result<Reply> handle_unlink(Call& call, Place place) {
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
   const Caller caller(call, std::move(identity), place);
-  BOOST_OUTCOME_TRY(auto removed,
+  BOOST_OUTCOME_TRY(const auto changed,
                     call.store().unlink(caller.context(), handle_view(request.parent()), name,
                                         request.directory()));
-  return removed_reply<wire::UnlinkReply>(removed);
+  return changed_reply<wire::UnlinkReply>(changed);
 }
 
 Result<Reply> handle_rename(Call& call, Place place) {
@@ -151,10 +158,10 @@ Result<Reply> handle_rename(Call& call, Place place) {
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
   const Caller caller(call, std::move(identity), place);
   BOOST_OUTCOME_TRY(
-      auto replaced,
+      const auto changed,
       call.store().rename(caller.context(), handle_view(request.parent()), name,
                           handle_view(request.new_parent()), new_name, request.flags()));
-  return removed_reply<wire::RenameReply>(replaced);
+  return changed_reply<wire::RenameReply>(changed);
 }
 
 Result<Reply> handle_readlink(Call& call, Place place) {

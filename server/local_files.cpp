@@ -24,7 +24,8 @@ bool in_file_range(std::uint64_t offset, std::size_t length) {
 Result<Opened> LocalStore::opened(const CallContext& context, UniqueFd fd, NodeRef node) {
   Opened opened;
   opened.handle = node->handle;
-  BOOST_OUTCOME_TRY(opened.attributes, attributes_of(fd.get(), *node->inode, context.session));
+  BOOST_OUTCOME_TRY(opened.attributes,
+                    attributes_of(fd.get(), *node->inode, context.session, Flags::kLookedUp));
   opened.file = std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_);
   return opened;
 }
@@ -112,14 +113,15 @@ Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, 
                     masked & 07777);
   });
   if (!fd) return last_errno();
-  const auto created = [&]() -> Result<Opened> {
+  auto created = [&]() -> Result<Opened> {
     BOOST_OUTCOME_TRY(auto node, adopt(reopen(fd.get(), O_PATH)));
     BOOST_OUTCOME_TRY(auto result, opened(context, std::move(fd), std::move(node)));
     result.created = true;
     return result;
   }();
   if (!created) remove_again(parent, name, fd.get());
-  (void)change.finish(true);
+  auto parent_attributes = change.finish(true);
+  if (created && parent_attributes) created.value().parent = parent_attributes.value();
   return created;
 }
 

@@ -23,7 +23,8 @@ Result<Entry> LocalStore::new_entry(const CallContext& context, Node& parent, Na
   if (!parent_attributes) return parent_attributes.error();
   BOOST_OUTCOME_TRY(auto fd, open_child(parent.fd.get(), name.c_str()));
   BOOST_OUTCOME_TRY(auto node, adopt(std::move(fd)));
-  BOOST_OUTCOME_TRY(auto attributes, attributes_of(node->fd.get(), *node->inode, context.session));
+  BOOST_OUTCOME_TRY(auto attributes,
+                    attributes_of(node->fd.get(), *node->inode, context.session, Flags::kLookedUp));
   return Entry{node->handle, attributes, parent_attributes.value()};
 }
 
@@ -96,14 +97,19 @@ struct Victim {
   }
 };
 
+std::optional<wire::Attributes> to_optional(Result<wire::Attributes> attributes) {
+  if (!attributes) return std::nullopt;
+  return attributes.value();
+}
+
 bool goes_slowly(const struct statx& info) {
   return info.stx_nlink == 1 && holds_much(info);
 }
 
 }  // namespace
 
-Result<std::optional<Removed>> LocalStore::unlink(const CallContext& context, HandleView parent,
-                                                  Name name, bool directory) {
+Result<NamesChanged> LocalStore::unlink(const CallContext& context, HandleView parent, Name name,
+                                        bool directory) {
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, parent));
   Victim victim;
   BOOST_OUTCOME_TRY(victim.fd, open_child(node->fd.get(), name.c_str()));
@@ -118,15 +124,15 @@ Result<std::optional<Removed>> LocalStore::unlink(const CallContext& context, Ha
   if (::unlinkat(node->fd.get(), name.c_str(), directory ? AT_REMOVEDIR : 0) != 0) {
     return last_errno();
   }
-  auto removed = victim.finish();
-  (void)in_directory.finish(true);
+  NamesChanged changed;
+  changed.victim = victim.finish();
+  changed.parent = to_optional(in_directory.finish(true));
   forget_if_unlinked(victim.fd.get());
-  return removed;
+  return changed;
 }
 
-Result<std::optional<Removed>> LocalStore::rename(const CallContext& context, HandleView parent,
-                                                  Name name, HandleView new_parent, Name new_name,
-                                                  unsigned flags) {
+Result<NamesChanged> LocalStore::rename(const CallContext& context, HandleView parent, Name name,
+                                        HandleView new_parent, Name new_name, unsigned flags) {
   BOOST_OUTCOME_TRY(auto from, resolve(parent));
   BOOST_OUTCOME_TRY(auto to, resolve_as(context, new_parent));
   Victim moved, replaced;
@@ -154,13 +160,13 @@ Result<std::optional<Removed>> LocalStore::rename(const CallContext& context, Ha
     return last_errno();
   }
   (void)moved.finish();
-  std::optional<Removed> removed;
-  if (replaced.change) removed = replaced.finish();
-  (void)in_from.finish(true);
-  if (in_to) (void)in_to->finish(true);
-  if (!replaces) return std::optional<Removed>();
-  forget_if_unlinked(replaced.fd.get());
-  return removed;
+  NamesChanged changed;
+  if (replaced.change) changed.victim = replaced.finish();
+  if (!replaces) changed.victim.reset();
+  changed.parent = to_optional(in_from.finish(true));
+  changed.new_parent = in_to ? to_optional(in_to->finish(true)) : changed.parent;
+  if (replaces) forget_if_unlinked(replaced.fd.get());
+  return changed;
 }
 
 Result<std::string> LocalStore::readlink(const CallContext& context, HandleView file) {
@@ -213,7 +219,8 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
     handle = node.value()->handle;
   }
   if (!handle) return;
-  auto attributes = attributes_of(fd.value().get(), *inodes_.get(id_of(info)), context.session);
+  auto attributes =
+      attributes_of(fd.value().get(), *inodes_.get(id_of(info)), context.session, Flags::kLookedUp);
   if (!attributes) return;
   entry.handle = handle.value();
   entry.attributes = attributes.value();

@@ -93,6 +93,7 @@ Result<std::unique_ptr<FileStore>> LocalStore::open_tree(const LocalStoreOptions
   if (!look_at(root_fd, info)) return last_errno();
   store->root_device_ = id_of(info).device;
   store->remote_ = is_remote(root_fd);
+  store->security_xattrs_ = !store->remote_ && store->has_security_xattrs(root_fd);
   BOOST_OUTCOME_TRY(store->root_, store->adopt(store->reopen(root_fd, O_PATH | O_CLOEXEC)));
   return store;
 }
@@ -177,29 +178,32 @@ std::uint64_t LocalStore::ino_of(const struct statx& info) const {
   return info.stx_ino ^ (device * 0x9e3779b97f4a7c15u);
 }
 
-wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts counts) const {
+wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts counts,
+                                      std::uint32_t flags) const {
   const std::uint64_t rdev = ::makedev(info.stx_rdev_major, info.stx_rdev_minor);
   const std::int64_t birth_ns = (info.stx_mask & STATX_BTIME) != 0 ? to_ns(info.stx_btime) : 0;
   return {ino_of(info),          info.stx_size,         info.stx_blocks,       rdev,
           to_ns(info.stx_atime), to_ns(info.stx_mtime), to_ns(info.stx_ctime), birth_ns,
           counts.foreign,        counts.epoch,          info.stx_mode,         info.stx_nlink,
-          info.stx_uid,          info.stx_gid,          info.stx_blksize,      0};
+          info.stx_uid,          info.stx_gid,          info.stx_blksize,      flags};
 }
 
-Result<wire::Attributes> LocalStore::attributes_of(int fd, Inode& inode,
-                                                   std::uint64_t session) const {
+Result<wire::Attributes> LocalStore::attributes_of(int fd, Inode& inode, std::uint64_t session,
+                                                   Flags flags) const {
   struct statx info {};
   if (!look_at(fd, info)) return last_errno();
   const ChangeCounts counts = inode.observe(session, stamp_of(info), [&] {
     look_at(fd, info);
     return stamp_of(info);
   });
-  return describe(info, counts);
+  // Looked at after the version was observed: what is said is true of that one or of a later one.
+  return describe(info, counts, flags == Flags::kLookedUp ? security_flag(fd) : 0);
 }
 
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, HandleView file) {
   BOOST_OUTCOME_TRY(auto node, resolve(file));
-  BOOST_OUTCOME_TRY(auto attributes, attributes_of(node->fd.get(), *node->inode, context.session));
+  BOOST_OUTCOME_TRY(auto attributes,
+                    attributes_of(node->fd.get(), *node->inode, context.session, Flags::kLookedUp));
   // Removed behind our back: do not be the one who keeps its blocks on the disk.
   if (attributes.nlink() == 0) nodes_.unlinked(node->id);
   return attributes;
@@ -207,7 +211,7 @@ Result<wire::Attributes> LocalStore::attributes(const CallContext& context, Hand
 
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, OpenFile& file) {
   auto& local = static_cast<LocalFile&>(file);
-  return attributes_of(local.fd(), local.inode(), context.session);
+  return attributes_of(local.fd(), local.inode(), context.session, Flags::kLookedUp);
 }
 
 Status LocalStore::change_times(int fd, const AttributeChanges& changes) const {

@@ -54,11 +54,10 @@ class LocalStore final : public FileStore {
                         const std::string& target) override;
   Result<Entry> link(const CallContext& context, HandleView file, HandleView parent,
                      Name name) override;
-  Result<std::optional<Removed>> unlink(const CallContext& context, HandleView parent, Name name,
-                                        bool directory) override;
-  Result<std::optional<Removed>> rename(const CallContext& context, HandleView parent, Name name,
-                                        HandleView new_parent, Name new_name,
-                                        unsigned flags) override;
+  Result<NamesChanged> unlink(const CallContext& context, HandleView parent, Name name,
+                              bool directory) override;
+  Result<NamesChanged> rename(const CallContext& context, HandleView parent, Name name,
+                              HandleView new_parent, Name new_name, unsigned flags) override;
   Result<std::string> readlink(const CallContext& context, HandleView file) override;
   Result<bool> read_directory(const CallContext& context, HandleView directory,
                               std::uint64_t cookie, bool with_attributes,
@@ -122,8 +121,16 @@ class LocalStore final : public FileStore {
     return UniqueFd(open());
   }
 
-  Result<wire::Attributes> attributes_of(int fd, Inode& inode, std::uint64_t session) const;
-  wire::Attributes describe(const struct statx& info, ChangeCounts counts) const;
+  // AttributeFlags cost a system call more.
+  enum class Flags { kNone, kLookedUp };
+  Result<wire::Attributes> attributes_of(int fd, Inode& inode, std::uint64_t session,
+                                         Flags flags = Flags::kNone) const;
+  wire::Attributes describe(const struct statx& info, ChangeCounts counts,
+                            std::uint32_t flags = 0) const;
+  // Whether this filesystem, and not only this file, can have ACLs and attributes in `security.`.
+  bool has_security_xattrs(int fd) const;
+  // kNoSecurityXattrs, or 0 when that is not so or not known.
+  std::uint32_t security_flag(int fd) const;
   std::uint64_t ino_of(const struct statx& info) const;
 
   Result<Entry> new_entry(const CallContext& context, Node& parent, Name name,
@@ -153,6 +160,7 @@ class LocalStore final : public FileStore {
   std::string remark_;
   std::uint64_t root_device_ = 0;
   bool remote_ = false;
+  bool security_xattrs_ = false;  // as has_security_xattrs(), where asking waits for nobody
   InodeTable inodes_;
   NodeTable nodes_;
   NodeRef root_;

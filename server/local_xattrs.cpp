@@ -4,6 +4,7 @@
 // also when that is a symlink.
 #include <sys/xattr.h>
 
+#include <array>
 #include <optional>
 #include <string_view>
 
@@ -74,6 +75,29 @@ Result<wire::Attributes> LocalStore::remove_xattr(const CallContext& context, Ha
   BOOST_OUTCOME_TRYV(make_call(context, is_for_administrators(name),
                                [&] { return ::removexattr(path.c_str(), name.c_str()); }));
   return change.finish(true);
+}
+
+bool LocalStore::has_security_xattrs(int fd) const {
+  const FdPath path(fd);
+  const auto is_possible = [&](const char* name) {
+    return ::getxattr(path.c_str(), name, nullptr, 0) >= 0 || errno == ENODATA;
+  };
+  return is_possible("system.posix_acl_access") && is_possible("security.capability");
+}
+
+// Names of this kind are listed to everybody.
+std::uint32_t LocalStore::security_flag(int fd) const {
+  if (!security_xattrs_) return 0;
+  std::array<char, 1024> names;
+  const ssize_t length = ::listxattr(FdPath(fd).c_str(), names.data(), names.size());
+  if (length < 0) return 0;
+  std::string_view rest(names.data(), static_cast<std::size_t>(length));
+  while (!rest.empty()) {
+    const std::string_view name = rest.substr(0, rest.find('\0'));
+    if (name.starts_with("security.") || name.starts_with("system.posix_acl_")) return 0;
+    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+  }
+  return proto::kNoSecurityXattrs;
 }
 
 // The kernel knows best when the umask counts. Where a thread may not have one of its own (some

@@ -76,6 +76,42 @@ TEST_F(Changes, NamesAreChangesOfTheDirectory) {
   EXPECT_GE(look(*two, two->root()).foreign, two_before.foreign + 3);
 }
 
+TEST_F(Changes, TheAnswerHasTheDirectoryAsItIsAfterwards) {
+  auto client = connect();
+  const auto expect_now = [&](const Bytes& directory, const auto& said) {
+    ASSERT_TRUE(said);
+    const auto now = client->get_attr(directory).value().reply.attributes;
+    EXPECT_EQ(said->mtime_ns(), now->mtime_ns());
+    EXPECT_EQ(said->ctime_ns(), now->ctime_ns());
+    EXPECT_EQ(said->nlink(), now->nlink());
+    EXPECT_EQ(said->size(), now->size());
+    EXPECT_EQ(said->foreign_changes(), now->foreign_changes());
+    EXPECT_EQ(said->change_epoch(), now->change_epoch());
+  };
+  const Bytes root = client->root();
+  expect_now(root, client->create(root, "file").value().reply.parent_attributes);
+  EXPECT_FALSE(client->create(root, "file").value().reply.parent_attributes) << "nothing changed";
+  const auto made = client->mkdir(root, "dir").value().reply;
+  expect_now(root, made.parent_attributes);
+
+  wire::RenameRequestT rename;
+  rename.caller = client->caller();
+  rename.parent = root;
+  rename.new_parent = made.handle;
+  rename.name = rename.new_name = "file";
+  auto moved = client->call(rename).value().reply;
+  expect_now(root, moved.parent_attributes);
+  expect_now(made.handle, moved.new_parent_attributes);
+  rename.parent = made.handle;
+  rename.new_name = "other";
+  moved = client->call(rename).value().reply;
+  expect_now(made.handle, moved.parent_attributes);
+  expect_now(made.handle, moved.new_parent_attributes);
+
+  expect_now(made.handle, client->unlink(made.handle, "other").value().reply.parent_attributes);
+  expect_now(root, client->unlink(root, "dir", true).value().reply.parent_attributes);
+}
+
 TEST_F(Changes, LinkAndRenameAreNotForeignToTheFileTheyMove) {
   auto client = connect();
   auto made = client->create(client->root(), "file");

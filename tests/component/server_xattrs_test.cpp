@@ -161,6 +161,46 @@ TEST_F(Xattrs, AReadOnlyExportKeepsThem) {
   EXPECT_TRUE(get("user.a"));
 }
 
+TEST_F(Xattrs, AttributesSayWhetherThereAreSecurityOnes) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const auto says_none = [&] {
+    const auto flags = client_->lookup(client_->root(), "file").value().reply.attributes->flags();
+    EXPECT_EQ(client_->get_attr(handle_).value().reply.attributes->flags(), flags);
+    return (flags & proto::kNoSecurityXattrs) != 0;
+  };
+  auto possible = ::getxattr(tree().c_str(), "system.posix_acl_access", nullptr, 0);
+  if (possible < 0 && errno == EOPNOTSUPP) {
+    EXPECT_FALSE(says_none()) << "where the errno is another one";
+    GTEST_SKIP() << "no ACLs here";
+  }
+  EXPECT_TRUE(says_none());
+  (void)set("user.a", "x");
+  EXPECT_TRUE(says_none());
+  ASSERT_TRUE(set("security.a", "x"));
+  EXPECT_FALSE(says_none());
+  ASSERT_TRUE(remove("security.a"));
+  EXPECT_TRUE(says_none());
+  for (int i = 0; i < 8; ++i) (void)set("user." + std::string(200, static_cast<char>('a' + i)), "");
+  EXPECT_FALSE(says_none()) << "more names than it looks at: not known";
+
+  handle_ = client_->root();
+  // u::rwx g::r-x u:65534:r-x m::r-x o::r-x
+  constexpr unsigned char kAcl[] = {
+      2, 0,    0,    0,    1,    0,    7,  0, 0xff, 0xff, 0xff, 0xff, 2,    0,   5,
+      0, 0xfe, 0xff, 0,    0,    4,    0,  5, 0,    0xff, 0xff, 0xff, 0xff, 16,  0,
+      5, 0,    0xff, 0xff, 0xff, 0xff, 32, 0, 5,    0,    0xff, 0xff, 0xff, 0xff};
+  const std::string_view acl(reinterpret_cast<const char*>(kAcl), sizeof kAcl);
+  const auto root_flags = [&] {
+    return client_->get_attr(client_->root()).value().reply.attributes->flags();
+  };
+  EXPECT_EQ(root_flags(), proto::kNoSecurityXattrs);
+  ASSERT_TRUE(set("system.posix_acl_default", acl));
+  EXPECT_EQ(root_flags(), 0u) << "for the directory itself too";
+  ASSERT_TRUE(remove("system.posix_acl_default"));
+  ASSERT_TRUE(set("system.posix_acl_access", acl));
+  EXPECT_EQ(root_flags(), 0u);
+}
+
 TEST_F(Xattrs, TheUmaskCountsUnlessThereIsADefaultAcl) {
   auto create = [&](const Bytes& parent, const std::string& name, std::uint32_t umask) {
     auto request = client_->create_request(parent, name, O_RDWR, 0666);

@@ -215,12 +215,11 @@ Result<server::Entry> MemoryStore::symlink(const CallContext&, HandleView, Name,
 Result<server::Entry> MemoryStore::link(const CallContext&, HandleView, HandleView, Name) {
   return Errno(EOPNOTSUPP);
 }
-Result<std::optional<server::Removed>> MemoryStore::unlink(const CallContext&, HandleView, Name,
-                                                           bool) {
+Result<server::NamesChanged> MemoryStore::unlink(const CallContext&, HandleView, Name, bool) {
   return Errno(EOPNOTSUPP);
 }
-Result<std::optional<server::Removed>> MemoryStore::rename(const CallContext&, HandleView, Name,
-                                                           HandleView, Name, unsigned) {
+Result<server::NamesChanged> MemoryStore::rename(const CallContext&, HandleView, Name, HandleView,
+                                                 Name, unsigned) {
   return Errno(EOPNOTSUPP);
 }
 Result<std::string> MemoryStore::readlink(const CallContext&, HandleView) {

@@ -75,11 +75,10 @@ class MemoryStore final : public server::FileStore {
                                 const std::string&) override;
   Result<server::Entry> link(const server::CallContext&, server::HandleView, server::HandleView,
                              server::Name) override;
-  Result<std::optional<server::Removed>> unlink(const server::CallContext&, server::HandleView,
-                                                server::Name, bool) override;
-  Result<std::optional<server::Removed>> rename(const server::CallContext&, server::HandleView,
-                                                server::Name, server::HandleView, server::Name,
-                                                unsigned) override;
+  Result<server::NamesChanged> unlink(const server::CallContext&, server::HandleView, server::Name,
+                                      bool) override;
+  Result<server::NamesChanged> rename(const server::CallContext&, server::HandleView, server::Name,
+                                      server::HandleView, server::Name, unsigned) override;
   Result<std::string> readlink(const server::CallContext&, server::HandleView) override;
   Result<bool> read_directory(const server::CallContext&, server::HandleView, std::uint64_t, bool,
                               server::DirectorySink&) override;
