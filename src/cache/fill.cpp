@@ -11,17 +11,6 @@
 
 namespace foliofs::cache {
 
-namespace {
-
-// Fetches begin and end on multiples of this, the kernel's page.
-constexpr std::uint64_t kBlock = 4096;
-
-ByteRange align(ByteRange range) {
-  return {range.begin / kBlock * kBlock, (range.end + kBlock - 1) / kBlock * kBlock};
-}
-
-}  // namespace
-
 Task<Result<ReadResult>> FolioMapping::read(ByteRange range, Readahead* readahead) {
   ReadResult result;
   if (try_read(range, readahead, result)) co_return result;
@@ -77,7 +66,9 @@ bool FolioMapping::collect(ByteRange range, ReadResult& result) {
 
 void FolioMapping::start_readahead(ByteRange read, Readahead* readahead) {
   if (readahead == nullptr) return;
-  const ByteRange ahead = align(readahead->advance(read, size_, core_->config.readahead));
+  ByteRange ahead = readahead->advance(read, size_, core_->config.readahead);
+  // To the end of a folio, so that the next piece does not begin inside one.
+  if (!ahead.empty()) ahead.end = std::min(folio_range(ahead.end - 1).end, size_);
   for (std::uint64_t cursor = ahead.begin; cursor < ahead.end;) {
     const std::uint64_t end = std::min(ahead.end, cursor + core_->config.max_io);
     RangeSet have;
@@ -88,6 +79,7 @@ void FolioMapping::start_readahead(ByteRange read, Readahead* readahead) {
       have.add(folio->valid);
     }
     for (ByteRange gap : have.missing({cursor, end})) {
+      gap = whole_pages(gap);
       const std::uint64_t bytes = gap.size() + core_->config.folio_size;
       if (!core_->try_reserve(bytes, CacheCore::Want::kReadahead)) return;
       core_->stats.readahead_bytes += gap.size();
@@ -128,7 +120,7 @@ Task<Status> FolioMapping::fetch(ByteRange range) {
     waiting.push_back(fill);
   }
   RangeSet gaps;  // a set, because gaps that are near each other become one when they are aligned
-  for (const ByteRange& gap : have.missing(range)) gaps.add(align(gap));
+  for (const ByteRange& gap : have.missing(range)) gaps.add(whole_pages(gap));
   std::vector<ByteRange> pieces;
   for (const ByteRange& gap : gaps) {
     for (std::uint64_t at = gap.begin; at < gap.end; at += core_->config.max_io) {
@@ -158,36 +150,49 @@ Task<void> FolioMapping::run_fill(std::shared_ptr<FolioMapping> mapping,
   std::vector<BufferRef> buffers;
   auto bytes_read = co_await mapping->read_into(fill->range, buffers);
   co_await mapping->reach(FaultPoint::kAfterFill);
-  fill->done = true;
-  mapping->fills_.remove(fill);
-  if (!bytes_read) {
-    fill->error = bytes_read.error();
-  } else if (fill->gen == mapping->gen_ && fill->trunc_epoch == mapping->trunc_epoch_) {
-    mapping->publish(*fill, buffers);
-  }
-  mapping->fill_done_.wake_all();
+  if (!bytes_read) fill->error = bytes_read.error();
+  mapping->end_fill(fill, buffers);
 }
 
-// Reads `range` from the store into new buffers, one a folio, each laid out as the folio's own.
+void FolioMapping::end_fill(const std::shared_ptr<Fill>& fill,
+                            const std::vector<BufferRef>& buffers) {
+  fill->done = true;
+  fills_.remove(fill);
+  const bool current = fill->gen == gen_ && fill->trunc_epoch == trunc_epoch_;
+  if (!fill->error && current) publish(*fill, buffers);
+  fill_done_.wake_all();
+}
+
+// What the buffer covers that a fill of `range` has for the folio at `offset`.
+ByteRange FolioMapping::filled_part(ByteRange range, std::uint64_t offset) const {
+  return whole_pages(folio_range(offset).intersect(range));
+}
+
+// New buffers for `range`, one a folio; and where in them the bytes of `range` go.
+bool FolioMapping::allocate(ByteRange range, std::vector<BufferRef>& buffers,
+                            std::vector<iovec>& into) {
+  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
+    const ByteRange part = folio_range(at).intersect(range), held = filled_part(range, at);
+    BufferRef buffer = Buffer::allocate(core_->memory, held.size());
+    if (!buffer) return false;
+    into.push_back({buffer->data() + (part.begin - held.begin), part.size()});
+    buffers.push_back(std::move(buffer));
+  }
+  return true;
+}
+
+// Reads `range` from the store into new buffers.
 Task<Result<std::uint64_t>> FolioMapping::read_into(ByteRange range,
                                                     std::vector<BufferRef>& buffers) {
   std::uint64_t needed = 0;
   for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
-    const ByteRange folio = folio_range(at);
-    needed += sizeof(Folio) + std::min(folio.end, range.end) - folio.begin;
+    needed += sizeof(Folio) + filled_part(range, at).size();
   }
   auto reserved = co_await core_->reserve(needed);
   if (!reserved) co_return reserved.error();
 
   std::vector<iovec> into;
-  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
-    const ByteRange folio = folio_range(at);
-    const ByteRange part = folio.intersect(range);
-    BufferRef buffer = Buffer::allocate(core_->memory, part.end - folio.begin);
-    if (!buffer) co_return Errno(ENOMEM);
-    into.push_back({buffer->data() + (part.begin - folio.begin), part.size()});
-    buffers.push_back(std::move(buffer));
-  }
+  if (!allocate(range, buffers, into)) co_return Errno(ENOMEM);
   auto bytes_read = co_await store_->read(range.begin, into);
   if (!bytes_read) co_return bytes_read.error();
   // What the server does not have is a hole or beyond its end: zeros, if anybody asks.
@@ -212,30 +217,33 @@ void FolioMapping::publish(const Fill& fill, const std::vector<BufferRef>& buffe
     if (find(at) == nullptr && !core_->make_room(sizeof(Folio))) continue;
     FolioRef folio = find_or_create(at);
     folio->enter_generation(gen_);
-    if (merge(*folio, *buffer, fresh)) folio->ahead = folio->ahead || fill.ahead;
+    const std::uint64_t begin = filled_part(fill.range, at).begin;
+    if (merge(*folio, *buffer, begin, fresh)) folio->ahead = folio->ahead || fill.ahead;
   }
 }
 
-// Makes the bytes `fresh` of `filled`, which is laid out as the folio's own buffer, valid in the
-// folio, but for those that it has. False when there is no memory for that just now.
-bool FolioMapping::merge(Folio& folio, const BufferRef& filled, const RangeSet& fresh) {
-  const std::uint64_t own_end = folio.valid.empty() ? folio.range.begin : folio.valid.back().end;
-  const std::uint64_t needed = std::max(own_end, fresh.back().end) - folio.range.begin;
-  const std::uint64_t growth = private_buffer_bytes(&folio, needed);
-  if (growth > 0 && filled->capacity() >= needed) {
-    // The new buffer is the one that the folio would have to allocate.
-    for (const ByteRange& own : folio.valid) {
-      std::memcpy(filled->data() + (own.begin - folio.range.begin), folio.at(own.begin),
-                  own.size());
-    }
-    folio.buffer = filled;
+// Makes the bytes `fresh` of `filled`, whose byte 0 belongs at `filled_begin`, valid in the folio,
+// but for those that it has. False when there is no memory for that just now.
+bool FolioMapping::merge(Folio& folio, const BufferRef& filled, std::uint64_t filled_begin,
+                         const RangeSet& fresh) {
+  const ByteRange news{fresh.front().begin, fresh.back().end};
+  const ByteRange own =
+      folio.valid.empty() ? news : ByteRange{folio.valid.front().begin, folio.valid.back().end};
+  const ByteRange held = ByteRange::of(filled_begin, filled->capacity());
+  const ByteRange wanted = private_buffer_range(&folio, news);
+  const bool suits = held.contains(own) && held.contains(news);
+  if (suits && (folio.valid.empty() || !wanted.empty())) {
+    adopt(folio, filled, filled_begin, folio.valid);
   } else {
-    if (growth > 0 && !core_->make_room(growth)) return false;
-    if (!ensure_private_buffer(folio, needed)) return false;
+    if (!wanted.empty()) {
+      if (!core_->make_room(wanted.size())) return false;
+      BufferRef buffer = Buffer::allocate(core_->memory, wanted.size());
+      if (!buffer) return false;
+      adopt(folio, std::move(buffer), wanted.begin, folio.valid);
+    }
     for (const ByteRange& part : fresh) {
       for (const ByteRange& gap : folio.valid.missing(part)) {
-        std::memcpy(folio.at(gap.begin), filled->data() + (gap.begin - folio.range.begin),
-                    gap.size());
+        std::memcpy(folio.at(gap.begin), filled->data() + (gap.begin - filled_begin), gap.size());
       }
     }
   }
@@ -260,7 +268,8 @@ Task<Result<ReadResult>> FolioMapping::read_direct(ByteRange range) {
   for (std::uint64_t at = range.begin; left > 0; at = folio_range(at).end, ++buffer) {
     const ByteRange part = folio_range(at).intersect(range);
     const std::uint64_t bytes = std::min(left, part.size());
-    result.parts.push_back({(*buffer)->data() + (part.begin - folio_range(at).begin), bytes});
+    const std::uint64_t begin = filled_part(range, at).begin;
+    result.parts.push_back({(*buffer)->data() + (part.begin - begin), bytes});
     result.holds.push_back(*buffer);
     result.bytes += bytes;
     left -= bytes;

@@ -29,6 +29,12 @@ namespace foliofs::cache {
 
 class FolioMapping;
 
+// The smallest whole pages that have all of `range`: what is fetched, and what has memory.
+constexpr ByteRange whole_pages(ByteRange range) {
+  constexpr std::uint64_t kPage = Buffer::kAlignment;
+  return {range.begin / kPage * kPage, (range.end + kPage - 1) / kPage * kPage};
+}
+
 // The containers that a folio may be in.
 struct InMapping;    // of its mapping, by offset: as long as it belongs to one
 struct InWriteback;  // of its mapping, by offset: while it is not clean
@@ -45,7 +51,8 @@ struct Folio : FolioInMapping, FolioInWriteback, FolioInReclaim {
 
   const ByteRange range;            // aligned; the file may end inside it
   FolioMapping* mapping = nullptr;  // nullptr once it has left the mapping
-  BufferRef buffer;                 // its byte 0 is range.begin; may be shorter than the folio
+  BufferRef buffer;                 // of the folio or a part of it, in whole pages
+  std::uint64_t buffer_begin = 0;   // where in the file its byte 0 belongs
 
   RangeSet valid;
   RangeSet dirty;
@@ -70,7 +77,12 @@ struct Folio : FolioInMapping, FolioInWriteback, FolioInReclaim {
   // Neither dirty nor being written; the mapping keeps those that are not in its writeback index.
   bool clean() const { return dirty.empty() && writing.empty(); }
 
-  std::byte* at(std::uint64_t offset) { return buffer->data() + (offset - range.begin); }
+  // REQUIRES: the buffer reaches there.
+  std::byte* at(std::uint64_t offset) { return buffer->data() + (offset - buffer_begin); }
+  // What the buffer covers.
+  ByteRange held() const {
+    return buffer ? ByteRange::of(buffer_begin, buffer->capacity()) : ByteRange{};
+  }
 
   // Only what was stored here stays readable.
   void forget_clean_bytes() {

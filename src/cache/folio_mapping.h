@@ -1,8 +1,8 @@
 // FolioMapping: the mapping's state, and the steps from which reading, storing, writeback and the
 // three invalidation paths are made.
 //
-// Implemented by theme: folio_mapping.cpp (folios, size), fill.cpp (reads), store.cpp (writes),
-// writeback.cpp, truncate.cpp, invalidate.cpp and invalidate_{launder,bulk,hybrid}.cpp.
+// Implemented by theme: folio_mapping.cpp (folios, size), fill.cpp (reads), prefill.cpp, store.cpp
+// (writes), writeback.cpp, truncate.cpp, invalidate.cpp and invalidate_{launder,bulk,hybrid}.cpp.
 //
 // Who may wait for whom (W -> X: W waits for X):
 //   read      -> a write of the same bytes that waits, store, memory, fault gate
@@ -73,6 +73,7 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   void set_server_size(std::uint64_t size) override;
   Task<Result<ReadResult>> read(ByteRange range, Readahead* readahead) override;
   bool try_read(ByteRange range, Readahead* readahead, ReadResult& result) override;
+  std::unique_ptr<Prefill> try_prefill(std::uint64_t bytes) override;
   Task<Status> write(std::uint64_t offset, std::span<const std::byte> data, WriteSource source,
                      std::function<bool()> abandoned) override;
   bool try_write(std::uint64_t offset, std::span<const std::byte> data,
@@ -158,6 +159,7 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   };
 
  private:
+  class ArrivingBytes;
   struct WriteRun;
   class PageWriter;
   class WaitingStore;
@@ -188,18 +190,22 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   std::shared_ptr<Fill> begin_fill(ByteRange range, bool ahead);
   Task<Status> fetch(ByteRange range);
   static Task<void> run_fill(std::shared_ptr<FolioMapping> mapping, std::shared_ptr<Fill> fill);
+  void end_fill(const std::shared_ptr<Fill>& fill, const std::vector<BufferRef>& buffers);
+  ByteRange filled_part(ByteRange range, std::uint64_t offset) const;
+  bool allocate(ByteRange range, std::vector<BufferRef>& buffers, std::vector<iovec>& into);
   Task<Result<std::uint64_t>> read_into(ByteRange range, std::vector<BufferRef>& buffers);
   void publish(const Fill& fill, const std::vector<BufferRef>& buffers);
-  bool merge(Folio& folio, const BufferRef& filled, const RangeSet& fresh);
+  bool merge(Folio& folio, const BufferRef& filled, std::uint64_t filled_begin,
+             const RangeSet& fresh);
 
   // store.cpp
   std::uint64_t memory_needed(ByteRange range);
-  std::uint64_t private_buffer_bytes(const Folio* folio, std::uint64_t capacity) const;
+  ByteRange private_buffer_range(const Folio* folio, ByteRange part) const;
   bool may_store(ByteRange range, WriteSource source);
   bool touches_locked_folio(ByteRange range);
   bool is_about_to_be_stored(ByteRange range) const;
   Task<Status> wait_to_store(ByteRange range);
-  bool ensure_private_buffer(Folio& folio, std::uint64_t capacity);
+  void adopt(Folio& folio, BufferRef buffer, std::uint64_t begin, const RangeSet& kept);
   bool store(std::uint64_t offset, std::span<const std::byte> data);
   Task<void> stall_until_woken(WaitQueue& queue);
 

@@ -133,53 +133,65 @@ std::uint64_t FolioMapping::memory_needed(ByteRange range) {
   std::uint64_t bytes = 0;
   for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
     const Folio* folio = find(at);
-    const ByteRange whole = folio_range(at);
     if (folio == nullptr) bytes += sizeof(Folio);
-    bytes += private_buffer_bytes(folio, std::min(whole.end, range.end) - whole.begin);
+    bytes += private_buffer_range(folio, folio_range(at).intersect(range)).size();
   }
   return bytes;
 }
 
-// What ensure_private_buffer() would allocate. A buffer that grows doubles, up to the whole folio.
-std::uint64_t FolioMapping::private_buffer_bytes(const Folio* folio, std::uint64_t capacity) const {
-  const bool has_buffer = folio != nullptr && folio->buffer;
-  const std::uint64_t have = has_buffer ? folio->buffer->capacity() : 0;
-  if (have >= capacity && has_buffer && !folio->buffer->shared()) return 0;
-  std::uint64_t wanted = std::max(capacity, have);
-  if (have != 0 && have < capacity) wanted = std::max(capacity, 2 * have);
-  return Buffer::round_up(std::min<std::uint64_t>(wanted, core_->config.folio_size));
+// What of the file a buffer has to cover that takes a store to `part` of a folio; empty when the
+// folio has such a buffer to itself. One that grows doubles, up to the whole folio.
+ByteRange FolioMapping::private_buffer_range(const Folio* folio, ByteRange part) const {
+  ByteRange wanted = whole_pages(part);
+  const ByteRange have = folio == nullptr ? ByteRange{} : folio->held();
+  if (have.empty()) return wanted;
+  const bool grows = !have.contains(part);
+  if (!grows && !folio->buffer->shared()) return {};
+  wanted = {std::min(wanted.begin, have.begin), std::max(wanted.end, have.end)};
+  if (grows) {
+    const ByteRange whole = folio->range;
+    wanted.end = std::min(whole.end, std::max(wanted.end, wanted.begin + 2 * have.size()));
+    const std::uint64_t bytes = std::min(whole.size(), 2 * have.size());
+    wanted.begin = std::min(wanted.begin, wanted.end - std::min(bytes, wanted.end - whole.begin));
+  }
+  return wanted;
 }
 
-// Gives the folio a buffer of at least `capacity` bytes that nobody else holds. False when memory
-// is exhausted; nothing has changed then.
-bool FolioMapping::ensure_private_buffer(Folio& folio, std::uint64_t capacity) {
-  const std::uint64_t wanted = private_buffer_bytes(&folio, capacity);
-  if (wanted == 0) return true;
-  BufferRef buffer = Buffer::allocate(core_->memory, wanted);
-  if (!buffer) return false;
-  for (const ByteRange& part : folio.valid) {
-    std::memcpy(buffer->data() + (part.begin - folio.range.begin), folio.at(part.begin),
-                part.size());
+// Makes `buffer`, whose byte 0 belongs at `begin`, the folio's, with the bytes `kept` of the one
+// before.
+void FolioMapping::adopt(Folio& folio, BufferRef buffer, std::uint64_t begin,
+                         const RangeSet& kept) {
+  for (const ByteRange& part : kept) {
+    std::memcpy(buffer->data() + (part.begin - begin), folio.at(part.begin), part.size());
   }
-  if (folio.buffer && folio.under_writeback()) ++core_->stats.cow_copies;
   folio.buffer = std::move(buffer);
-  return true;
+  folio.buffer_begin = begin;
 }
 
 // Makes `data` dirty. All the waiting is over; false only when memory is exhausted, and then
 // nothing was stored.
 bool FolioMapping::store(std::uint64_t offset, std::span<const std::byte> data) {
   const ByteRange range = ByteRange::of(offset, data.size());
+  boost::container::small_vector<BufferRef, 17> buffers;  // for each folio, if it needs one
   for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
     FolioRef folio = find_or_create(at);
     folio->enter_generation(gen_);
-    const std::uint64_t end = std::min(folio->range.end, range.end);
-    if (!ensure_private_buffer(*folio, end - folio->range.begin)) return false;
+    const ByteRange wanted = private_buffer_range(folio.get(), folio->range.intersect(range));
+    buffers.push_back(wanted.empty() ? nullptr : Buffer::allocate(core_->memory, wanted.size()));
+    if (!wanted.empty() && !buffers.back()) return false;
   }
   ++store_seq_;
-  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
+  auto buffer = buffers.begin();
+  for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end, ++buffer) {
     FolioRef folio = find(at);
     const ByteRange part = folio->range.intersect(range);
+    if (*buffer) {
+      const std::uint64_t begin = private_buffer_range(folio.get(), part).begin;
+      RangeSet kept = folio->valid;
+      kept.subtract(part);
+      if (!kept.empty() && folio->under_writeback()) ++core_->stats.cow_copies;
+      adopt(*folio, std::move(*buffer), begin, kept);
+    }
     std::memcpy(folio->at(part.begin), data.data() + (part.begin - offset), part.size());
     const std::uint64_t before = unclean_bytes(*folio);
     folio->valid.add(part);

@@ -1,5 +1,6 @@
 // The handlers of directories. The kernel asks for a page of entries at a time and the server sends
-// many, so an open directory keeps those that have not been handed out.
+// many, so an open directory keeps those that have not been handed out, and that they were the
+// last. From the beginning, and after a seek, it is read anew.
 #include "request.h"
 
 namespace foliofs::fuse {
@@ -12,6 +13,14 @@ struct DirectoryStream {
   std::size_t next = 0;          // the first entry that has not been handed out
   std::uint64_t position = 0;    // the cookie of the last one that has
   bool with_attributes = false;  // what `entries` was asked for with
+  bool end = false;              // nothing is behind `entries`
+
+  // Whether what comes after `offset` is known. Without attributes the kernel would look each name
+  // up that it wants them of.
+  bool has_next(std::uint64_t offset, bool plus) const {
+    if (offset == 0 || offset != position) return false;
+    return next < entries.size() ? with_attributes || !plus : end;
+  }
 };
 
 // The kernel names a stream by the address of one reference to it, until RELEASEDIR. A call that
@@ -34,6 +43,7 @@ void empty(vfs::Operations& operations, DirectoryStream& stream) {
   forget_entries(operations, std::span(stream.entries).subspan(stream.next));
   stream.entries.clear();
   stream.next = 0;
+  stream.end = false;
 }
 
 // One entry as the kernel wants it. 0 when it does not fit into `room`.
@@ -63,53 +73,60 @@ std::size_t add_entry(fuse_req_t req, bool plus, const vfs::DirectoryEntry& entr
 // Reads on at `offset`. False when the request is over: failed, or given up meanwhile.
 Task<bool> fill(RequestRef request, StreamRef stream, std::uint64_t offset, bool plus) {
   vfs::Operations& operations = request->operations();
-  auto entries =
-      co_await operations.read_directory(request->call(), stream->directory, offset, plus);
-  if (!entries) {
-    request->reply(entries.error());
+  auto read = co_await operations.read_directory(request->call(), stream->directory, offset, plus);
+  if (!read) {
+    request->reply(read.error());
     co_return false;
   }
   if (request->answered()) {
     // The stream is the next caller's by now, or closed.
-    forget_entries(operations, entries.value());
+    forget_entries(operations, read.value().entries);
     co_return false;
   }
   empty(operations, *stream);
-  stream->entries = std::move(entries.value());
+  stream->entries = std::move(read.value().entries);
+  stream->end = read.value().end;
   stream->with_attributes = plus;
   stream->position = offset;
   co_return true;
 }
 
-Task<void> run_readdir(RequestRef request, fuse_req_t req, StreamRef stream, std::size_t size,
-                       std::uint64_t offset, bool plus) {
+// Answers with as many of the next entries as fit; with none at the end.
+void hand_out(const RequestRef& request, fuse_req_t req, DirectoryStream& stream, std::size_t size,
+              bool plus) {
   vfs::Operations& operations = request->operations();
-  const bool continues = offset == stream->position && stream->with_attributes == plus;
-  if (!continues) empty(operations, *stream);
-  if (stream->next == stream->entries.size()) {
-    const bool filled = co_await fill(request, stream, offset, plus);
-    if (!filled) co_return;
-  }
   std::vector<char> page(size);
   std::size_t used = 0;
-  const std::size_t first = stream->next;
-  for (; stream->next < stream->entries.size(); ++stream->next) {
-    auto& entry = stream->entries[stream->next];
-    operations.refresh(*stream->directory, entry);
+  const std::size_t first = stream.next;
+  for (; stream.next < stream.entries.size(); ++stream.next) {
+    auto& entry = stream.entries[stream.next];
+    if (plus) operations.refresh(*stream.directory, entry);
     const std::size_t added = add_entry(req, plus, entry, page.data() + used, size - used);
     if (added == 0) break;
     used += added;
-    stream->position = entry.cookie;
+    stream.position = entry.cookie;
   }
-  const auto handed_out = std::span(stream->entries).subspan(first, stream->next - first);
-  if (!request->reply_bytes(page.data(), used)) forget_entries(operations, handed_out);
+  const auto handed_out = std::span(stream.entries).subspan(first, stream.next - first);
+  const bool taken = request->reply_bytes(page.data(), used);
+  if (!taken || !plus) forget_entries(operations, handed_out);
+}
+
+Task<void> read_and_hand_out(RequestRef request, fuse_req_t req, StreamRef stream, std::size_t size,
+                             std::uint64_t offset, bool plus) {
+  const bool filled = co_await fill(request, stream, offset, plus);
+  if (filled) hand_out(request, req, *stream, size, plus);
 }
 
 void start_readdir(fuse_req_t req, std::size_t size, off_t offset, fuse_file_info* info,
                    bool plus) {
   auto request = Request::make(req);
-  start(request,
-        run_readdir(request, req, stream_of(info), size, static_cast<std::uint64_t>(offset), plus));
+  const StreamRef& stream = stream_of(info);
+  const auto at = static_cast<std::uint64_t>(offset);
+  if (stream->has_next(at, plus)) {
+    hand_out(request, req, *stream, size, plus);
+  } else {
+    start(request, read_and_hand_out(request, req, stream, size, at, plus));
+  }
 }
 void on_readdir(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* info) {
   start_readdir(req, size, offset, info, false);

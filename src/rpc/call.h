@@ -73,6 +73,7 @@ struct Call : boost::intrusive::list_base_hook<> {
   const std::uint64_t incarnation;  // 0: any
   const std::size_t send_bytes, receive_bytes;
 
+  Urgency urgency = Urgency::kNow;
   TimePoint started{};
   CallState state = CallState::kNew;
   std::uint32_t slot = 0, sequence = 0;  // from queued on, as is the next one

@@ -41,6 +41,7 @@ void CallTable::begin_session(std::uint32_t slots, std::uint64_t incarnation) {
       lost.push_back(&call);
     } else {
       call.state = CallState::kNew;
+      call.urgency = Urgency::kNow;
       again.push_back(call);
     }
   };
@@ -81,6 +82,7 @@ void CallTable::admit(Call& call) {
 void CallTable::place(Call& call) {
   if (waiting_.empty() && slots_.take(call)) return queue(call);
   call.state = CallState::kWaiting;
+  call.urgency = Urgency::kNow;  // once it has a slot
   waiting_.push_back(call);
 }
 
@@ -101,7 +103,7 @@ bool CallTable::submit_if_free(Call& call) {
 void CallTable::queue(Call& call) {
   call.state = CallState::kQueued;
   queued_.push_back(call);
-  work_.wake_one();
+  if (call.urgency == Urgency::kNow) work_.wake_one();
 }
 
 void CallTable::serve_waiting() {

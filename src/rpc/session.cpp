@@ -18,6 +18,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kTick = milliseconds(250);
+// How long a request waits that is not urgent.
+constexpr Duration kLinger = milliseconds(1);
 // A connection on which replies are owed is asked for a sign of life after kProbeAfter of silence
 // and given up after kDropAfter.
 constexpr Duration kProbeAfter = seconds(5);
@@ -38,6 +40,7 @@ Session::Impl::Impl(Executor executor, Clock& clock, Connector& connector, Sessi
       options_(std::move(options)),
       calls_(clock, stats_),
       tick_(executor_, clock),
+      linger_(executor_, clock),
       idle_(executor_, clock),
       retry_(executor_, clock),
       greeting_(executor_, clock),
@@ -78,16 +81,21 @@ Task<Status> Session::Impl::start() {
 }
 
 Task<Result<RawReply>> Session::Impl::exchange(proto::MessageType type, proto::MetaBuffer meta,
-                                               Payload payload, std::uint64_t incarnation) {
+                                               Payload payload, std::uint64_t incarnation,
+                                               Urgency urgency) {
   if (!started_ || closing_) co_return Errno(ENOTCONN);
   if (incarnation != 0 && incarnation != incarnation_) co_return kSessionLost;
   Call call(type, std::move(meta), payload, incarnation);
   if (call.meta.size() > kMaxMetaBytes || call.send_bytes > proto::max_request_payload(type)) {
     co_return Errno(EMSGSIZE);
   }
+  call.urgency = urgency;
   const bool first = calls_.live() == 0;
   calls_.submit(call);
   if (first) quiet_since_ = std::max(quiet_since_, call.started);
+  if (urgency == Urgency::kSoon && !linger_.is_set()) {
+    linger_.set(kLinger, [this] { calls_.work().wake_one(); });
+  }
   watch();
   // From here on nothing of the session is touched.
   if (call.state != CallState::kDone) co_await call.completion.wait();
@@ -174,6 +182,7 @@ Task<void> Session::Impl::close() {
   const bool first = !std::exchange(closing_, true);
   if (first) {
     tick_.cancel();
+    linger_.cancel();
     idle_.cancel();
     calls_.drop_all(Errno(ENOTCONN));
     farewell_.set(kFarewell, [this] {
@@ -222,8 +231,9 @@ std::uint64_t Session::incarnation() const {
 }
 
 Task<Result<RawReply>> Session::exchange(proto::MessageType type, proto::MetaBuffer meta,
-                                         Payload payload, std::uint64_t incarnation) {
-  return impl_->exchange(type, std::move(meta), payload, incarnation);
+                                         Payload payload, std::uint64_t incarnation,
+                                         Urgency urgency) {
+  return impl_->exchange(type, std::move(meta), payload, incarnation, urgency);
 }
 
 void Session::set_timeout(std::chrono::microseconds timeout_us, bool hard) {

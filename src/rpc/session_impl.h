@@ -29,7 +29,7 @@ class Session::Impl {
   Task<Status> start();
   // Does not touch the session once the call is done, which may be after close().
   Task<Result<RawReply>> exchange(proto::MessageType type, proto::MetaBuffer meta, Payload payload,
-                                  std::uint64_t incarnation);
+                                  std::uint64_t incarnation, Urgency urgency);
   // The next tick goes by it; there is one while calls wait.
   void set_timeout(Duration timeout_us, bool hard) {
     options_.timeout_us = timeout_us;
@@ -115,6 +115,7 @@ class Session::Impl {
   std::optional<Errno> logged_error_;  // of the reconnect under way, not to be logged again
 
   Alarm tick_;      // while calls are pending
+  Alarm linger_;    // while calls are pending that need not leave at once
   Alarm idle_;      // keep-alive
   Alarm retry_;     // backoff
   Alarm greeting_;  // bounds Hello

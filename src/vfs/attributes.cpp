@@ -28,6 +28,7 @@ Attributes from_wire(const wire::Attributes& wire) {
   attributes.uid = wire.uid();
   attributes.gid = wire.gid();
   attributes.blksize = wire.blksize();
+  attributes.flags = wire.flags();
   return attributes;
 }
 

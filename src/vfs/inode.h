@@ -28,6 +28,7 @@ using HandleBytes = std::vector<std::uint8_t>;
 struct AbsentXattrs {
   std::uint64_t change_epoch = 0;
   std::uint64_t foreign_changes = 0;
+  bool all_security = false;  // no ACL, and nothing that begins with `security.`
   std::vector<std::string> names;
 };
 

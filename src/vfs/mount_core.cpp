@@ -120,6 +120,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   const std::uint64_t end = inode->mapping ? inode->mapping->size() : 0;
   if (!old && inode->generation <= asked_at) {
     inode->attributes = attributes;
+    remember_flags(*inode, attributes);
     if (inode->mapping) inode->mapping->set_server_size(attributes.size);
     inode->size_unknown = false;
   }
@@ -209,6 +210,28 @@ void MountCore::take_own_change(Inode& inode, const Attributes& now) {
   if (ours && now.ctime_ns >= cached->ctime_ns) cached = now;
   // When the server counts somebody else's change too, the next look must find it.
   if (cached && !ours) inode.attributes_expire = {};
+}
+
+void MountCore::directory_changed(Inode& directory, const wire::Attributes* after,
+                                  std::uint64_t asked_at) {
+  // Another change of ours was answered meanwhile: only a later ctime says which came last.
+  const bool overlapped = directory.generation > asked_at;
+  forget_attributes(directory);
+  if (after == nullptr) return;
+  const Attributes now = from_wire(*after);
+  if (overtaken(now, directory.attributes)) return;
+  if (overlapped && now.ctime_ns <= directory.attributes.ctime_ns) return;
+  directory.attributes = now;
+  directory.attributes_expire = clock.now() + options.actimeo_us;
+}
+
+void MountCore::directory_seen(Inode& directory, const wire::Attributes* before,
+                               std::uint64_t asked_at) {
+  if (before == nullptr || directory.generation > asked_at) return;
+  const Attributes now = from_wire(*before);
+  if (overtaken(now, directory.attributes)) return;
+  directory.attributes = now;
+  directory.attributes_expire = clock.now() + options.actimeo_us;
 }
 
 Attributes MountCore::shown_attributes(Inode& inode) {
@@ -309,7 +332,8 @@ Task<void> MountCore::close_server_open(std::shared_ptr<ServerOpen> open) {
   if (open->incarnation != session.incarnation()) co_return;
   wire::CloseRequestT request;
   request.open_id = open->id;
-  auto reply = co_await session.call<wire::CloseRequest>(request, open->incarnation);
+  auto reply =
+      co_await session.call<wire::CloseRequest>(request, open->incarnation, rpc::Urgency::kSoon);
   if (!reply) spdlog::debug("close: {}", errno_name(reply.error()));
 }
 

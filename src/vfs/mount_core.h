@@ -94,6 +94,27 @@ class MountCore {
     }
   }
 
+  // One request with its payloads, which names `inode`; repeated once when the session was lost
+  // under it (`retried` says so), and when the server has lost the file's handle.
+  template <class Request>
+  Task<Result<rpc::RawReply>> exchange_on(InodeRef inode, typename Request::NativeTableType request,
+                                          rpc::Payload payload, bool& retried) {
+    for (int repairs = 0;;) {
+      request.handle = inode->handle;
+      auto reply = co_await session.exchange(proto::Message<Request>::kType, proto::encode(request),
+                                             payload);
+      if (reply) co_return reply;
+      if (reply.error() == rpc::kSessionLost) {
+        if (std::exchange(retried, true)) co_return Errno(EIO);
+        continue;
+      }
+      if (reply.error() != Errno(ESTALE) || repairs++ == kMaxRepairs) co_return reply;
+      if (inode->handle != request.handle) continue;
+      auto found = co_await find_again(inode, *request.caller);
+      if (!found || !found.value()) co_return reply;
+    }
+  }
+
   // Looks the file up once more under its last name, as `caller`. True when it has another handle
   // now; false when the file is gone; an error when that could not be learnt.
   Task<Result<bool>> find_again(InodeRef inode, wire::CallerT caller);
@@ -138,8 +159,11 @@ class MountCore {
 
   // This client has changed the file: what was asked for before is old.
   void changed(Inode& inode) { inode.generation = ++change; }
-  // A directory of ours has changed: above all its times.
-  void directory_changed(Inode& directory) { forget_attributes(directory); }
+  // The answer to a change of this client's own in a directory, which was sent when `change` was
+  // `asked_at`: the directory's attributes after it, or nullptr when the answer has none.
+  void directory_changed(Inode& directory, const wire::Attributes* after, std::uint64_t asked_at);
+  // A directory's attributes from before something else was asked about it.
+  void directory_seen(Inode& directory, const wire::Attributes* before, std::uint64_t asked_at);
   // Its attributes are to be asked for again, and an answer that is still on its way is too old.
   void forget_attributes(Inode& inode) {
     changed(inode);
@@ -168,6 +192,8 @@ class MountCore {
 
 // `name` is no extended attribute of the file as it is `as_of`.
 void remember_absent(Inode& inode, const Attributes& as_of, std::string name);
+// What `as_of.flags` says of its extended attributes.
+void remember_flags(Inode& inode, const Attributes& as_of);
 // This client has just made the file: it has no capability.
 void remember_new_file(Inode& inode);
 

@@ -27,10 +27,9 @@ void Operations::release_directory(OpenDirectory* directory) {
   core_.inodes.drop_if_unused(inode);
 }
 
-Task<Result<std::vector<DirectoryEntry>>> Operations::read_directory(Call call,
-                                                                     OpenDirectoryRef directory,
-                                                                     std::uint64_t cookie,
-                                                                     bool with_attributes) {
+Task<Result<DirectoryEntries>> Operations::read_directory(Call call, OpenDirectoryRef directory,
+                                                          std::uint64_t cookie,
+                                                          bool with_attributes) {
   InodeRef inode = directory->inode;
   wire::ReadDirRequestT request;
   request.caller = caller_of(call);
@@ -42,7 +41,8 @@ Task<Result<std::vector<DirectoryEntry>>> Operations::read_directory(Call call,
   auto reply =
       co_await core_.call_on<wire::ReadDirRequest>(inode, &wire::ReadDirRequestT::handle, request);
   if (!reply) co_return reply.error();
-  std::vector<DirectoryEntry> entries;
+  DirectoryEntries read;
+  read.end = reply.value().end;
   for (auto& wire : reply.value().entries) {
     DirectoryEntry entry;
     entry.name = std::move(wire->name);
@@ -57,9 +57,9 @@ Task<Result<std::vector<DirectoryEntry>>> Operations::read_directory(Call call,
       entry.entry.emplace();
       entry.entry->node = entered->node;
     }
-    entries.push_back(std::move(entry));
+    read.entries.push_back(std::move(entry));
   }
-  co_return entries;
+  co_return read;
 }
 
 void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) {

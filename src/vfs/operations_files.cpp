@@ -37,6 +37,23 @@ OpenFileRef Operations::hold(OpenFile* file) {
   return file == nullptr ? nullptr : file->shared_from_this();
 }
 
+namespace {
+
+// A file of so few bytes comes whole with the reply to its OPEN.
+constexpr std::uint64_t kSmallFileBytes = 64 << 10;
+
+// Room for the bytes of a small file of which nothing is cached; else nullptr.
+std::unique_ptr<cache::Prefill> prefill_for(MountCore& core, const InodeRef& inode, int flags) {
+  const bool reads = (flags & O_ACCMODE) != O_WRONLY && (flags & (O_DIRECT | O_TRUNC)) == 0;
+  const Attributes& known = inode->attributes;
+  const bool small = known.is_regular() && known.size <= kSmallFileBytes && !inode->size_unknown;
+  if (!reads || !small) return nullptr;
+  core.prepare_mapping(inode);
+  return inode->mapping->try_prefill(known.size);
+}
+
+}  // namespace
+
 Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
@@ -45,13 +62,21 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   wire::OpenRequestT request;
   request.caller = caller_of(call);
   request.open_flags = static_cast<std::uint32_t>(flags & kServerOpenFlags);
-  auto reply =
-      co_await core_.call_on<wire::OpenRequest>(inode, &wire::OpenRequestT::handle, request);
+  rpc::Payload payload;
+  const auto prefill = prefill_for(core_, inode, flags);
+  if (prefill) {
+    payload.receive = prefill->into();
+    request.read_bytes = static_cast<std::uint32_t>(prefill->bytes());
+  }
+  bool retried = false;
+  auto reply = co_await core_.exchange_on<wire::OpenRequest>(inode, request, payload, retried);
   if (!reply) co_return reply.error();
-  if (!reply.value().attributes) co_return Errno(EPROTO);
+  const auto* opened_there = proto::view<wire::OpenReply>(reply.value().meta);
+  if (opened_there == nullptr || opened_there->attributes() == nullptr) co_return Errno(EPROTO);
+  if (prefill) prefill->arrived(reply.value().payload_bytes);
   auto server_open =
-      make_open(reply.value().open_id, flags, call.caller, core_.session.incarnation());
-  const Attributes attributes = from_wire(*reply.value().attributes);
+      make_open(opened_there->open_id(), flags, call.caller, core_.session.incarnation());
+  const Attributes attributes = from_wire(*opened_there->attributes());
   if (attributes.nlink == 0 && !inode->name.empty()) {
     // Somebody else has removed or replaced it under the name by which the kernel remembers it.
     // On ESTALE the kernel looks the path up anew.
@@ -119,7 +144,11 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   bool retried = false;
   auto reply = co_await core_.call_on<wire::CreateRequest>(parent, &wire::CreateRequestT::parent,
                                                            request, &retried);
-  core_.directory_changed(*parent);
+  // Where the file was there already, nothing of the directory has changed.
+  if (!reply || reply.value().created) {
+    core_.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
+                            asked_at);
+  }
   if (!reply && retried && reply.error() == Errno(EEXIST)) {
     reply = co_await open_created(core_, call, parent, name, flags);
   }

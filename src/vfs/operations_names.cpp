@@ -42,6 +42,7 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
     co_return none;
   }
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
+  core_.directory_seen(*parent, reply.value().parent_attributes.get(), asked_at);
   InodeRef inode = co_await core_.enter(parent, name, reply.value().handle,
                                         from_wire(*reply.value().attributes), asked_at);
   co_return core_.entry_of(*inode);
@@ -54,7 +55,7 @@ void Operations::forget(NodeId node, std::uint64_t count) {
   core_.inodes.drop_if_unused(inode);
 }
 
-// A reply with a new entry, after which the parent's times are other ones. `reply` may be EEXIST
+// A reply with a new entry, after which the parent is another one. `reply` may be EEXIST
 // for a request that was sent twice because the server restarted: then the first one made it.
 // `other` is named by the request in `other_at`.
 template <class Request>
@@ -68,7 +69,8 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   bool retried = false;
   auto reply = co_await core.call_on<Request>(parent, &Request::NativeTableType::parent,
                                               std::move(request), &retried, 0, other, other_at);
-  core.directory_changed(*parent);
+  core.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
+                         asked_at);
   if (!reply && retried && reply.error() == Errno(EEXIST)) {
     wire::LookupRequestT again;
     again.caller = caller_of(call);
@@ -132,10 +134,12 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   request.caller = caller_of(call);
   request.name = name;
   request.directory = directory;
+  const std::uint64_t asked_at = core_.change;
   bool retried = false;
   auto reply = co_await core_.call_on<wire::UnlinkRequest>(parent, &wire::UnlinkRequestT::parent,
                                                            request, &retried);
-  core_.directory_changed(*parent);
+  core_.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
+                          asked_at);
   InodeRef removed = core_.inodes.find_by_name(parent_node, name);
   if (removed) {
     removed->attributes_expire = {};
@@ -176,12 +180,17 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   request.name = name;
   request.new_name = new_name;
   request.flags = flags;
+  const std::uint64_t asked_at = core_.change;
   bool retried = false;
   auto reply = co_await core_.call_on<wire::RenameRequest>(parent, &wire::RenameRequestT::parent,
                                                            request, &retried, 0, new_parent,
                                                            &wire::RenameRequestT::new_parent);
-  core_.directory_changed(*parent);
-  core_.directory_changed(*new_parent);
+  core_.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
+                          asked_at);
+  if (new_parent != parent) {
+    core_.directory_changed(*new_parent,
+                            reply ? reply.value().new_parent_attributes.get() : nullptr, asked_at);
+  }
   const bool done = reply || (retried && reply.error() == Errno(ENOENT));
   if (!done) co_return reply.error();
   if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get());

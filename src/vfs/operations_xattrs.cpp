@@ -1,5 +1,6 @@
 // Extended attributes. Their values are not cached, but what a file does not have is remembered:
 // the kernel asks for a capability before it writes, and ls(1) for an ACL of each file it shows.
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "mount_core.h"
@@ -10,28 +11,6 @@ namespace {
 
 constexpr char kCapability[] = "security.capability";
 
-// One request with its payloads; repeated once when the session was lost under it (`retried` says
-// so), and when the server has lost the file's handle.
-template <class Request>
-Task<Result<rpc::RawReply>> exchange_on(MountCore& core, InodeRef inode,
-                                        typename Request::NativeTableType request,
-                                        rpc::Payload payload, bool& retried) {
-  for (int repairs = 0;;) {
-    request.handle = inode->handle;
-    auto reply = co_await core.session.exchange(proto::Message<Request>::kType,
-                                                proto::encode(request), payload);
-    if (reply) co_return reply;
-    if (reply.error() == rpc::kSessionLost) {
-      if (std::exchange(retried, true)) co_return Errno(EIO);
-      continue;
-    }
-    if (reply.error() != Errno(ESTALE) || repairs++ == MountCore::kMaxRepairs) co_return reply;
-    if (inode->handle != request.handle) continue;
-    auto found = co_await core.find_again(inode, *request.caller);
-    if (!found || !found.value()) co_return reply;
-  }
-}
-
 // A value or a list of names.
 template <class Request>
 Task<Result<std::vector<std::byte>>> fetch(MountCore& core, InodeRef inode,
@@ -41,7 +20,7 @@ Task<Result<std::vector<std::byte>>> fetch(MountCore& core, InodeRef inode,
   rpc::Payload payload;
   payload.receive = std::span(&into, 1);
   bool retried = false;
-  auto reply = co_await exchange_on<Request>(core, inode, std::move(request), payload, retried);
+  auto reply = co_await core.exchange_on<Request>(inode, std::move(request), payload, retried);
   if (!reply) co_return reply.error();
   const auto* table = proto::view<wire::XattrReply>(reply.value().meta);
   if (table == nullptr || table->attributes() == nullptr) co_return Errno(EPROTO);
@@ -55,7 +34,6 @@ Task<Result<std::vector<std::byte>>> fetch(MountCore& core, InodeRef inode,
 
 // The reply of a change.
 Status take_change(MountCore& core, Inode& inode, const rpc::RawReply& reply) {
-  inode.absent_xattrs.names.clear();
   const auto* table = proto::view<wire::AttrReply>(reply.meta);
   if (table == nullptr || table->attributes() == nullptr) return Errno(EPROTO);
   core.take_own_change(inode, from_wire(*table->attributes()));
@@ -83,13 +61,36 @@ bool same_version(const AbsentXattrs& absent, const Attributes& attributes) {
          absent.foreign_changes == attributes.foreign_changes;
 }
 
+// What is known to be absent, for what is to be added as of this version.
+AbsentXattrs& absent_at(Inode& inode, const Attributes& as_of) {
+  AbsentXattrs& absent = inode.absent_xattrs;
+  if (!same_version(absent, as_of)) {
+    absent = AbsentXattrs();
+    absent.change_epoch = as_of.change_epoch;
+    absent.foreign_changes = as_of.foreign_changes;
+  }
+  return absent;
+}
+
+// Whether kNoSecurityXattrs says that a file of this mode has no such attribute. Asked for the ACL
+// of a symlink, the server has another answer.
+bool is_security_xattr(std::string_view name, std::uint32_t mode) {
+  constexpr std::string_view kSecurity = "security.";
+  if (name.starts_with(kSecurity)) return name.size() > kSecurity.size();
+  return !S_ISLNK(mode) &&
+         (name == "system.posix_acl_access" || name == "system.posix_acl_default");
+}
+
 }  // namespace
 
 void remember_absent(Inode& inode, const Attributes& as_of, std::string name) {
   constexpr std::size_t kMaxNames = 8;
-  AbsentXattrs& absent = inode.absent_xattrs;
-  if (!same_version(absent, as_of)) absent = {as_of.change_epoch, as_of.foreign_changes, {}};
+  AbsentXattrs& absent = absent_at(inode, as_of);
   if (absent.names.size() < kMaxNames) absent.names.push_back(std::move(name));
+}
+
+void remember_flags(Inode& inode, const Attributes& as_of) {
+  absent_at(inode, as_of).all_security = (as_of.flags & proto::kNoSecurityXattrs) != 0;
 }
 
 void remember_new_file(Inode& inode) {
@@ -100,8 +101,9 @@ bool Operations::lacks_xattr(NodeId node, std::string_view name) const {
   InodeRef inode = core_.inodes.find(node);
   if (!inode || inode->attributes_expire <= core_.clock.now()) return false;
   const AbsentXattrs& absent = inode->absent_xattrs;
-  return same_version(absent, inode->attributes) &&
-         std::find(absent.names.begin(), absent.names.end(), name) != absent.names.end();
+  if (!same_version(absent, inode->attributes)) return false;
+  if (absent.all_security && is_security_xattr(name, inode->attributes.mode)) return true;
+  return std::find(absent.names.begin(), absent.names.end(), name) != absent.names.end();
 }
 
 Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId node,
@@ -149,8 +151,10 @@ Task<Status> Operations::set_xattr(Call call, NodeId node, std::string name,
   rpc::Payload payload;
   payload.send = std::span(&from, 1);
   bool retried = false;
-  auto reply = co_await exchange_on<wire::SetXattrRequest>(core_, inode, std::move(request),
-                                                           payload, retried);
+  auto reply = co_await core_.exchange_on<wire::SetXattrRequest>(inode, std::move(request), payload,
+                                                                 retried);
+  // Whatever the answer is, the server may have done it.
+  inode->absent_xattrs = {};
   if (reply) co_return take_change(core_, *inode, reply.value());
   core_.forget_attributes(*inode);
   // Sent twice because the server restarted in between: the first one made it.
@@ -172,7 +176,7 @@ Task<Status> Operations::remove_xattr(Call call, NodeId node, std::string name) 
   request.name = std::move(name);
   bool retried = false;
   auto reply =
-      co_await exchange_on<wire::RemoveXattrRequest>(core_, inode, std::move(request), {}, retried);
+      co_await core_.exchange_on<wire::RemoveXattrRequest>(inode, std::move(request), {}, retried);
   if (reply) co_return take_change(core_, *inode, reply.value());
   if (by_kernel && reply.error() == Errno(EPERM)) co_return success();
   core_.forget_attributes(*inode);

@@ -67,9 +67,10 @@ TEST_F(VfsTest, EntriesAreHandedOutWithWhatIsKnownThen) {
   auto directory = ops().open_directory(vfs::kRootNode);
   auto entries = loop_.run(ops().read_directory(call(), directory.value(), 0, true));
   ASSERT_TRUE(entries);
-  ASSERT_EQ(entries.value().size(), 2u);
-  auto& a = entries.value()[0];
-  auto& b = entries.value()[1];
+  ASSERT_EQ(entries.value().entries.size(), 2u);
+  EXPECT_TRUE(entries.value().end);
+  auto& a = entries.value().entries[0];
+  auto& b = entries.value().entries[1];
 
   vfs::AttributeChange change;
   change.valid = proto::kSetMode;
@@ -92,9 +93,9 @@ TEST_F(VfsTest, OldEntriesAreHandedOutWithoutAttributes) {
   auto entries = loop_.run(ops().read_directory(call(), directory.value(), 0, true));
   ASSERT_TRUE(entries);
   expire();
-  ops().refresh(*directory.value(), entries.value()[0]);
-  EXPECT_FALSE(entries.value()[0].entry);
-  EXPECT_EQ(entries.value()[0].name, "a");
+  ops().refresh(*directory.value(), entries.value().entries[0]);
+  EXPECT_FALSE(entries.value().entries[0].entry);
+  EXPECT_EQ(entries.value().entries[0].name, "a");
   ops().release_directory(directory.value().get());
 }
 

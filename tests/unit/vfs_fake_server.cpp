@@ -25,13 +25,22 @@ ServerFile* FakeServer::find_open(std::uint64_t open_id) {
 std::unique_ptr<wire::Attributes> FakeServer::attributes_of(const ServerFile& file) const {
   return std::make_unique<wire::Attributes>(
       file.ino, file.data.size(), (file.data.size() + 511) / 512, 0, file.mtime_ns, file.mtime_ns,
-      file.ctime_ns, file.btime_ns, file.foreign_changes, run_, file.mode, file.nlink, 0, 0, 4096);
+      file.ctime_ns, file.btime_ns, file.foreign_changes, run_, file.mode, file.nlink, 0, 0, 4096,
+      flags_of(file));
 }
 
-FakeServer::Reply FakeServer::entry(const ServerFile& file) const {
+std::uint32_t FakeServer::flags_of(const ServerFile& file) {
+  const bool has_any = std::any_of(file.xattrs.begin(), file.xattrs.end(), [](const auto& xattr) {
+    return xattr.first.starts_with("security.") || xattr.first.starts_with("system.");
+  });
+  return has_any ? 0u : std::uint32_t{proto::kNoSecurityXattrs};
+}
+
+FakeServer::Reply FakeServer::entry(const ServerFile& file, const ServerFile& parent) const {
   wire::EntryReplyT reply;
   reply.handle = handle_of(file);
   reply.attributes = attributes_of(file);
+  reply.parent_attributes = attributes_of(parent);
   return encoded(reply);
 }
 
@@ -134,7 +143,7 @@ FakeServer::Reply FakeServer::lookup(const wire::LookupRequestT& request) {
   if (parent == nullptr) return failed(ESTALE);
   if (squashes_root && request.caller->uid == 0) return failed(EACCES);
   auto found = parent->names.find(request.name);
-  return found == parent->names.end() ? failed(ENOENT) : entry(files_.at(found->second));
+  return found == parent->names.end() ? failed(ENOENT) : entry(files_.at(found->second), *parent);
 }
 
 FakeServer::Reply FakeServer::create(const wire::CreateRequestT& request) {
@@ -147,7 +156,11 @@ FakeServer::Reply FakeServer::create(const wire::CreateRequestT& request) {
   reply.created = found == parent->names.end();
   if (!reply.created && (flags & O_EXCL) != 0) return failed(EEXIST);
   ServerFile& file = reply.created ? make(S_IFREG | request.mode) : files_.at(found->second);
-  parent->names[request.name] = file.ino;
+  if (reply.created) {
+    parent->names[request.name] = file.ino;
+    touch(*parent);
+    reply.parent_attributes = attributes_of(*parent);
+  }
   if ((flags & O_TRUNC) != 0) file.data.clear();
   reply.handle = handle_of(file);
   reply.attributes = attributes_of(file);
@@ -163,7 +176,9 @@ FakeServer::Reply FakeServer::mkdir(const wire::MkdirRequestT& request) {
   umask = request.umask;
   ServerFile& made = make(S_IFDIR | request.mode);
   parent->names[request.name] = made.ino;
-  return entry(made);
+  ++parent->nlink;
+  touch(*parent);
+  return entry(made, *parent);
 }
 
 FakeServer::Reply FakeServer::link(const wire::LinkRequestT& request) {
@@ -173,7 +188,8 @@ FakeServer::Reply FakeServer::link(const wire::LinkRequestT& request) {
   if (!parent->names.emplace(request.name, file->ino).second) return failed(EEXIST);
   ++file->nlink;
   file->ctime_ns = ++time_ns_;
-  return entry(*file);
+  touch(*parent);
+  return entry(*file, *parent);
 }
 
 FakeServer::Reply FakeServer::unlink(const wire::UnlinkRequestT& request) {
@@ -188,6 +204,8 @@ FakeServer::Reply FakeServer::unlink(const wire::UnlinkRequestT& request) {
   --file.nlink;
   file.ctime_ns = ++time_ns_;
   reply.victim = attributes_of(file);
+  touch(*parent);
+  reply.parent_attributes = attributes_of(*parent);
   return encoded(reply);
 }
 
@@ -208,6 +226,10 @@ FakeServer::Reply FakeServer::rename(const wire::RenameRequestT& request) {
     reply.victim = attributes_of(victim);
   }
   new_parent->names[request.new_name] = ino;
+  touch(*parent);
+  touch(*new_parent);
+  reply.parent_attributes = attributes_of(*parent);
+  reply.new_parent_attributes = attributes_of(*new_parent);
   return encoded(reply);
 }
 
@@ -219,6 +241,10 @@ FakeServer::Reply FakeServer::read_dir(const wire::ReadDirRequestT& request) {
   std::uint64_t cookie = 0;
   for (const auto& [name, ino] : directory->names) {
     if (++cookie <= request.cookie) continue;
+    if (reply.entries.size() == most_entries) {
+      reply.end = false;
+      break;
+    }
     const ServerFile& file = files_.at(ino);
     auto made = std::make_unique<wire::DirEntryT>();
     made->cookie = cookie;
@@ -267,7 +293,9 @@ FakeServer::Reply FakeServer::open(const wire::OpenRequestT& request) {
   reply.open_id = ++last_open_;
   reply.attributes = attributes_of(*file);
   opens_[reply.open_id] = {file->ino, flags};
-  return encoded(reply);
+  Reply answer = encoded(reply);
+  if (brings_first_bytes) answer.payload = file->data.substr(0, request.read_bytes);
+  return answer;
 }
 
 FakeServer::Reply FakeServer::close(const wire::CloseRequestT& request) {

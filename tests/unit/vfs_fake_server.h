@@ -58,11 +58,13 @@ class FakeServer final : public rpc::Connector {
   bool descriptor_handles = false;   // a restart forgets all handles
   bool checks_write = false;         // opens for writing need a write bit
   bool squashes_root = false;        // LOOKUP by root: EACCES
+  bool brings_first_bytes = false;   // OPEN, if it is asked to
   std::map<MessageType, int> fails;  // errno with which each of these fails
   std::uint64_t write_verifier = 1;
   FakeLocks locks;
   std::vector<std::uint32_t> write_flags;         // of each WRITE
   std::uint32_t umask = 0;                        // of the latest CREATE or MKDIR
+  std::size_t most_entries = ~std::size_t{0};     // in one reply to READDIR
   std::uint64_t most_copied = ~std::uint64_t{0};  // bytes that one COPYRANGE copies
   FaultPoints* faults = nullptr;                  // reaches kAfterSend when a WRITE has arrived
 
@@ -288,7 +290,8 @@ class FakeServer final : public rpc::Connector {
   ServerFile* find(const std::vector<std::uint8_t>& handle);
   ServerFile* find_open(std::uint64_t open_id);
   std::unique_ptr<wire::Attributes> attributes_of(const ServerFile& file) const;
-  Reply entry(const ServerFile& file) const;
+  static std::uint32_t flags_of(const ServerFile& file);
+  Reply entry(const ServerFile& file, const ServerFile& parent) const;
   bool may_open(const ServerFile& file, const wire::CallerT& caller, int flags) const;
   static Reply failed(int error) {
     Reply reply;

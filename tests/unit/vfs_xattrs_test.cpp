@@ -98,12 +98,62 @@ TEST_F(XattrsTest, AnAnswerFromBeforeOurChangeIsNotRemembered) {
   EXPECT_FALSE(ops().lacks_xattr(node, "user.a"));
 }
 
+// SEMANTICS: xattrs-as-local
+TEST_F(XattrsTest, TheServerSaysOfWhichThereAreNone) {
+  server_.add("f", "");
+  server_.add("link", "target", S_IFLNK | 0777);
+  server_.add("labelled", "").xattrs["security.label"] = "x";
+  const Node node = lookup("f");
+  EXPECT_TRUE(ops().lacks_xattr(node, "system.posix_acl_access"));
+  EXPECT_TRUE(ops().lacks_xattr(node, "system.posix_acl_default"));
+  EXPECT_TRUE(ops().lacks_xattr(node, "security.capability"));
+  EXPECT_FALSE(ops().lacks_xattr(node, "security.")) << "no name";
+  EXPECT_FALSE(ops().lacks_xattr(node, "system.other"));
+  EXPECT_FALSE(ops().lacks_xattr(node, "user.a"));
+  EXPECT_FALSE(ops().lacks_xattr(lookup("labelled"), "security.capability"));
+  const Node link = lookup("link");
+  EXPECT_TRUE(ops().lacks_xattr(link, "security.capability"));
+  EXPECT_FALSE(ops().lacks_xattr(link, "system.posix_acl_access")) << "EOPNOTSUPP";
+  expire();
+  EXPECT_FALSE(ops().lacks_xattr(node, "security.capability"));
+}
+
+// SEMANTICS: xattrs-as-local
+TEST_F(XattrsTest, AnAclThatAnotherHasSetShowsWithTheAttributes) {
+  server_.add("f", "");
+  const Node node = lookup("f");
+  server_.file("f").xattrs["system.posix_acl_access"] = "theirs";
+  server_.change("f", "");
+  expire();
+  stat(node);
+  EXPECT_FALSE(ops().lacks_xattr(node, "system.posix_acl_access"));
+  EXPECT_EQ(get(node, "system.posix_acl_access").value(), "theirs");
+}
+
+TEST_F(XattrsTest, AnAclThatWasSetHereIsNotForgottenForAnOlderAnswer) {
+  server_.add("f", "");
+  const Node node = lookup("f");
+  server_.hold_replies(MessageType::kLookup);
+  auto looking = loop_.start(ops().lookup(call(), vfs::kRootNode, "f"));
+  until([&] { return server_.waiting == 1; });
+  ASSERT_TRUE(set(node, "system.posix_acl_access", "ours"));
+  EXPECT_FALSE(ops().lacks_xattr(node, "system.posix_acl_access"));
+  server_.release();
+  until([&] { return looking->has_value(); });
+  EXPECT_FALSE(ops().lacks_xattr(node, "system.posix_acl_access"));
+  lookup("f");
+  EXPECT_FALSE(ops().lacks_xattr(node, "system.posix_acl_access"));
+  ASSERT_TRUE(remove(node, "system.posix_acl_access"));
+  lookup("f");
+  EXPECT_TRUE(ops().lacks_xattr(node, "system.posix_acl_access"));
+}
+
 // SEMANTICS: set-id-cleared
 TEST_F(XattrsTest, ANewFileIsKnownToHaveNoCapability) {
   auto created = create("new", O_RDWR | O_CREAT);
   ASSERT_TRUE(created);
   EXPECT_TRUE(ops().lacks_xattr(created.value().entry.node, "security.capability"));
-  EXPECT_FALSE(ops().lacks_xattr(created.value().entry.node, "system.posix_acl_access"));
+  EXPECT_FALSE(ops().lacks_xattr(created.value().entry.node, "user.a"));
   release(created.value().opened);
 }
 

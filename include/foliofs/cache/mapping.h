@@ -41,6 +41,18 @@ struct ServerChange {
   std::uint64_t size = 0;  // the file goes on at least to here
 };
 
+// Bytes that somebody else than the mapping fetches, because they come along with another reply.
+// Whoever destroys it before they have arrived has not got them.
+class Prefill {
+ public:
+  virtual ~Prefill() = default;
+  // How many are wanted, and where they go.
+  virtual std::uint64_t bytes() const = 0;
+  virtual std::span<const iovec> into() const = 0;
+  // The first `bytes` of them are there, as the server had them at some time since this was made.
+  virtual void arrived(std::uint64_t bytes) = 0;
+};
+
 class Mapping {
  public:
   virtual ~Mapping() = default;
@@ -65,6 +77,11 @@ class Mapping {
 
   // The same without waiting: false when that is not possible just now.
   virtual bool try_read(ByteRange range, Readahead* readahead, ReadResult& result) = 0;
+
+  // Makes room for the first `bytes` of the file, which whoever calls is about to fetch. Readers
+  // wait for what it brings as for a fetch of their own. nullptr when there is no room just now, or
+  // when something of the file is cached or fetched already.
+  virtual std::unique_ptr<Prefill> try_prefill(std::uint64_t bytes) = 0;
 
   // Stores `data` at `offset` and returns when the bytes are dirty in the cache. Waits for the
   // writers' gate, locked folios, memory, and the dirty limit. `abandoned`, if given, is asked

@@ -54,6 +54,10 @@ struct Payload {
   std::span<const iovec> receive;
 };
 
+// When a request leaves: at once, or with the next one that does and a millisecond later at most,
+// which saves a system call and a wake-up on either side.
+enum class Urgency { kNow, kSoon };
+
 struct RawReply {
   std::vector<std::byte> meta;
   std::uint32_t payload_bytes = 0;  // how much of Payload::receive was filled
@@ -98,14 +102,15 @@ class Session {
   // it), and fails with kSessionLost when that is gone. A timed-out or abandoned call's payload
   // memory is not touched after the return.
   Task<Result<RawReply>> exchange(proto::MessageType type, proto::MetaBuffer meta, Payload payload,
-                                  std::uint64_t incarnation = 0);
+                                  std::uint64_t incarnation = 0, Urgency urgency = Urgency::kNow);
 
   // The same with tables: `call<wire::LookupRequest>(request)` returns a wire::EntryReplyT.
   template <class Request>
   Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> call(
-      const typename Request::NativeTableType& request, std::uint64_t incarnation = 0) {
-    return decode_reply<Request>(
-        exchange(proto::Message<Request>::kType, proto::encode(request), Payload{}, incarnation));
+      const typename Request::NativeTableType& request, std::uint64_t incarnation = 0,
+      Urgency urgency = Urgency::kNow) {
+    return decode_reply<Request>(exchange(proto::Message<Request>::kType, proto::encode(request),
+                                          Payload{}, incarnation, urgency));
   }
 
   // SessionOptions' `timeout_us` and `hard` anew, for the calls that wait now as well.

@@ -24,6 +24,7 @@ struct Attributes {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::uint32_t blksize = 4096;
+  std::uint32_t flags = 0;  // proto::AttributeFlag bits
 
   bool is_regular() const;
   bool is_directory() const;

@@ -140,6 +140,11 @@ struct DirectoryEntry {
   std::uint64_t change = 0;
 };
 
+struct DirectoryEntries {
+  std::vector<DirectoryEntry> entries;
+  bool end = false;  // there is nothing behind them
+};
+
 struct FilesystemStats {
   std::uint32_t block_size = 0;
   std::uint32_t fragment_size = 0;
@@ -226,10 +231,9 @@ class Operations {
 
   // Directories, until release_directory().
   Result<OpenDirectoryRef> open_directory(NodeId node);
-  // Up to about 200 entries after `cookie` (0: from the beginning); empty at the end.
-  Task<Result<std::vector<DirectoryEntry>>> read_directory(Call call, OpenDirectoryRef directory,
-                                                           std::uint64_t cookie,
-                                                           bool with_attributes);
+  // Up to about 200 entries after `cookie` (0: from the beginning), as the server has them now.
+  Task<Result<DirectoryEntries>> read_directory(Call call, OpenDirectoryRef directory,
+                                                std::uint64_t cookie, bool with_attributes);
   // Before an entry of read_directory() is handed to the kernel: its attributes become those known
   // now. It loses them, and their reference is given back, when they or the name are too old.
   void refresh(const OpenDirectory& directory, DirectoryEntry& entry);
