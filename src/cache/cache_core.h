@@ -57,6 +57,8 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   void folio_removed(Folio& folio);
   void folio_dirtied(Folio& folio);
   void folio_cleaned(Folio& folio);
+  // Its buffer is another one.
+  void folio_resized(Folio& folio);
   // `part` of it has been read or stored to.
   void folio_used(Folio& folio, ByteRange part);
 
@@ -80,6 +82,7 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
  private:
   using ReclaimList = boost::intrusive::list<Folio, boost::intrusive::base_hook<FolioInReclaim>>;
 
+  void drop_used_once(std::uint64_t more_bytes);
   void reclaim_from(ReclaimList& list, std::uint64_t target_bytes, Want want);
   void link(Folio& folio);
   void unlink(Folio& folio);
@@ -107,8 +110,12 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
 
   // Folios used once are reclaimed before those used again, so that one long scan does not empty
   // the cache (the kernel's inactive and active lists).
+  //
+  // Nor are many of them kept: the kernel has the same bytes in its own pages, and memory that goes
+  // round in a small circle costs less than memory that was not touched for long or never.
   ReclaimList inactive_;
   ReclaimList active_;
+  std::uint64_t inactive_bytes_ = 0;
   std::list<std::uint64_t> memory_waiters_;  // what each of those in reserve() wants, bytes
   WaitQueue memory_changed_;
 

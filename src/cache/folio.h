@@ -63,13 +63,14 @@ struct Folio : FolioInMapping, FolioInWriteback, FolioInReclaim {
   std::uint64_t sent_gen = 0;   // the mapping's generation when `writing` was taken
   std::uint64_t fill_gen = 0;   // clean bytes were fetched in this generation of the mapping
 
-  std::uint32_t writes_in_flight = 0;  // parts of `writing` that are still unanswered
-  std::optional<Errno> write_error;    // of the writes in flight
-  bool failed = false;                 // the last writeback of it failed
-  bool locked = false;                 // by launder: system calls may not store to it
-  bool active = false;                 // belongs on the active list of reclaim
-  bool referenced = false;             // used again since reclaim looked at it
-  bool ahead = false;                  // fetched by read-ahead, not read yet
+  std::uint32_t writes_in_flight = 0;   // parts of `writing` that are still unanswered
+  std::optional<Errno> write_error;     // of the writes in flight
+  bool failed = false;                  // the last writeback of it failed
+  bool locked = false;                  // by launder: system calls may not store to it
+  bool active = false;                  // belongs on the active list of reclaim
+  bool referenced = false;              // used again since reclaim looked at it
+  bool ahead = false;                   // fetched by read-ahead, not read yet
+  std::uint64_t reclaimable_bytes = 0;  // as it was counted when it came on a list of reclaim
   // Up to where it has been read or stored to: going on from there is no second use of it.
   std::uint64_t used_to = 0;
 

@@ -28,6 +28,7 @@ bool CacheCore::try_reserve(std::uint64_t bytes, Want want) {
 }
 
 bool CacheCore::make_room(std::uint64_t bytes, Want want) {
+  drop_used_once(bytes);
   if (memory->bytes + bytes <= config.cache_size) return true;
   if (bytes > config.cache_size) return false;
   balance();
@@ -89,12 +90,15 @@ void CacheCore::reconfigured() {
 // The folio may be reclaimed from here on.
 void CacheCore::link(Folio& folio) {
   (folio.active ? active_ : inactive_).push_front(folio);
+  folio.reclaimable_bytes = folio.held().size();
+  if (!folio.active) inactive_bytes_ += folio.reclaimable_bytes;
   if (!memory_waiters_.empty()) memory_changed_.wake_all();
 }
 
 void CacheCore::unlink(Folio& folio) {
   ReclaimList& list = folio.active ? active_ : inactive_;
   list.erase(list.iterator_to(folio));
+  if (!folio.active) inactive_bytes_ -= folio.reclaimable_bytes;
 }
 
 void CacheCore::folio_added(Folio& folio) {
@@ -115,6 +119,13 @@ void CacheCore::folio_dirtied(Folio& folio) {
 
 void CacheCore::folio_cleaned(Folio& folio) {
   link(folio);
+}
+
+void CacheCore::folio_resized(Folio& folio) {
+  if (folio.active || !folio.FolioInReclaim::is_linked()) return;
+  inactive_bytes_ -= folio.reclaimable_bytes;
+  folio.reclaimable_bytes = folio.held().size();
+  inactive_bytes_ += folio.reclaimable_bytes;
 }
 
 void CacheCore::folio_used(Folio& folio, ByteRange part) {
@@ -144,8 +155,15 @@ void CacheCore::balance() {
       return;  // one look each time keeps the cost constant
     }
     oldest.active = false;
-    inactive_.push_front(oldest);
+    link(oldest);
   }
+}
+
+// Makes way for `more_bytes` if what has been used only once is more than is kept of it.
+void CacheCore::drop_used_once(std::uint64_t more_bytes) {
+  if (inactive_bytes_ + more_bytes <= config.used_once) return;
+  const std::uint64_t excess = inactive_bytes_ + more_bytes - config.used_once;
+  reclaim_from(inactive_, memory->bytes - std::min(excess, memory->bytes), Want::kReadahead);
 }
 
 // Drops folios, those used least first, until no more than `target_bytes` are in use. For the sake

@@ -166,6 +166,7 @@ void FolioMapping::adopt(Folio& folio, BufferRef buffer, std::uint64_t begin,
   }
   folio.buffer = std::move(buffer);
   folio.buffer_begin = begin;
+  core_->folio_resized(folio);
 }
 
 // Makes `data` dirty. All the waiting is over; false only when memory is exhausted, and then

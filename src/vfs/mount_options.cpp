@@ -308,6 +308,8 @@ OptionResult finish_options(MountOptions& options) {
   cache.dirty_background =
       asked.dirty_background.value_or(std::min(kDefaults.dirty_background, cache.dirty_limit / 2));
   cache.readahead = asked.readahead.value_or(std::min(kDefaults.readahead, cache.cache_size / 8));
+  // The kernel has the rest, unless it is told not to keep pages.
+  cache.used_once = options.kernel_cache ? kDefaults.used_once : cache.cache_size;
   if (cache.dirty_background > cache.dirty_limit) {
     return refuse("dirty_background ({} bytes) must not be above dirty_limit ({} bytes)",
                   cache.dirty_background, cache.dirty_limit);

@@ -39,6 +39,7 @@ class Generator {
     cache.folio_size = random_.one_in(2) ? 4096 : 16384;
     cache.cache_size = random_.one_in(3) ? 128 << 10 : 8 << 20;
     const bool eager = random_.one_in(3);
+    cache.used_once = eager ? 32 << 10 : cache.cache_size;
     cache.dirty_background = eager ? 4096 : 1 << 20;
     cache.dirty_limit = random_.one_in(4) ? 24 << 10 : 2 << 20;
     if (cache.dirty_limit > cache.cache_size / 2) cache.dirty_limit = cache.cache_size / 2;

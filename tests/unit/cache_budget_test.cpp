@@ -108,6 +108,19 @@ TEST_F(CacheTest, SmallReadsOneAfterTheOtherAreOneUse) {
   EXPECT_EQ(store->reads.size(), scanned) << "the scan did not count as use of each folio again";
 }
 
+TEST_F(CacheTest, OfWhatIsUsedOnceNotMuchIsKept) {
+  CacheConfig config = small_config();
+  config.used_once = 1 << 20;
+  open(std::string(32 << 20, 's'), config);
+  for (std::uint64_t at = 0; at < 16u << 20; at += 64 << 10) read(at, 64 << 10);
+  EXPECT_LE(cache->stats().bytes, 3u << 19);
+  ASSERT_TRUE(write(16 << 20, std::string(2 << 20, 'w')));
+  EXPECT_FALSE(flush(InvalidateMode::kHybrid).error);
+  EXPECT_GE(cache->stats().bytes, 2u << 20) << "what is dirty is kept, and then clean";
+  read(18 << 20, 64 << 10);
+  EXPECT_LE(cache->stats().bytes, 3u << 19) << "until somebody wants memory";
+}
+
 TEST_F(CacheTest, AFragmentedFolioIsFilledByFewReads) {
   CacheConfig config = small_config();
   config.folio_size = 64 << 10;

@@ -23,6 +23,8 @@ class CacheCore;
 struct CacheConfig {
   std::uint32_t folio_size = 64 << 10;  // a power of two, 4 KiB to 1 MiB; fixed for the mount
   std::uint64_t cache_size = 256ull << 20;
+  // So many clean bytes that have been used only once are kept.
+  std::uint64_t used_once = 32ull << 20;
   std::uint64_t dirty_background = 16ull << 20;     // from here on the flusher writes
   std::uint64_t dirty_limit = 96ull << 20;          // from here on writers wait
   Duration dirty_expire = std::chrono::seconds(5);  // older dirty bytes are written anyway
