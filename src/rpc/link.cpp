@@ -150,7 +150,16 @@ Task<Status> Link::receive_all() {
   std::size_t turn_bytes = 0;
   int turn_replies = 0;
   while (!broken_) {
-    if (reader_.staged_bytes() < proto::kHeaderBytes) {
+    const bool reads = reader_.staged_bytes() < proto::kHeaderBytes;
+    const bool turn_over = turn_replies >= kTurnReplies || turn_bytes >= kTurnBytes;
+    if (turn_over || (reads && turn_replies > 0)) {
+      // Who has got a reply goes on first: somebody may be waiting for him.
+      turn_replies = 0;
+      turn_bytes = 0;
+      co_await boost::asio::post(boost::asio::use_awaitable);
+      continue;
+    }
+    if (reads) {
       auto staged = co_await reader_.stage(proto::kHeaderBytes);
       if (!staged) co_return staged.error();
     }
@@ -173,11 +182,7 @@ Task<Status> Link::receive_all() {
       ++replies_;
     }
     turn_bytes += rest;
-    if (++turn_replies >= kTurnReplies || turn_bytes >= kTurnBytes) {
-      turn_replies = 0;
-      turn_bytes = 0;
-      co_await boost::asio::post(boost::asio::use_awaitable);
-    }
+    ++turn_replies;
   }
   co_return reason_;
 }
