@@ -63,7 +63,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   request.caller = caller_of(call);
   request.open_flags = static_cast<std::uint32_t>(flags & kServerOpenFlags);
   rpc::Payload payload;
-  const auto prefill = prefill_for(core_, inode, flags);
+  auto prefill = prefill_for(core_, inode, flags);
   if (prefill) {
     payload.receive = prefill->into();
     request.read_bytes = static_cast<std::uint32_t>(prefill->bytes());
@@ -73,10 +73,13 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   if (!reply) co_return reply.error();
   const auto* opened_there = proto::view<wire::OpenReply>(reply.value().meta);
   if (opened_there == nullptr || opened_there->attributes() == nullptr) co_return Errno(EPROTO);
-  if (prefill) prefill->arrived(reply.value().payload_bytes);
+  const Attributes attributes = from_wire(*opened_there->attributes());
+  // Older than what another reply has told of, the bytes are as old.
+  const bool late = overtaken(attributes, inode->attributes);
+  if (prefill && !late) prefill->arrived(reply.value().payload_bytes);
+  prefill.reset();  // readers wait for it, and what follows may wait for readers
   auto server_open =
       make_open(opened_there->open_id(), flags, call.caller, core_.session.incarnation());
-  const Attributes attributes = from_wire(*opened_there->attributes());
   if (attributes.nlink == 0 && !inode->name.empty()) {
     // Somebody else has removed or replaced it under the name by which the kernel remembers it.
     // On ESTALE the kernel looks the path up anew.
