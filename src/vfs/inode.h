@@ -52,6 +52,12 @@ struct Inode {
   // file until it is told anew.
   std::uint64_t told_size = 0;
   std::int64_t told_mtime_ns = 0;
+  // Of the attributes as a whole: any change of them moves ctime.
+  std::int64_t told_ctime_ns = 0;
+  // The name under which the kernel was last given the file (name_key), and until when at least it
+  // believes that and the attributes that came with it.
+  std::size_t told_name = 0;
+  TimePoint told_until{};
   // What the cached data belongs to: compared with what the server says next.
   std::optional<Attributes> cached_version;
   // Invalidations under way because somebody else has changed the file. OPEN, LOOKUP and GETATTR

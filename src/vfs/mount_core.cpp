@@ -12,6 +12,10 @@ namespace {
 // How long unwritable bytes of a released file wait for the next attempt.
 constexpr Duration kWriteLaterInterval = std::chrono::seconds(5);
 
+std::size_t name_key(NodeId parent, std::string_view name) {
+  return std::hash<std::string_view>()(name) ^ (parent * 0x9e3779b97f4a7c15u);
+}
+
 }  // namespace
 
 wire::CallerT to_wire(const Caller& caller) {
@@ -105,13 +109,23 @@ Task<InodeRef> MountCore::enter(InodeRef parent, std::string name, HandleBytes h
   co_return inode;
 }
 
-Entry MountCore::entry_of(Inode& inode) {
+Entry MountCore::entry_of(Inode& inode, NodeId parent, std::string_view name, Duration age) {
   Entry entry;
   entry.node = inode.node;
   entry.attributes = shown_attributes(inode);
-  entry.name_timeout_us = options.actimeo_us;
+  entry.name_timeout_us = options.actimeo_us - age;
   entry.attribute_timeout_us = attribute_timeout(inode);
+  inode.told_name = name_key(parent, name);
+  inode.told_until = clock.now() + std::min(entry.name_timeout_us, entry.attribute_timeout_us);
   return entry;
+}
+
+bool MountCore::knows_entry(Inode& inode, NodeId parent, std::string_view name) {
+  const bool believes = inode.told_until - clock.now() > options.actimeo_us / 2;
+  if (!believes || inode.told_name != name_key(parent, name)) return false;
+  const Attributes& now = inode.attributes;
+  return !inode.dirty() && !inode.mtime_shown && now.size == inode.told_size &&
+         now.mtime_ns == inode.told_mtime_ns && now.ctime_ns == inode.told_ctime_ns;
 }
 
 Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
@@ -203,7 +217,7 @@ void MountCore::take_own_change(Inode& inode, const Attributes& now) {
     inode.attributes = now;
     inode.attributes_expire = clock.now() + options.actimeo_us;
   }
-  inode.attributes.size = size;
+  if (inode.attributes.is_regular()) inode.attributes.size = size;
   auto& cached = inode.cached_version;
   const bool ours = cached && cached->change_epoch == now.change_epoch &&
                     cached->foreign_changes == now.foreign_changes;
@@ -246,6 +260,7 @@ Attributes MountCore::shown_attributes(Inode& inode) {
   }
   inode.told_size = shown.size;
   inode.told_mtime_ns = shown.mtime_ns;
+  inode.told_ctime_ns = shown.ctime_ns;
   return shown;
 }
 

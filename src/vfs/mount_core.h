@@ -127,8 +127,12 @@ class MountCore {
   // An inode that is known under this name by a handle which the server has lost gets the new one.
   Task<InodeRef> inode_for(InodeRef parent, std::string name, HandleBytes handle,
                            Attributes attributes);
-  // What the kernel is told of an inode that was entered.
-  Entry entry_of(Inode& inode);
+  // What the kernel is told of an inode that was entered as `name` in `parent`, `age` ago.
+  Entry entry_of(Inode& inode, NodeId parent, std::string_view name,
+                 Duration age = Duration::zero());
+  // Whether the kernel was told the same not long ago: it keeps what it has cached, ACLs too,
+  // unless it is told again.
+  bool knows_entry(Inode& inode, NodeId parent, std::string_view name);
 
   // Takes over what the server says of `inode`, asked for when `change` was `asked_at`. Returns
   // when nobody invalidates the file's cache any more; true when the kernel was told to drop pages

@@ -68,11 +68,11 @@ void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) 
   // Since it was read, names may have been made or removed here.
   const bool name_is_good = directory.inode->generation <= entry.change;
   const Duration age = core_.clock.now() - entry.asked_at;
-  const Duration name_timeout = core_.options.actimeo_us - age;
-  if (inode && name_is_good && name_timeout > Duration::zero() &&
-      core_.attribute_timeout(*inode) > Duration::zero()) {
-    entry.entry = core_.entry_of(*inode);
-    entry.entry->name_timeout_us = name_timeout;
+  const NodeId parent = directory.inode->node;
+  if (inode && name_is_good && age < core_.options.actimeo_us &&
+      core_.attribute_timeout(*inode) > Duration::zero() &&
+      !core_.knows_entry(*inode, parent, entry.name)) {
+    entry.entry = core_.entry_of(*inode, parent, entry.name, age);
     return;
   }
   const NodeId node = entry.entry->node;

@@ -174,7 +174,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   CreatedFile created;
   created.opened = core_.add_open_file(
       inode, make_open(reply.value().open_id, flags, call.caller, incarnation), flags);
-  created.entry = core_.entry_of(*inode);
+  created.entry = core_.entry_of(*inode, parent_node, name);
   co_return created;
 }
 

@@ -45,7 +45,7 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   core_.directory_seen(*parent, reply.value().parent_attributes.get(), asked_at);
   InodeRef inode = co_await core_.enter(parent, name, reply.value().handle,
                                         from_wire(*reply.value().attributes), asked_at);
-  co_return core_.entry_of(*inode);
+  co_return core_.entry_of(*inode, parent_node, name);
 }
 
 void Operations::forget(NodeId node, std::uint64_t count) {
@@ -83,7 +83,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   InodeRef inode = co_await core.enter(parent, name, reply.value().handle,
                                        from_wire(*reply.value().attributes), asked_at);
   core.changed(*inode);
-  co_return core.entry_of(*inode);
+  co_return core.entry_of(*inode, parent->node, name);
 }
 
 Task<Result<Entry>> Operations::mknod(Call call, NodeId parent_node, std::string name,

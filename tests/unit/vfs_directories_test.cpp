@@ -113,5 +113,27 @@ TEST_F(DirectoriesTest, AListingSaysWhereItEnds) {
   ops().release_directory(directory.get());
 }
 
+// Being told again, the kernel would forget the ACLs that it has cached.
+TEST_F(DirectoriesTest, TheKernelIsNotToldAgainWhatItKnows) {
+  server_.add("f", "");
+  auto directory = ops().open_directory(vfs::kRootNode).value();
+  // Whether a listing gives the kernel the attributes of its first entry.
+  const auto tells = [&] {
+    auto read = loop_.run(ops().read_directory(call(), directory, 0, true)).value();
+    for (auto& entry : read.entries) ops().refresh(*directory, entry);
+    return read.entries.front().entry.has_value();
+  };
+  EXPECT_TRUE(tells());
+  EXPECT_FALSE(tells());
+  pass(options_.actimeo_us / 2);
+  EXPECT_TRUE(tells()) << "it would soon ask";
+  server_.change("f", "longer");
+  EXPECT_TRUE(tells()) << "there is news";
+  EXPECT_FALSE(tells());
+  ASSERT_TRUE(loop_.run(ops().link(call(), lookup("f"), vfs::kRootNode, "g")));
+  EXPECT_TRUE(tells()) << "it has been given the other name last";
+  ops().release_directory(directory.get());
+}
+
 }  // namespace
 }  // namespace foliofs::test

@@ -235,7 +235,8 @@ class Operations {
   Task<Result<DirectoryEntries>> read_directory(Call call, OpenDirectoryRef directory,
                                                 std::uint64_t cookie, bool with_attributes);
   // Before an entry of read_directory() is handed to the kernel: its attributes become those known
-  // now. It loses them, and their reference is given back, when they or the name are too old.
+  // now. It loses them, and their reference is given back, when they or the name are too old, and
+  // when the kernel knows them already.
   void refresh(const OpenDirectory& directory, DirectoryEntry& entry);
   // Names that were made, moved or removed in the directory are on the server's disk.
   Task<Status> fsync_directory(Call call, OpenDirectoryRef directory, bool data_only);
