@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "server/reply.h"
@@ -36,6 +37,8 @@ struct Call {
   BufferPool* buffers = nullptr;
   std::size_t charge = 0;
   PartialRead partial;
+  // In the lane it goes one at a time with others that have the same.
+  std::optional<std::uint64_t> turn;
 
   FileStore& store() const { return *session->share().store; }
 };

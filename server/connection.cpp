@@ -257,11 +257,17 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
     }
   }
   auto occupation = handler.occupies ? Lane::Occupation(lane) : Lane::Occupation();
-  lane.post([&handler, call = std::move(call), occupation = std::move(occupation)]() mutable {
+  const std::optional<std::uint64_t> turn = call->turn;
+  auto work = [&handler, call = std::move(call), occupation = std::move(occupation)]() mutable {
     auto result = run_handler(handler, *call, Place::kLane);
     occupation.end();
     finish(handler, *call, std::move(result));
-  });
+  };
+  if (turn) {
+    lane.post_in_turn(*turn, std::move(work));
+  } else {
+    lane.post(std::move(work));
+  }
 }
 
 void Connection::finish(const Handler& handler, Call& call, Result<Reply> result) {

@@ -9,8 +9,11 @@
 
 #include <atomic>
 #include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <cstdint>
 #include <utility>
+#include <vector>
 
 namespace foliofs::server {
 
@@ -34,19 +37,30 @@ class Lane {
     Lane* lane_ = nullptr;
   };
 
-  explicit Lane(std::size_t threads) : pool_(threads) {}
+  explicit Lane(std::size_t threads) : pool_(threads) {
+    for (std::size_t i = 0; i < kTurns; ++i) turns_.emplace_back(pool_.get_executor());
+  }
 
   template <class Work>
   void post(Work work) {
     boost::asio::post(pool_, std::move(work));
+  }
+  // The same for calls that would only wait for each other, as writers of one file do for its lock:
+  // those with the same `key` take one thread, one after the other. So may others.
+  template <class Work>
+  void post_in_turn(std::uint64_t key, Work work) {
+    boost::asio::post(turns_[key % kTurns], std::move(work));
   }
   bool occupied() const { return occupations_.load(std::memory_order_relaxed) > 0; }
   // Waits until everything that was posted is done; nothing more may be.
   void join() { pool_.join(); }
 
  private:
+  static constexpr std::size_t kTurns = 64;
+
   std::atomic<unsigned> occupations_{0};
   boost::asio::thread_pool pool_;
+  std::vector<boost::asio::strand<boost::asio::thread_pool::executor_type>> turns_;
 };
 
 }  // namespace foliofs::server
