@@ -76,21 +76,41 @@ wait_until() { # SECONDS COMMAND ARG…
   done
 }
 
-# True while PID is a process that this script started: a number that was used again is not.
+# True while PID is a process that this shell started: a number that was used again is not.
 is_ours() { # PID
-  grep -q "^PPid:[[:space:]]*$$\$" "/proc/$1/status" 2>/dev/null
+  grep -q "^PPid:[[:space:]]*$BASHPID\$" "/proc/$1/status" 2>/dev/null
 }
 
 is_gone() { ! is_ours "$1"; }
 
-stop_process() { # PID
+stop_process() { # PID [SECONDS]: how long it may take to end
   is_ours "$1" || return 0
   kill -TERM "$1" 2>/dev/null || true
-  if ! wait_until 25 is_gone "$1"; then
+  if ! wait_until "${2:-25}" is_gone "$1"; then
     kill -KILL "$1" 2>/dev/null || true
     wait_until 5 is_gone "$1" || warn "process $1 does not end"
   fi
 }
+
+# Runs a function in a shell of its own, which may fail and ends what it has started whatever happens. Its
+# status is in attempt_status, its messages in LOG. Must not stand in a condition: errexit would be off inside.
+attempt() { # LOG FUNCTION ARG…
+  local log=$1 pid
+  shift
+  (
+    cleanup_stack=() bounded_pid=''
+    trap run_cleanup EXIT
+    trap 'exit 143' TERM
+    "$@"
+  ) 2>"$log" &
+  pid=$!
+  on_exit stop_process "$pid" 120
+  attempt_status=0
+  wait "$pid" || attempt_status=$?
+  unset 'cleanup_stack[-1]'
+}
+
+attempt_status=
 
 # --- small things ----------------------------------------------------------------------------------
 

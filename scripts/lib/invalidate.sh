@@ -6,17 +6,11 @@
 lib_dir=$root_dir/scripts/lib
 proxy=$build_dir/tests/proxy/foliofs-proxy
 
-invalidate_rtts='' invalidate_limit_s=60 limit_given='' invalidate_html='' invalidate_quick=()
+invalidate_limit_s=''
 
-set_invalidate_option() { # NAME VALUE
-  case $1 in
-    --rtt) invalidate_rtts=$2 ;;
-    --html) invalidate_html=$2 ;;
-    --limit)
-      [[ $2 =~ ^[1-9][0-9]{0,3}$ ]] || die_usage "--limit wants seconds from 1 to 9999, not '$2'"
-      invalidate_limit_s=$2 limit_given=yes
-      ;;
-  esac
+set_invalidate_limit() { # SECONDS
+  [[ $1 =~ ^[1-9][0-9]{0,3}$ ]] || die_usage "--limit wants seconds from 1 to 9999, not '$1'"
+  invalidate_limit_s=$1
 }
 
 # Without a disk, when there is room: the figures are to be those of the client and the network.
@@ -66,11 +60,17 @@ measure_cells() {
   if [[ -t 2 ]]; then printf '\r\e[K' >&2; fi
 }
 
-measure_invalidations() { # ROUNDS COMMAND_LINE
+measure_invalidations() { # ROUNDS QUICK COMMAND_LINE
   [[ -x $proxy ]] || die "no foliofs-proxy in $build_dir/tests/proxy; build it there first"
-  python3 "$lib_dir/invalidate_plan.py" --rtt "$invalidate_rtts" --limit "$invalidate_limit_s" \
-    --rounds "$1" "${invalidate_quick[@]}" >"$work_dir/plan.tsv" 2>"$work_dir/plan.err" || die_usage "$(last_line "$work_dir/plan.err")"
-  local began=$SECONDS
+  local began=$SECONDS size=()
+  if [[ $2 == yes ]]; then
+    size=(--quick)
+    : "${rtts:=0,10}" "${invalidate_limit_s:=5}"
+  else
+    : "${rtts:=0,1,10}" "${invalidate_limit_s:=60}"
+  fi
+  python3 "$lib_dir/invalidate_plan.py" --rtt "$rtts" --limit "$invalidate_limit_s" --rounds "$1" "${size[@]}" \
+    >"$work_dir/plan.tsv" 2>"$work_dir/plan.err" || die_usage "$(last_line "$work_dir/plan.err")"
   make_export_dir
   head -c "$(cut -f 1 "$work_dir/plan.tsv" | jq -s 'map(.measured_extent_bytes) | max')" /dev/zero >"$export_dir/dirty" ||
     die "no room for the file in $export_dir"
@@ -79,13 +79,10 @@ measure_invalidations() { # ROUNDS COMMAND_LINE
   foliofsd_port=$listener_port # mounts go through the proxy
   proxy_control_port=$((listener_port + 1))
   measure_cells
-  python3 "$lib_dir/invalidate_report.py" "$work_dir/cells.jsonl" --command "$2" --rounds "$1" \
+  python3 "$lib_dir/invalidate_report.py" "$work_dir/cells.jsonl" --command "$3" --rounds "$1" \
     --limit "$invalidate_limit_s" --took $((SECONDS - began)) --export "$(stat -f -c %T "$export_dir")" \
     --version "$("$foliofs" --version)$(git -C "$root_dir" log -1 --format=' (%h)' 2>/dev/null || true)" >"$work_dir/invalidate.json" ||
     die "cannot make sense of the figures"
   python3 "$lib_dir/invalidate_report.py" --table "$work_dir/invalidate.json"
-  if [[ -n $json_file ]]; then cp "$work_dir/invalidate.json" "$json_file" || die "cannot write $json_file"; fi
-  if [[ -n $invalidate_html ]]; then
-    python3 "$lib_dir/picture.py" "$work_dir/invalidate.json" "$invalidate_html" || die "cannot write $invalidate_html"
-  fi
+  keep_results "$work_dir/invalidate.json" picture.py
 }

@@ -135,6 +135,7 @@ start_sshd() {
     on_exit rmdir /run/sshd
   fi
   mkdir -m 700 "$dir"
+  on_exit rm -rf "$dir"
   ssh-keygen -q -t ed25519 -N '' -f "$dir/host_key"
   ssh-keygen -q -t ed25519 -N '' -f "$dir/user_key"
   cp "$dir/user_key.pub" "$dir/authorized_keys"

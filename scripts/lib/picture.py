@@ -6,11 +6,9 @@ usage: picture.py JSON HTML
 """
 
 import json
-import os
 import sys
 from html import escape
 
-import svg_plot
 from invalidate_plan import MODES
 from invalidate_report import (
     bytes_text,
@@ -24,6 +22,7 @@ from invalidate_report import (
     tick_text,
     time_text,
 )
+from page import facts, figure, legend, page, section, table
 from svg_plot import LinearAxis, LogAxis, Steps, line_plot, row_plot
 
 TRIP = "{:g} ms round trip"
@@ -44,13 +43,13 @@ def point_words(cell, what, value):
 # --- series -----------------------------------------------------------------------------------------
 
 
-def series_along(cells, key, figure):
-    """For each mode its points along `key`, in order; `figure` takes a cell's figures."""
+def series_along(cells, key, value_of):
+    """For each mode its points along `key`, in order; `value_of` takes a cell's figures."""
     series = {}
     for mode in MODES:
         of_mode = sorted((cell for cell in measured(cells) if cell["mode"] == mode), key=lambda cell: cell[key])
         if of_mode:
-            series[mode] = [(cell[key], figure(cell["figures"]), cell) for cell in of_mode]
+            series[mode] = [(cell[key], value_of(cell["figures"]), cell) for cell in of_mode]
     return series
 
 
@@ -70,17 +69,17 @@ def line_figure(plot_id, caption, series, key_steps, y_axis, x_label, y_label, s
     drawing = line_plot(
         plot_id, caption, describe_series(series, show_x, show_y), points, key_steps, y_axis, x_label, y_label
     )
-    return f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}</figure>"
+    return figure(caption, drawing)
 
 
-def lines_for_each_trip(report, name, kind, key, figure, show_y, y_label, what, log=True, **place):
+def lines_for_each_trip(report, name, kind, key, value_of, show_y, y_label, what, log=True, **place):
     """One panel for each round trip, all with the same axes."""
     x_label, show_x = {
         "extent_bytes": ("dirty bytes", bytes_text),
         "folio_bytes": ("folio size", bytes_text),
     }[key]
     panels = {
-        rtt_ms: series_along(select(report, kind, rtt_ms=rtt_ms, **{key: None}, **place), key, figure)
+        rtt_ms: series_along(select(report, kind, rtt_ms=rtt_ms, **{key: None}, **place), key, value_of)
         for rtt_ms in round_trips(report)
     }
     panels = {rtt_ms: series for rtt_ms, series in panels.items() if series}
@@ -118,15 +117,6 @@ def missing_list(cells):
         return ""
     items = "".join(f'<li data-cell="{cell["id"]}">Not measured: {escape(not_measured_text(cell))}.</li>' for cell in skipped)
     return f'<ul class="missing">{items}</ul>'
-
-
-def section(heading, words, figures, notes=""):
-    if not figures:
-        return ""
-    return (
-        f"<section><h2>{escape(heading)}</h2><p>{escape(words)}</p>"
-        f'<div class="plots">{figures}</div>{notes}</section>'
-    )
 
 
 def along_axis(report, kind, key, **place):
@@ -213,7 +203,7 @@ def pattern_plot(report, rtt_ms, axis):
     plot_id = f"patterns-{rtt_ms:g}ms".replace(".", "_")
     caption = TRIP.format(rtt_ms)
     drawing = row_plot(plot_id, caption, described, groups, axis, "elapsed")
-    return f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}</figure>"
+    return figure(caption, drawing)
 
 
 def patterns(report):
@@ -253,7 +243,7 @@ def stall_plot(report, rtt_ms, axis):
     plot_id = f"stalls-{rtt_ms:g}ms".replace(".", "_")
     caption = TRIP.format(rtt_ms)
     drawing = row_plot(plot_id, caption, described, groups, axis, "one write(2)")
-    return f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}</figure>"
+    return figure(caption, drawing)
 
 
 def stalls(report):
@@ -368,16 +358,14 @@ def all_figures(report):
     return (
         "<section><h2>Every figure</h2><p>Medians of the rounds; of stalls and memory the worst. "
         "<em>p99 stream</em> also counts the writes that would have been due while one stood still.</p>"
-        f"<details><summary>{len(report['cells'])} rows</summary>"
-        '<div class="scroll" role="region" aria-label="Every figure" tabindex="0"><table id="cells"><thead><tr>'
-        + "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
-        + f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div></details></section>"
+        + table("cells", "Every figure", head, "".join(rows), f"{len(report['cells'])} rows")
+        + "</section>"
     )
 
 
 def conditions(report):
     machine = report["machine"]
-    facts = (
+    rows = (
         ("command", f"<code>{escape(report['command'])}</code>"),
         ("version", escape(report["version"])),
         ("machine", f"{machine['cores']} cores, {bytes_text(machine['memory_bytes'])}, Linux {escape(machine['kernel'])}"),
@@ -386,18 +374,7 @@ def conditions(report):
         ("rounds", f"{report['rounds']} for each cell, 1 for those of more than 3 s or 256 MiB; with a writer, until 500 writes were seen"),
         ("finished", f"{escape(report['finished'])}, after {report['took_s'] / 60:.0f} min"),
     )
-    rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts)
-    return f"<section><h2>How it was measured</h2><dl>{rows}</dl></section>"
-
-
-def legend():
-    items = []
-    for mode in MODES:
-        sample = f'<line class="line {mode}" x1="1" y1="8" x2="33" y2="8"/>'
-        css = f"sample {mode}{' hollow' if mode in svg_plot.HOLLOW else ''}"
-        sample += f'<g class="{css}">{svg_plot.shape(mode, 17, 8, svg_plot.SIZES[mode])}</g>'
-        items.append(f'<li><svg viewBox="0 0 34 16" aria-hidden="true">{sample}</svg>{mode}</li>')
-    return f'<ul class="legend" aria-label="Legend">{"".join(items)}</ul>'
+    return facts("How it was measured", rows)
 
 
 def lead(report):
@@ -412,9 +389,7 @@ def lead(report):
     return words
 
 
-def page(report):
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "picture.css"), encoding="utf-8") as file:
-        css = file.read()
+def whole_page(report):
     sections = (
         elapsed_over_dirty,
         write_calls,
@@ -426,17 +401,8 @@ def page(report):
         all_figures,
         conditions,
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-        f"<title>foliofs: what an invalidation costs</title><style>\n{css}</style></head>\n<body><main>"
-        f"<h1>What an invalidation costs</h1><p>{escape(lead(report))}</p>"
-        + answers(report)
-        + legend()
-        + "\n".join(make(report) for make in sections)
-        + "</main></body></html>\n"
-    )
+    parts = [answers(report) + legend(MODES), *(make(report) for make in sections)]
+    return page("foliofs: what an invalidation costs", "What an invalidation costs", lead(report), parts)
 
 
 def main():
@@ -444,7 +410,7 @@ def main():
         sys.exit("usage: picture.py JSON HTML")
     with open(sys.argv[1], encoding="utf-8") as file:
         report = json.load(file)
-    text = page(report)
+    text = whole_page(report)
     with open(sys.argv[2], "w", encoding="utf-8") as file:
         file.write(text)
 

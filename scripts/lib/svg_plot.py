@@ -1,8 +1,8 @@
 """Plots as inline SVG: lines over an axis, and rows of marks.
 
-Colours come from the page's CSS variables, so that one drawing is right in light and in dark. The three
-modes differ in shape and dash as well as in colour. Every mark names its cell (data-cell) and says its
-figure (title), and is drawn only for what was measured.
+Colours come from the page's CSS variables, so that one drawing is right in light and in dark. What is compared,
+the three modes or the peers, differs in shape and dash as well as in colour. Every mark names its cell
+(data-cell) and says its figure (title), and is drawn only for what was measured.
 """
 
 import math
@@ -10,7 +10,18 @@ from html import escape
 
 WIDTH = 340
 FONT = 12
-SHAPES = {"launder": "triangle", "bulk": "square", "hybrid": "circle"}
+SHAPES = {
+    "launder": "triangle", "bulk": "square", "hybrid": "circle",
+    "foliofs": "circle", "sshfs": "triangle", "gluster": "square", "rclone": "diamond", "passthrough": "wedge", "local": "cross",
+}
+# The corners of those that are polygons, for a size of 1.
+CORNERS = {
+    "triangle": ((0, -1.25), (1.2, 0.9), (-1.2, 0.9)),
+    "wedge": ((0, 1.25), (1.2, -0.9), (-1.2, -0.9)),
+    "diamond": ((0, -1.4), (1.25, 0), (0, 1.4), (-1.25, 0)),
+    "cross": ((-0.4, -1.2), (0.4, -1.2), (0.4, -0.4), (1.2, -0.4), (1.2, 0.4), (0.4, 0.4), (0.4, 1.2), (-0.4, 1.2),
+              (-0.4, 0.4), (-1.2, 0.4), (-1.2, -0.4), (-0.4, -0.4)),
+}
 
 
 def number(value):
@@ -83,13 +94,15 @@ def shape(mode, x, y, size):
             f'<rect x="{number(x - side / 2)}" y="{number(y - side / 2)}" '
             f'width="{number(side)}" height="{number(side)}"/>'
         )
-    top, wide, low = size * 1.25, size * 1.2, size * 0.9
-    points = " ".join(f"{number(x + dx)},{number(y + dy)}" for dx, dy in ((0, -top), (wide, low), (-wide, low)))
+    points = " ".join(f"{number(x + dx * size)},{number(y + dy * size)}" for dx, dy in CORNERS[kind])
     return f'<polygon points="{points}"/>'
 
 
 # Bulk and hybrid often lie on each other: the larger, hollow one shows around the other.
-SIZES = {"launder": 4.2, "bulk": 5.2, "hybrid": 3.2}
+SIZES = {
+    "launder": 4.2, "bulk": 5.2, "hybrid": 3.2,
+    "foliofs": 4, "sshfs": 4.2, "gluster": 4, "rclone": 4, "passthrough": 4.2, "local": 4.4,
+}
 HOLLOW = {"bulk"}
 
 
@@ -150,10 +163,10 @@ def line_plot(plot_id, title, description, series, x_axis, y_axis, x_label, y_la
     return svg(plot_id, title, description, height, "".join(body + lines + marks))
 
 
-def row_plot(plot_id, title, description, groups, axis, label):
+def row_plot(plot_id, title, description, groups, axis, label, left=76):
     """`groups`: (name, rows); a row: (name, marks); a mark: (mode, value, cell id, words, hollow).
-    The marks of a row are joined by a line when they are of one mode."""
-    left, right, top, row_height, group_gap, bottom = 76, 24, 0, 22, 26, 42
+    The marks of a row are joined by a line when they are of one mode. `left`: room for the rows' names."""
+    right, top, row_height, group_gap, bottom = 24, 0, 22, 26, 42
     rows = sum(len(rows) for _, rows in groups)
     height = top + rows * row_height + len(groups) * group_gap + bottom
 
