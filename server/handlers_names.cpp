@@ -221,13 +221,11 @@ class EntryCollector final : public DirectorySink {
 
 }  // namespace
 
-// In the lane: a directory that nobody has read lately comes from the disk, entry by entry.
 Result<Reply> handle_read_dir(Call& call, Place place) {
   const auto& request = request_of<wire::ReadDirRequest>(call);
   const std::size_t max_bytes = std::min<std::size_t>(request.max_bytes(), kMaxMetaBytes);
   if (max_bytes <= EntryCollector::kMaxEntryBytes) return Errno(EINVAL);
   BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  if (place == Place::kLoop) return Errno(EAGAIN);
   const Caller caller(call, std::move(identity), place);
   EntryCollector collector(max_bytes);
   BOOST_OUTCOME_TRY(const bool end, call.store().read_directory(

@@ -231,8 +231,12 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
 Result<bool> LocalStore::read_directory(const CallContext& context, HandleView directory,
                                         std::uint64_t cookie, bool with_attributes,
                                         DirectorySink& sink) {
+  // One that nobody has read lately comes from the disk, entry by entry.
+  constexpr std::size_t kFewEntries = 64;
+  const bool waits = context.waiting == Waiting::kAllowed;
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, directory));
   if (node->type != S_IFDIR) return Errno(ENOTDIR);
+  if (!waits && !node->lists_quickly) return Errno(EAGAIN);
   // The rest of a listing may be had although the mode has changed since it began, by the owner.
   BOOST_OUTCOME_TRY(UniqueFd fd, open_as_owner(context, *node, O_RDONLY | O_DIRECTORY,
                                                /*override_mode=*/cookie != 0));
@@ -240,12 +244,20 @@ Result<bool> LocalStore::read_directory(const CallContext& context, HandleView d
     return last_errno();
   }
   alignas(RawEntry) std::array<char, 32768> raw;
+  std::size_t count = 0;
   for (;;) {
     const long filled = ::syscall(SYS_getdents64, fd.get(), raw.data(), raw.size());
     if (filled < 0) return last_errno();
-    if (filled == 0) return true;
+    if (filled == 0) {
+      if (cookie == 0) node->lists_quickly = count <= kFewEntries;
+      return true;
+    }
     for (long at = 0; at < filled;) {
-      if (sink.full()) return false;
+      if (sink.full() || (!waits && count == kFewEntries)) {
+        node->lists_quickly = false;
+        return false;
+      }
+      ++count;
       const auto* found = reinterpret_cast<const RawEntry*>(raw.data() + at);
       const char* name = raw.data() + at + kRawNameAt;
       at += found->length;

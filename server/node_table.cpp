@@ -76,6 +76,7 @@ void NodeTable::drop_idle() {
     auto here = it++;
     const bool idle = !(*here)->recently_used && here->use_count() == 1;
     (*here)->recently_used = false;
+    (*here)->lists_quickly = false;
     if (idle) erase(here);
   }
 }

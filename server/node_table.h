@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -28,6 +29,9 @@ struct Node {
   FileId id;
   mode_t type = 0;  // S_IFMT bits
   std::shared_ptr<Inode> inode;
+
+  // A directory that has been listed not long ago, and was short.
+  std::atomic<bool> lists_quickly = false;
 
   // Guarded by the table's mutex.
   std::uint32_t opens = 0;

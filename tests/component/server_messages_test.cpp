@@ -340,6 +340,39 @@ TEST_F(Messages, ReadDirInPiecesGivesEachEntryOnce) {
   EXPECT_EQ(errno_of(client->call(request)), ENOTDIR);
 }
 
+// A short directory is listed on the loop the next time, and may have grown by then.
+TEST_F(Messages, ADirectoryThatWasShortIsListedWhole) {
+  auto client = connect();
+  put_file("first", "");
+  wire::ReadDirRequestT request;
+  request.caller = client->caller();
+  request.handle = client->root();
+  request.max_bytes = 1 << 18;
+  const auto list = [&] {
+    std::multiset<std::string> seen;
+    request.cookie = 0;
+    for (bool end = false; !end;) {
+      auto answer = client->call(request);
+      if (!answer) return seen;
+      end = answer.value().reply.end;
+      for (const auto& entry : answer.value().reply.entries) {
+        seen.insert(entry->name);
+        request.cookie = entry->cookie;
+      }
+    }
+    return seen;
+  };
+  std::multiset<std::string> expected{".", "..", "first"};
+  EXPECT_EQ(list(), expected);
+  EXPECT_EQ(list(), expected);
+  for (int i = 0; i < 200; ++i) {
+    put_file(std::to_string(i), "");
+    expected.insert(std::to_string(i));
+  }
+  EXPECT_EQ(list(), expected);
+  EXPECT_EQ(list(), expected);
+}
+
 TEST_F(Messages, HandlesFromReadDirOpen) {
   put_file("file", "content");
   auto client = connect();
