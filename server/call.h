@@ -6,7 +6,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "server/reply.h"
@@ -37,8 +36,6 @@ struct Call {
   BufferPool* buffers = nullptr;
   std::size_t charge = 0;
   PartialRead partial;
-  // In the lane it goes one at a time with others that have the same.
-  std::optional<std::uint64_t> turn;
 
   FileStore& store() const { return *session->share().store; }
 };

@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <optional>
 
 #include "foliofs/base/limits.h"
 
@@ -55,6 +56,13 @@ std::size_t charge_of(const Call& call) {
 // What a reply holds until it has left. The builder of its metadata may have taken twice the bytes.
 std::size_t held_by(const Outgoing& frame) {
   return kFrameOverhead + 2 * std::size_t{frame.header.meta_bytes} + frame.payload.capacity();
+}
+
+// Calls with the same turn do not go beside each other in the lane: two WRITEs would only spin for
+// the lock of their file.
+std::optional<std::uint64_t> turn_of(const Call& call) {
+  if (call.header.type != proto::MessageType::kWrite) return std::nullopt;
+  return flatbuffers::GetRoot<wire::WriteRequest>(call.meta.data())->open_id();
 }
 
 std::string describe_peer(const Connection::Socket& socket) {
@@ -257,7 +265,7 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
     }
   }
   auto occupation = handler.occupies ? Lane::Occupation(lane) : Lane::Occupation();
-  const std::optional<std::uint64_t> turn = call->turn;
+  const std::optional<std::uint64_t> turn = turn_of(*call);
   auto work = [&handler, call = std::move(call), occupation = std::move(occupation)]() mutable {
     auto result = run_handler(handler, *call, Place::kLane);
     occupation.end();

@@ -192,10 +192,7 @@ Result<Reply> handle_write(Call& call, Place place) {
   constexpr std::uint32_t kKnown = proto::kWriteInvalidation | proto::kWriteSetMtime |
                                    proto::kWriteAppend | proto::kWriteKillPrivileges;
   if ((request.flags() & ~kKnown) != 0) return Errno(EINVAL);
-  if (place == Place::kLoop && call.payload.size() >= kInlineWriteBytes) {
-    call.turn = request.open_id();
-    return Errno(EAGAIN);
-  }
+  if (place == Place::kLoop && call.payload.size() >= kInlineWriteBytes) return Errno(EAGAIN);
   BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
   const CallContext context = context_for(call, open.opener, place);
   std::optional<std::int64_t> mtime_ns;

@@ -218,7 +218,9 @@ void FolioMapping::publish(const Fill& fill, const std::vector<BufferRef>& buffe
     FolioRef folio = find_or_create(at);
     folio->enter_generation(gen_);
     const std::uint64_t begin = filled_part(fill.range, at).begin;
-    if (merge(*folio, *buffer, begin, fresh)) folio->ahead = folio->ahead || fill.ahead;
+    if (!merge(*folio, *buffer, begin, fresh)) continue;
+    folio->filled = true;
+    folio->ahead = folio->ahead || fill.ahead;
   }
 }
 

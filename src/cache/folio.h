@@ -71,8 +71,10 @@ struct Folio : FolioInMapping, FolioInWriteback, FolioInReclaim {
   bool referenced = false;              // used again since reclaim looked at it
   bool ahead = false;                   // fetched by read-ahead, not read yet
   std::uint64_t reclaimable_bytes = 0;  // as it was counted when it came on a list of reclaim
-  // Up to where it has been read or stored to: going on from there is no second use of it.
+  // Up to where it has been read or stored to, and whether bytes have been fetched since: to go on
+  // from there, or to read what was fetched, is no second use of it.
   std::uint64_t used_to = 0;
+  bool filled = false;
 
   bool under_writeback() const { return writes_in_flight != 0; }
   // Neither dirty nor being written; the mapping keeps those that are not in its writeback index.

@@ -3,6 +3,7 @@
 // Only clean folios are on the lists, so taking one off is all that reclaim has to do. Folios used
 // once are reclaimed before those used again, so that one long scan does not empty the cache.
 #include <cassert>
+#include <utility>
 
 #include "arena.h"
 #include "folio_mapping.h"
@@ -129,9 +130,9 @@ void CacheCore::folio_resized(Folio& folio) {
 }
 
 void CacheCore::folio_used(Folio& folio, ByteRange part) {
-  const bool goes_on = part.begin >= folio.used_to;
+  const bool other_bytes = std::exchange(folio.filled, false) || part.begin >= folio.used_to;
   folio.used_to = std::max(folio.used_to, part.end);
-  if (goes_on) return;
+  if (other_bytes) return;
   if (folio.active) {
     folio.referenced = true;
     return;
@@ -159,11 +160,21 @@ void CacheCore::balance() {
   }
 }
 
-// Makes way for `more_bytes` if what has been used only once is more than is kept of it.
+// Makes way for `more_bytes` if what has been used only once is more than is kept of it. What was
+// fetched ahead and not read yet is passed over once: its reader may be one of many.
 void CacheCore::drop_used_once(std::uint64_t more_bytes) {
-  if (inactive_bytes_ + more_bytes <= config.used_once) return;
-  const std::uint64_t excess = inactive_bytes_ + more_bytes - config.used_once;
-  reclaim_from(inactive_, memory->bytes - std::min(excess, memory->bytes), Want::kReadahead);
+  for (std::size_t left = inactive_.size();
+       left > 0 && inactive_bytes_ + more_bytes > config.used_once; --left) {
+    Folio& oldest = inactive_.back();
+    const bool passed_over = oldest.ahead && !std::exchange(oldest.referenced, true);
+    if (oldest.locked || passed_over) {
+      inactive_.pop_back();
+      inactive_.push_front(oldest);
+      continue;
+    }
+    ++stats.reclaimed_folios;
+    oldest.mapping->reclaim(oldest);
+  }
 }
 
 // Drops folios, those used least first, until no more than `target_bytes` are in use. For the sake

@@ -108,6 +108,18 @@ TEST_F(CacheTest, SmallReadsOneAfterTheOtherAreOneUse) {
   EXPECT_EQ(store->reads.size(), scanned) << "the scan did not count as use of each folio again";
 }
 
+TEST_F(CacheTest, ReadsHereAndThereInAFolioAreOneUse) {
+  CacheConfig config = small_config();
+  config.folio_size = 64 << 10;
+  config.readahead = 0;
+  config.used_once = 1 << 20;
+  open(std::string(8 << 20, 's'), config);
+  for (std::uint64_t page : {9, 3, 12, 0, 7}) {
+    for (std::uint64_t at = 0; at < 8u << 20; at += 64 << 10) read(at + page * 4096, 4096);
+  }
+  EXPECT_LE(cache->stats().bytes, 3u << 19);
+}
+
 TEST_F(CacheTest, OfWhatIsUsedOnceNotMuchIsKept) {
   CacheConfig config = small_config();
   config.used_once = 1 << 20;
