@@ -36,10 +36,10 @@ def ratio_plot(report, group, title, axis):
                 for peer, ratio in row["ratios"].items()
                 if ratio
             ]
-            rows.append((row["what"], marks))
+            rows.append((row["label"], marks))
     described = "; ".join(mark[3] for _, marks in rows for mark in marks) + "."
     plot_id = f"ratios-{group}"
-    drawing = row_plot(plot_id, title, described, [(title, rows)], axis, "foliofs' speed, in times the peer's", left=150)
+    drawing = row_plot(plot_id, title, described, [(title, rows)], axis, "foliofs' speed, in times the peer's", left=134)
     return figure(title, drawing)
 
 

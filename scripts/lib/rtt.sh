@@ -6,7 +6,7 @@
 # shellcheck disable=SC2016 # what stands in single quotes is for jq, awk and inner shells
 
 set_rtt_sizes() { # QUICK
-  sequential_mib=256 tree_files=500 work_limit_s=300 read_limit_s=20
+  sequential_mib=256 tree_files=300 work_limit_s=300 read_limit_s=20
   if [[ $1 == yes ]]; then
     sequential_mib=64 tree_files=100
     : "${rtts:=0,10}"
