@@ -92,7 +92,7 @@ remount_cold() {
 peer_version() { # PEER
   case $1 in
     foliofs) "$foliofs" --version | head -n 1 ;;
-    sshfs) sshfs --version 2>/dev/null | head -n 1 ;;
+    sshfs) sshfs --version 2>&1 | grep -i '^sshfs' ;;
     gluster) glusterfs --version 2>/dev/null | head -n 1 ;;
     rclone) rclone version 2>/dev/null | head -n 1 ;;
     passthrough) printf 'libfuse %s\n' "$(pkg-config --modversion fuse3)" ;;

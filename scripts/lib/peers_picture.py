@@ -115,16 +115,16 @@ def answers(report):
     items = []
     found = floors(report)
     for title, wanted in (("Floors that are missed", False), ("Floors that are met", True)):
-        chosen = [each for each in found if each[4] == wanted]
+        chosen = [each for each in found if each[3] == wanted]
         if not chosen:
             continue
-        verdict, css = ("met", "met") if wanted else ("missed", "missed")
+        verdict = "met" if wanted else "missed"
         figures = "".join(
-            f'<li class="{css}"><span>{escape(what)}, {escape(least)} of {escape(beside)}</span><span>{escape(value)}</span></li>'
-            for what, beside, least, value, _ in chosen
+            f'<li class="{verdict}"><span>{escape(what)}, {escape(least)}</span><span>{escape(value)}</span></li>'
+            for what, least, value, _ in chosen
         )
         items.append(
-            f'<li data-expectation="{verdict}"><span class="verdict {css}">{verdict}: {len(chosen)} of {len(found)}</span>'
+            f'<li data-expectation="{verdict}"><span class="verdict {verdict}">{verdict}: {len(chosen)} of {len(found)}</span>'
             f"<p>{title}</p><ul>{figures}</ul></li>"
         )
     return f'<section><h2>What was to be reached</h2><ul class="answers">{"".join(items)}</ul></section>'
@@ -186,7 +186,7 @@ def conditions(report):
 
 def lead(report):
     found = floors(report)
-    met = sum(each[4] for each in found)
+    met = sum(each[3] for each in found)
     return (
         f"The same work on foliofs and, in turn, on {', '.join(report['measured_peers'][1:]) or 'nothing else'}, all on one "
         f"machine. {met} of {len(found)} floors are met."

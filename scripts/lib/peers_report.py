@@ -129,23 +129,23 @@ def gather(samples, failures, about):
 
 
 def floors(report):
-    """Every floor: (what, whom beside, the least, what there is, whether that is enough)."""
+    """Every floor: (what, what is wanted, what there is, whether that is enough)."""
     found = []
     for row in report["rows"]:
         for each in row["floors"]:
-            found.append((row["what"], each["peer"], times(each["floor"]), times(each["ratio"]), each["met"]))
+            found.append((row["what"], f"{times(each['floor'])} {each['peer']}", times(each["ratio"]), each["met"]))
     for series in report["series"]:
-        if series["worst"]:
-            words = f"one thread ({series['worst']['threads']} threads)"
-            found.append((series["what"], words, times(SAME), times(series["worst"]["ratio"]), series["worst"]["met"]))
+        worst = series["worst"]
+        if worst:
+            shown = f"{times(worst['ratio'])} with {worst['threads']}"
+            found.append((series["what"], f"{times(SAME)} one alone", shown, worst["met"]))
     memory = report["memory"]
     if memory["foliofs"]:
-        bound = bytes_text(memory["foliofs"]["bound_bytes"])
-        found.append(("memory of the client", "cache_size and 64 MiB", f"at most {bound}",
-                      bytes_text(memory["peak_bytes"]["foliofs"]), memory["foliofs"]["met"]))
+        wanted = f"at most {bytes_text(memory['foliofs']['bound_bytes'])}, cache_size and 64 MiB"
+        found.append(("memory of the client", wanted, bytes_text(memory["peak_bytes"]["foliofs"]), memory["foliofs"]["met"]))
     if report["idle"]["percent"]:
         shown = ", ".join(f"{name} {value:.1f}%" for name, value in report["idle"]["percent"].items())
-        found.append(("processor time of an idle mount", "none", f"at most {IDLE_PERCENT}%", shown, report["idle"]["met"]))
+        found.append(("an idle mount", f"at most {IDLE_PERCENT}% of a core", shown, report["idle"]["met"]))
     return found
 
 
@@ -236,9 +236,9 @@ def print_tables(report, out):
     print(file=out)
     peaks = ", ".join(f"{peer} {bytes_text(count)}" for peer, count in report["memory"]["peak_bytes"].items())
     print(f"  most memory of a client: {peaks}", file=out)
-    for what, beside, least, found, met in floors(report):
+    for what, wanted, found, met in floors(report):
         if not met:
-            print(f"  BELOW: {what}: {found}, wanted {least} of {beside}", file=out)
+            print(f"  BELOW: {what}: {found}, wanted {wanted}", file=out)
     for each in report["left_out"]:
         print(f"  left out: {each['peer']}: {each['why']}", file=out)
     for each in report["failures"]:
