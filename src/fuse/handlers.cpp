@@ -37,6 +37,11 @@ Task<void> run_lookup(RequestRef request, vfs::NodeId parent, std::string name) 
   finish_entry(request, co_await request->operations().lookup(request->call(), parent, name));
 }
 void on_lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
+  if (auto known = operations_of(req).try_lookup(parent, name)) {
+    const fuse_entry_param param = to_entry(*known);
+    if (fuse_reply_entry(req, &param) != 0) operations_of(req).forget(known->node, 1);
+    return;
+  }
   auto request = Request::make(req);
   start(request, run_lookup(request, parent, name));
 }

@@ -32,6 +32,24 @@ struct AbsentXattrs {
   std::vector<std::string> names;
 };
 
+// A listing has shown a file under a name (name_key): when it was asked for, by the clock and by
+// MountCore::change.
+struct ListedName {
+  std::size_t name = 0;
+  TimePoint at{};
+  std::uint64_t change = 0;
+};
+
+// How often names of a directory that the kernel knows were looked up again, since `since` and
+// without a change of ours to it.
+struct NameLookups {
+  std::uint64_t generation = 0;
+  TimePoint since{};
+  std::uint32_t count = 0;
+  bool listing = false;  // is under way in place of a lookup
+  bool listing_is_useless = false;
+};
+
 struct Inode {
   NodeId node = 0;
   HandleBytes handle;
@@ -58,6 +76,8 @@ struct Inode {
   // believes that and the attributes that came with it.
   std::size_t told_name = 0;
   TimePoint told_until{};
+  ListedName listed;
+  NameLookups name_lookups;  // of a directory
   // What the cached data belongs to: compared with what the server says next.
   std::optional<Attributes> cached_version;
   // Invalidations under way because somebody else has changed the file. OPEN, LOOKUP and GETATTR

@@ -12,11 +12,11 @@ namespace {
 // How long unwritable bytes of a released file wait for the next attempt.
 constexpr Duration kWriteLaterInterval = std::chrono::seconds(5);
 
+}  // namespace
+
 std::size_t name_key(NodeId parent, std::string_view name) {
   return std::hash<std::string_view>()(name) ^ (parent * 0x9e3779b97f4a7c15u);
 }
-
-}  // namespace
 
 wire::CallerT to_wire(const Caller& caller) {
   wire::CallerT wire;

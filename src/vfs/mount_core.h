@@ -79,7 +79,11 @@ class MountCore {
       request.*handle_at = inode->handle;
       if (other) request.*other_at = other->handle;
       auto reply = co_await call<Request>(request, retried, incarnation);
-      if (reply || reply.error() != Errno(ESTALE) || repairs == kMaxRepairs) co_return reply;
+      if (reply || reply.error() != Errno(ESTALE)) co_return reply;
+      // The kernel may look its name up anew.
+      inode->listed = {};
+      if (other) other->listed = {};
+      if (repairs == kMaxRepairs) co_return reply;
       // Another call may have found it meanwhile.
       bool repaired = inode->handle != request.*handle_at;
       if (other) repaired = repaired || other->handle != request.*other_at;
@@ -108,7 +112,9 @@ class MountCore {
         if (std::exchange(retried, true)) co_return Errno(EIO);
         continue;
       }
-      if (reply.error() != Errno(ESTALE) || repairs++ == kMaxRepairs) co_return reply;
+      if (reply.error() != Errno(ESTALE)) co_return reply;
+      inode->listed = {};  // as in call_on()
+      if (repairs++ == kMaxRepairs) co_return reply;
       if (inode->handle != request.handle) continue;
       auto found = co_await find_again(inode, *request.caller);
       if (!found || !found.value()) co_return reply;
@@ -133,6 +139,18 @@ class MountCore {
   // Whether the kernel was told the same not long ago: it keeps what it has cached, ACLs too,
   // unless it is told again.
   bool knows_entry(Inode& inode, NodeId parent, std::string_view name);
+
+  // One READDIR, as Operations::read_directory().
+  Task<Result<DirectoryEntries>> read_directory(Call call, InodeRef directory, std::uint64_t cookie,
+                                                bool with_attributes);
+  // What a recent listing has shown under this name, with a reference for the kernel.
+  std::optional<Entry> listed_entry(const Inode& parent, const std::string& name);
+  // Before a lookup: whether more are likely to follow in `parent`, so that it had better be
+  // listed.
+  bool is_worth_listing(Inode& parent, const std::string& name);
+  Task<void> list_names(Call call, InodeRef parent);
+  // The kernel gives back so many references.
+  void forget(NodeId node, std::uint64_t count);
 
   // Takes over what the server says of `inode`, asked for when `change` was `asked_at`. Returns
   // when nobody invalidates the file's cache any more; true when the kernel was told to drop pages
@@ -203,6 +221,9 @@ void remember_new_file(Inode& inode);
 
 // What a store by somebody unprivileged does to the mode (inode(7)).
 void drop_set_id_bits(Inode& inode);
+
+// Stands for a name in a directory.
+std::size_t name_key(NodeId parent, std::string_view name);
 
 wire::CallerT to_wire(const Caller& caller);
 std::unique_ptr<wire::CallerT> caller_of(const Call& call);

@@ -30,16 +30,22 @@ void Operations::release_directory(OpenDirectory* directory) {
 Task<Result<DirectoryEntries>> Operations::read_directory(Call call, OpenDirectoryRef directory,
                                                           std::uint64_t cookie,
                                                           bool with_attributes) {
-  InodeRef inode = directory->inode;
+  co_return co_await core_.read_directory(std::move(call), directory->inode, cookie,
+                                          with_attributes);
+}
+
+Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef directory,
+                                                         std::uint64_t cookie,
+                                                         bool with_attributes) {
   wire::ReadDirRequestT request;
   request.caller = caller_of(call);
   request.cookie = cookie;
   request.max_bytes = kReplyBytes;
   request.with_attributes = with_attributes;
-  const TimePoint now = core_.clock.now();
-  const std::uint64_t asked_at = core_.change;
+  const TimePoint now = clock.now();
+  const std::uint64_t asked_at = change;
   auto reply =
-      co_await core_.call_on<wire::ReadDirRequest>(inode, &wire::ReadDirRequestT::handle, request);
+      co_await call_on<wire::ReadDirRequest>(directory, &wire::ReadDirRequestT::handle, request);
   if (!reply) co_return reply.error();
   DirectoryEntries read;
   read.end = reply.value().end;
@@ -52,8 +58,9 @@ Task<Result<DirectoryEntries>> Operations::read_directory(Call call, OpenDirecto
     entry.asked_at = now;
     entry.change = asked_at;
     if (wire->attributes && !wire->handle.empty()) {
-      InodeRef entered = co_await core_.enter(inode, entry.name, wire->handle,
-                                              from_wire(*wire->attributes), asked_at);
+      InodeRef entered = co_await enter(directory, entry.name, wire->handle,
+                                        from_wire(*wire->attributes), asked_at);
+      entered->listed = {name_key(directory->node, entry.name), now, asked_at};
       entry.entry.emplace();
       entry.entry->node = entered->node;
     }

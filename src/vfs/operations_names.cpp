@@ -29,6 +29,10 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   InodeRef parent = core_.inodes.find(parent_node);
   if (!parent) co_return Errno(ESTALE);
   if (auto valid = check_name(name); !valid) co_return valid.error();
+  if (core_.is_worth_listing(*parent, name)) {
+    co_await core_.list_names(call, parent);
+    if (auto listed = core_.listed_entry(*parent, name)) co_return *listed;
+  }
   wire::LookupRequestT request;
   request.caller = caller_of(call);
   request.name = name;
@@ -48,11 +52,20 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   co_return core_.entry_of(*inode, parent_node, name);
 }
 
+std::optional<Entry> Operations::try_lookup(NodeId parent_node, const std::string& name) {
+  InodeRef parent = core_.inodes.find(parent_node);
+  return parent ? core_.listed_entry(*parent, name) : std::nullopt;
+}
+
 void Operations::forget(NodeId node, std::uint64_t count) {
-  InodeRef inode = core_.inodes.find(node);
+  core_.forget(node, count);
+}
+
+void MountCore::forget(NodeId node, std::uint64_t count) {
+  InodeRef inode = inodes.find(node);
   if (!inode) return;
   inode->lookups -= std::min(count, inode->lookups);
-  core_.inodes.drop_if_unused(inode);
+  inodes.drop_if_unused(inode);
 }
 
 // A reply with a new entry, after which the parent is another one. `reply` may be EEXIST

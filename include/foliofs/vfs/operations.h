@@ -159,6 +159,8 @@ class Operations {
 
   // Names.
   Task<Result<Entry>> lookup(Call call, NodeId parent, std::string name);
+  // The same without asking anybody, when a listing has shown the name not long ago.
+  std::optional<Entry> try_lookup(NodeId parent, const std::string& name);
   void forget(NodeId node, std::uint64_t count);
   Task<Result<Entry>> mknod(Call call, NodeId parent, std::string name, std::uint32_t mode,
                             std::uint64_t rdev);
