@@ -155,11 +155,12 @@ TEST_F(RangesTest, AStoreFarOutIsTriedAtOnce) {
 }
 
 // SEMANTICS: sync-writes-commit
-TEST_F(RangesTest, ASynchronousWriteIsCommitted) {
-  options_.kernel_cache = false;
-  mount_.reset();
-  mount_ = std::make_unique<vfs::Mount>(loop_.executor(), loop_.clock, *session_, kernel_, options_,
-                                        faults_);
+class UncachedRangesTest : public VfsTest {
+ protected:
+  UncachedRangesTest() { options_.kernel_cache = false; }
+};
+
+TEST_F(UncachedRangesTest, ASynchronousWriteIsCommitted) {
   server_.add("f", "");
   auto opened = open(lookup("f"));
   auto synchronous = store(0, "sync");
