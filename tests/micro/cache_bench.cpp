@@ -38,28 +38,21 @@ class NoPages final : public KernelPages {
 
 class World {
  public:
-  explicit World(std::uint64_t folios, std::uint64_t room_folios) {
-    CacheConfig config;
-    config.folio_size = kFolio;
-    // A folio costs more than its bytes.
-    config.cache_size = config.used_once = room_folios * (kFolio + 512);
-    config.dirty_background = 16 << 20;
-    config.dirty_limit = 32 << 20;
-    config.readahead = 0;
-    cache.emplace(loop.executor(), loop.clock, config);
+  World(std::uint64_t folios, std::uint64_t room_folios)
+      : cache(loop.executor(), loop.clock, config_for(room_folios)) {
     large = make_mapping(2 * room_folios + 1);
     fill(*large, 0, folios);
   }
 
   ~World() {
-    must(cache->flush_all({}));
+    must(cache.flush_all({}));
     large.reset();
-    loop.run(cache->stop());
+    loop.run(cache.stop());
     loop.settle();
   }
 
   std::shared_ptr<Mapping> make_mapping(std::uint64_t folios) {
-    return cache->make_mapping(store, kernel, folios * kFolio);
+    return cache.make_mapping(store, kernel, folios * kFolio);
   }
 
   // Runs what cannot fail here.
@@ -76,8 +69,19 @@ class World {
     }
   }
 
+  static CacheConfig config_for(std::uint64_t folios) {
+    CacheConfig config;
+    config.folio_size = kFolio;
+    // A folio costs more than its bytes.
+    config.cache_size = config.used_once = folios * (kFolio + 512);
+    config.dirty_background = 16 << 20;
+    config.dirty_limit = 32 << 20;
+    config.readahead = 0;
+    return config;
+  }
+
   test::Loop loop;
-  std::optional<Cache> cache;
+  Cache cache;
   std::shared_ptr<SparseStore> store = std::make_shared<SparseStore>();
   std::shared_ptr<NoPages> kernel = std::make_shared<NoPages>();
   std::shared_ptr<Mapping> large;  // has the folios
@@ -163,7 +167,7 @@ void reclaim_step(benchmark::State& state) {
     next = (next + 1) % all;
   };
   auto reclaimed = [&] {
-    return world.cache->stats().reclaimed_folios;
+    return world.cache.stats().reclaimed_folios;
   };
   for (auto left = all; reclaimed() == 0; --left) {
     if (left == 0) return state.SkipWithError("the cache is never full");

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint64_t kFolio = 64 << 10;
 constexpr std::uint64_t kPiece = 512;
+constexpr std::int64_t kPieces = kFolio / kPiece;
 
 // Stores that follow each other become one range.
 void dirty_ranges_in_order(benchmark::State& state) {
@@ -16,7 +17,7 @@ void dirty_ranges_in_order(benchmark::State& state) {
     for (std::uint64_t at = 0; at < kFolio; at += kPiece) dirty.add(ByteRange::of(at, kPiece));
     benchmark::DoNotOptimize(dirty.count());
   }
-  state.SetItemsProcessed(state.iterations() * (kFolio / kPiece));
+  state.SetItemsProcessed(state.iterations() * kPieces);
 }
 BENCHMARK(dirty_ranges_in_order);
 
@@ -31,7 +32,7 @@ void dirty_ranges_that_join(benchmark::State& state) {
     }
     benchmark::DoNotOptimize(dirty.count());
   }
-  state.SetItemsProcessed(state.iterations() * (kFolio / kPiece));
+  state.SetItemsProcessed(state.iterations() * kPieces);
 }
 BENCHMARK(dirty_ranges_that_join);
 
