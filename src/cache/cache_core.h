@@ -62,6 +62,15 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   // `part` of it has been read or stored to.
   void folio_used(Folio& folio, ByteRange part);
 
+  // --- Read-ahead (reclaim.cpp) -----------------------------------------------------------------
+
+  // How far one reader may be read ahead now: the more is there already that nobody has read, for
+  // this one and others, the less.
+  std::uint64_t readahead_window() const;
+  void folio_ahead(Folio& folio,
+                   bool ahead);       // it was fetched ahead and not read yet, or no longer
+  std::uint64_t ahead_in_flight = 0;  // bytes
+
   // --- Dirty bytes (flusher.cpp) ----------------------------------------------------------------
 
   void add_dirty(FolioMapping& mapping, std::int64_t bytes);
@@ -116,6 +125,7 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   ReclaimList inactive_;
   ReclaimList active_;
   std::uint64_t inactive_bytes_ = 0;
+  std::uint64_t folios_ahead_ = 0;
   std::list<std::uint64_t> memory_waiters_;  // what each of those in reserve() wants, bytes
   WaitQueue memory_changed_;
 

@@ -23,7 +23,7 @@ Task<Result<ReadResult>> FolioMapping::read(ByteRange range, Readahead* readahea
     }
     const ByteRange wanted = range.intersect({0, size_});
     if (collect(wanted, result)) co_return result;
-    start_readahead(wanted, readahead);
+    start_readahead(wanted, /*cached=*/false, readahead);
     readahead = nullptr;
     auto status = co_await fetch(wanted);
     if (!status) co_return status.error();
@@ -36,7 +36,7 @@ bool FolioMapping::try_read(ByteRange range, Readahead* readahead, ReadResult& r
   range = range.intersect({0, size_});
   if (!collect(range, result)) return false;
   ++core_->stats.read_hits;
-  start_readahead(range, readahead);
+  start_readahead(range, /*cached=*/true, readahead);
   return true;
 }
 
@@ -59,14 +59,14 @@ bool FolioMapping::collect(ByteRange range, ReadResult& result) {
   for (Folio* folio : folios) {
     core_->folio_used(*folio, range.intersect(folio->range));
     if (folio->ahead) ++core_->stats.readahead_hits;
-    folio->ahead = false;
+    core_->folio_ahead(*folio, false);
   }
   return true;
 }
 
-void FolioMapping::start_readahead(ByteRange read, Readahead* readahead) {
+void FolioMapping::start_readahead(ByteRange read, bool cached, Readahead* readahead) {
   if (readahead == nullptr) return;
-  ByteRange ahead = readahead->advance(read, size_, core_->config.readahead);
+  ByteRange ahead = readahead->advance(read, cached, size_, core_->readahead_window());
   // To the end of a folio, so that the next piece does not begin inside one.
   if (!ahead.empty()) ahead.end = std::min(folio_range(ahead.end - 1).end, size_);
   for (std::uint64_t cursor = ahead.begin; cursor < ahead.end;) {
@@ -83,6 +83,7 @@ void FolioMapping::start_readahead(ByteRange read, Readahead* readahead) {
       const std::uint64_t bytes = gap.size() + core_->config.folio_size;
       if (!core_->try_reserve(bytes, CacheCore::Want::kReadahead)) return;
       core_->stats.readahead_bytes += gap.size();
+      core_->ahead_in_flight += gap.size();
       auto fill = begin_fill(gap, /*ahead=*/true);
       spawn(core_->executor, "readahead", run_fill(shared_from_this(), std::move(fill)));
     }
@@ -151,6 +152,7 @@ Task<void> FolioMapping::run_fill(std::shared_ptr<FolioMapping> mapping,
   auto bytes_read = co_await mapping->read_into(fill->range, buffers);
   co_await mapping->reach(FaultPoint::kAfterFill);
   if (!bytes_read) fill->error = bytes_read.error();
+  if (fill->ahead) mapping->core_->ahead_in_flight -= fill->range.size();
   mapping->end_fill(fill, buffers);
 }
 
@@ -220,7 +222,7 @@ void FolioMapping::publish(const Fill& fill, const std::vector<BufferRef>& buffe
     const std::uint64_t begin = filled_part(fill.range, at).begin;
     if (!merge(*folio, *buffer, begin, fresh)) continue;
     folio->filled = true;
-    folio->ahead = folio->ahead || fill.ahead;
+    if (fill.ahead) core_->folio_ahead(*folio, true);
   }
 }
 

@@ -186,7 +186,7 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
 
   // fill.cpp
   bool collect(ByteRange range, ReadResult& result);
-  void start_readahead(ByteRange read, Readahead* readahead);
+  void start_readahead(ByteRange read, bool cached, Readahead* readahead);
   std::shared_ptr<Fill> begin_fill(ByteRange range, bool ahead);
   Task<Status> fetch(ByteRange range);
   static Task<void> run_fill(std::shared_ptr<FolioMapping> mapping, std::shared_ptr<Fill> fill);

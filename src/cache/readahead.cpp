@@ -4,9 +4,12 @@ namespace foliofs::cache {
 
 namespace {
 constexpr std::uint64_t kFirstWindow = 256 << 10;
-}
+// What is fetched at a time, once the window is larger.
+constexpr std::uint64_t kStep = 1 << 20;
+}  // namespace
 
-ByteRange Readahead::advance(ByteRange read, std::uint64_t size, std::uint64_t window_max) {
+ByteRange Readahead::advance(ByteRange read, bool cached, std::uint64_t size,
+                             std::uint64_t window_max) {
   // The kernel issues the reads of one reader in parallel, so "sequential" allows for a little
   // disorder: anything that lands in what is already being fetched, or just behind it, counts.
   const bool from_start = read.begin == 0 && next_ == 0;
@@ -18,11 +21,19 @@ ByteRange Readahead::advance(ByteRange read, std::uint64_t size, std::uint64_t w
     next_ = read.end;
     return {};
   }
+  waited_ = waited_ || !cached;
   next_ = std::max(next_, read.end);
   fetched_ = std::max(fetched_, read.end);
-  // Fetch again once half of the window is consumed, in one piece, rather than a little each time.
-  if (fetched_ - next_ > window_ / 2 && window_ != 0) return {};
-  window_ = window_ == 0 ? std::min(kFirstWindow, window_max) : std::min(window_ * 2, window_max);
+  if (window_ == 0) {
+    window_ = std::min(kFirstWindow, window_max);
+  } else {
+    // Fetch again once enough is consumed, in one piece, rather than a little each time.
+    const std::uint64_t step = std::min(window_ / 2, kStep);
+    if (fetched_ - next_ > window_ - step) return {};
+    if (waited_ || window_ < 2 * kStep) window_ *= 2;
+    window_ = std::min(window_, window_max);
+  }
+  waited_ = false;
   const ByteRange ahead{fetched_, std::min(size, next_ + window_)};
   if (ahead.empty()) return {};
   fetched_ = ahead.end;

@@ -19,6 +19,8 @@ constexpr Duration kTrimInterval = std::chrono::seconds(5);
 
 // The active list may have this share of all folios; beyond it the oldest are looked at again.
 constexpr std::uint64_t kActiveShareNumerator = 2, kActiveShareDenominator = 3;
+// A reader among many is read ahead so far at least.
+constexpr std::uint64_t kLeastWindow = 2 << 20;
 // How long one waits for memory that only bytes which cannot be written could give back.
 constexpr Duration kPatience = std::chrono::seconds(30);
 
@@ -109,6 +111,7 @@ void CacheCore::folio_added(Folio& folio) {
 }
 
 void CacheCore::folio_removed(Folio& folio) {
+  folio_ahead(folio, false);
   --stats.folios;
   if (folio.FolioInReclaim::is_linked()) unlink(folio);
   memory->subtract(sizeof(Folio));
@@ -120,6 +123,19 @@ void CacheCore::folio_dirtied(Folio& folio) {
 
 void CacheCore::folio_cleaned(Folio& folio) {
   link(folio);
+}
+
+std::uint64_t CacheCore::readahead_window() const {
+  const std::uint64_t unread = ahead_in_flight + folios_ahead_ * config.folio_size;
+  const std::uint64_t most = 2 * config.readahead;
+  const std::uint64_t share = std::max(kLeastWindow, most - std::min(most, unread));
+  return std::min(config.readahead, share);
+}
+
+void CacheCore::folio_ahead(Folio& folio, bool ahead) {
+  if (folio.ahead == ahead) return;
+  folio.ahead = ahead;
+  ahead ? ++folios_ahead_ : --folios_ahead_;
 }
 
 void CacheCore::folio_resized(Folio& folio) {

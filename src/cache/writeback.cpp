@@ -14,7 +14,7 @@ namespace {
 
 // A pass that somebody waits for may have so many times more WRITEs in flight, as long as they are
 // small: where a writer goes on storing here and there, it has to be faster than he is.
-constexpr std::uint32_t kSmallWrites = 8;
+constexpr std::uint32_t kSmallWrites = 4;
 
 }  // namespace
 

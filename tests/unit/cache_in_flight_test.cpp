@@ -22,7 +22,7 @@ TEST_F(CacheInFlightTest, SmallWritesOfAPassThatIsWaitedForGoManyAtATime) {
   dirty_here_and_there(200);
   store->hold_writes = true;
   auto flushed = loop.start(mapping->flush(kClose));
-  EXPECT_EQ(store->writes_waiting, 8 * small_config().writes_in_flight);
+  EXPECT_EQ(store->writes_waiting, 4 * small_config().writes_in_flight);
   store->release();
   loop.finish([&] { return flushed->has_value(); });
   EXPECT_EQ((*flushed)->write_calls, 200u);

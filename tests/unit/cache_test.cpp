@@ -204,6 +204,36 @@ TEST_F(CacheTest, ReadaheadHidesLaterReads) {
   EXPECT_GT(cache->stats().readahead_hits, 100u);
 }
 
+TEST_F(CacheTest, ReadaheadGrowsOnlyWhereReadersHaveToWait) {
+  constexpr std::uint64_t kSize = 256 << 20, kMost = 16 << 20, kRead = 128 << 10;
+  auto read_all = [](bool cached) {
+    Readahead readahead;
+    std::uint64_t furthest = 0;
+    for (std::uint64_t at = 0; at < kSize / 2; at += kRead) {
+      const ByteRange ahead = readahead.advance({at, at + kRead}, cached, kSize, kMost);
+      if (!ahead.empty()) furthest = std::max(furthest, ahead.end - at);
+    }
+    return furthest;
+  };
+  EXPECT_LE(read_all(/*cached=*/true), (2u << 20) + kRead);
+  EXPECT_GE(read_all(/*cached=*/false), kMost);
+}
+
+TEST_F(CacheTest, ManyReadersAreReadAheadLessFar) {
+  CacheConfig config = small_config();
+  config.cache_size = 64 << 20;
+  config.readahead = 8 << 20;
+  open(std::string(64 << 20, 'r'), config);
+  Readahead readers[8];
+  for (std::uint64_t step = 0; step < 16; ++step) {
+    for (std::uint64_t reader = 0; reader < 8; ++reader) {
+      const std::uint64_t at = (reader << 23) + step * (128 << 10);
+      ASSERT_TRUE(loop.run(mapping->read(ByteRange::of(at, 128 << 10), &readers[reader])));
+    }
+  }
+  EXPECT_LE(cache->stats().bytes, 40u << 20);
+}
+
 // The cache against a plain array, through every operation there is.
 TEST_P(EveryMode, AgreesWithAPlainArray) {
   std::mt19937 random(11);

@@ -28,9 +28,9 @@ struct CacheConfig {
   std::uint64_t dirty_background = 16ull << 20;     // from here on the flusher writes
   std::uint64_t dirty_limit = 96ull << 20;          // from here on writers wait
   Duration dirty_expire = std::chrono::seconds(5);  // older dirty bytes are written anyway
-  std::uint64_t readahead = 8ull << 20;             // 0: none
+  std::uint64_t readahead = 16ull << 20;            // of one reader; 0: none
   std::uint32_t max_io = 1 << 20;                   // one READ or WRITE
-  std::uint32_t writes_in_flight = 8;               // of one mapping, each of max_io
+  std::uint32_t writes_in_flight = 16;              // of one mapping, each of max_io
 };
 
 struct CacheStats {
