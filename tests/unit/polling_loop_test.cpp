@@ -45,7 +45,23 @@ TEST(PollWindowTest, PausesWhereOthersWantTheCore) {
   const Micros late = kMost + PollWindow::kCrowded + Micros(1);
   window.found(late, late);
   EXPECT_EQ(window.window(late), Micros(0));
-  EXPECT_EQ(window.window(late + PollWindow::kCrowdedPause), kMost);
+  EXPECT_EQ(window.window(late + PollWindow::kShortestPause), kMost);
+}
+
+TEST(PollWindowTest, PausesLongerWhileOthersGoOnWantingIt) {
+  const Micros late = kMost + PollWindow::kCrowded + Micros(1);
+  PollWindow window(kMost);
+  Micros now(0), pause = PollWindow::kShortestPause;
+  for (int i = 0; i < 10; ++i) {
+    window.found(now, late);
+    EXPECT_EQ(window.window(now + pause - Micros(1)), Micros(0));
+    EXPECT_EQ(window.window(now + pause), kMost);
+    now += pause;
+    pause = std::min(pause * 2, PollWindow::kLongestPause);
+  }
+  now += 2 * PollWindow::kLongestPause;
+  window.found(now, late);
+  EXPECT_EQ(window.window(now + PollWindow::kShortestPause), kMost);
 }
 
 TEST(PollWindowTest, NeverPollsWithoutTime) {

@@ -6,6 +6,7 @@
 // idle loop costs nothing.
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 
@@ -21,7 +22,10 @@ class PollWindow {
   // Who yields the core and gets it back so much later has competitors for it: the scheduler serves
   // them before one who yields, but one who wakes up before them.
   static constexpr Micros kCrowded{1000};
-  static constexpr Micros kCrowdedPause{50'000};
+  // For so long there are no polls then; for twice as long when it happens again soon after, and so
+  // on up to the longest.
+  static constexpr Micros kShortestPause{50'000};
+  static constexpr Micros kLongestPause{2'000'000};
 
   explicit PollWindow(Micros most) : most_(most) {}
 
@@ -46,12 +50,17 @@ class PollWindow {
 
  private:
   void note(Micros now, Micros elapsed) {
-    if (elapsed > most_ + kCrowded) crowded_until_ = now + kCrowdedPause;
+    if (elapsed <= most_ + kCrowded) return;
+    pause_ = now < calm_at_ ? std::min(pause_ * 2, kLongestPause) : kShortestPause;
+    crowded_until_ = now + pause_;
+    calm_at_ = crowded_until_ + pause_;
   }
 
   const Micros most_;
   int in_vain_ = 0;
+  Micros pause_{0};
   Micros crowded_until_{0};
+  Micros calm_at_{0};
 };
 
 // Returns when the context is stopped or out of work. `poll` 0: sleeps at once.
