@@ -13,7 +13,7 @@ namespace foliofs::cache {
 namespace {
 
 // What the arena may occupy beyond the budget: free pieces between others that are in use.
-constexpr std::uint64_t kArenaSlack = 12 << 20;
+constexpr std::uint64_t kArenaSlack = 6 << 20;
 // Memory that has been free for so long goes back to the system.
 constexpr Duration kTrimInterval = std::chrono::seconds(5);
 

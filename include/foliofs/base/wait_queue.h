@@ -3,13 +3,14 @@
 // It carries no state of its own: the waiter checks its condition, waits, and checks again. A wake
 // resumes the waiter through its executor, never inside wake_*(), so a caller may go on changing
 // state after it. Single-threaded: all use is on the loop that owns the queue.
+//
+// An empty one is three words: there are several for each inode.
 #pragma once
 
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <utility>
 
@@ -20,6 +21,10 @@ namespace foliofs {
 class WaitQueue {
  public:
   WaitQueue() = default;
+  // Whoever waits is destroyed, and not resumed.
+  ~WaitQueue() {
+    while (!empty()) take_first();
+  }
   WaitQueue(const WaitQueue&) = delete;
   WaitQueue& operator=(const WaitQueue&) = delete;
 
@@ -28,31 +33,29 @@ class WaitQueue {
     return boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&, void()>(
         [this](auto handler) {
           using Handler = decltype(handler);
-          waiters_.push_back(std::make_unique<WaiterOf<Handler>>(std::move(handler)));
+          append(new WaiterOf<Handler>(std::move(handler)));
         },
         boost::asio::use_awaitable);
   }
 
   void wake_all() {
-    auto woken = std::exchange(waiters_, {});
-    for (auto& waiter : woken) waiter->resume();
+    // Those who begin to wait meanwhile are not woken.
+    for (std::size_t waiting = size_; waiting > 0; --waiting) take_first()->resume();
   }
 
   // Wakes the one that has waited longest.
   void wake_one() {
-    if (waiters_.empty()) return;
-    auto waiter = std::move(waiters_.front());
-    waiters_.pop_front();
-    waiter->resume();
+    if (!empty()) take_first()->resume();
   }
 
-  bool empty() const { return waiters_.empty(); }
-  std::size_t size() const { return waiters_.size(); }
+  bool empty() const { return size_ == 0; }
+  std::size_t size() const { return size_; }
 
  private:
   struct Waiter {
     virtual ~Waiter() = default;
     virtual void resume() = 0;
+    Waiter* next = nullptr;
   };
 
   template <class Handler>
@@ -65,7 +68,22 @@ class WaitQueue {
     Handler handler_;
   };
 
-  std::deque<std::unique_ptr<Waiter>> waiters_;
+  void append(Waiter* waiter) {
+    (first_ == nullptr ? first_ : last_->next) = waiter;
+    last_ = waiter;
+    ++size_;
+  }
+
+  std::unique_ptr<Waiter> take_first() {
+    std::unique_ptr<Waiter> waiter(first_);
+    first_ = waiter->next;
+    --size_;
+    return waiter;
+  }
+
+  Waiter* first_ = nullptr;  // owned, as those that follow it
+  Waiter* last_ = nullptr;   // valid while there is a first
+  std::size_t size_ = 0;
 };
 
 }  // namespace foliofs
