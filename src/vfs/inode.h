@@ -23,11 +23,10 @@ struct ServerOpen;
 
 using HandleBytes = std::vector<std::uint8_t>;
 
-// Extended attributes that a file was found not to have, at a version of it (vfs::Attributes). A
-// change by somebody else makes it another version; what this client sets empties it.
+// Extended attributes that a file was found not to have, at a version of it. What this client sets
+// empties it.
 struct AbsentXattrs {
-  std::uint64_t change_epoch = 0;
-  std::uint64_t foreign_changes = 0;
+  FileVersion version;
   bool all_security = false;  // no ACL, and nothing that begins with `security.`
   std::vector<std::string> names;
 };
@@ -60,6 +59,7 @@ struct Inode {
   // Where it was last found, to look it up again when the server has lost its handle.
   NodeId parent = 0;
   std::string name;
+  FileVersion named_version;  // at which it was found there
 
   Attributes attributes;  // the latest from the server
   TimePoint attributes_expire{};

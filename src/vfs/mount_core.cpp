@@ -98,7 +98,32 @@ Task<InodeRef> MountCore::inode_for(InodeRef parent, std::string name, HandleByt
   if (!inode) inode = inodes.find_or_create(handle);
   inode->handle_incarnation = session.incarnation();
   inodes.change_name(*inode, parent->node, name);
+  inode->named_version = version_of(attributes);
   co_return inode;
+}
+
+Task<bool> MountCore::still_has_name(Call call, InodeRef inode, Attributes now) {
+  // Whoever moves a file changes its ctime, so it is another version then.
+  const bool touched = now.nlink == 0 || version_of(now) != inode->named_version;
+  InodeRef parent = inodes.find(inode->parent);
+  if (!touched || inode->name.empty() || !parent) co_return true;
+  inode->named_version = version_of(now);
+  // By which of several names the kernel has come nobody says.
+  if (now.nlink > 1) co_return false;
+  bool same = false;
+  if (now.nlink == 1) {
+    wire::LookupRequestT request;
+    request.caller = caller_of(call);
+    request.name = inode->name;
+    auto reply =
+        co_await call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent, request);
+    same = !reply && reply.error() != Errno(ENOENT);
+    if (reply && reply.value().attributes) {
+      same = same_file(from_wire(*reply.value().attributes), inode->attributes);
+    }
+  }
+  if (!same) inodes.change_name(*inode, 0, "");
+  co_return same;
 }
 
 Task<InodeRef> MountCore::enter(InodeRef parent, std::string name, HandleBytes handle,
@@ -219,8 +244,7 @@ void MountCore::take_own_change(Inode& inode, const Attributes& now) {
   }
   if (inode.attributes.is_regular()) inode.attributes.size = size;
   auto& cached = inode.cached_version;
-  const bool ours = cached && cached->change_epoch == now.change_epoch &&
-                    cached->foreign_changes == now.foreign_changes;
+  const bool ours = cached && version_of(*cached) == version_of(now);
   if (ours && now.ctime_ns >= cached->ctime_ns) cached = now;
   // When the server counts somebody else's change too, the next look must find it.
   if (cached && !ours) inode.attributes_expire = {};

@@ -133,6 +133,10 @@ class MountCore {
   // An inode that is known under this name by a handle which the server has lost gets the new one.
   Task<InodeRef> inode_for(InodeRef parent, std::string name, HandleBytes handle,
                            Attributes attributes);
+  // Whether the name is still the file's own under which the kernel has found it, by what an OPEN
+  // says of it: `now`. Asks the server if somebody else may have moved it. When it says no, or may
+  // be wrong, it does so once, so that an open which is not by name succeeds the second time.
+  Task<bool> still_has_name(Call call, InodeRef inode, Attributes now);
   // What the kernel is told of an inode that was entered as `name` in `parent`, `age` ago.
   Entry entry_of(Inode& inode, NodeId parent, std::string_view name,
                  Duration age = Duration::zero());

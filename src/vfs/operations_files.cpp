@@ -80,10 +80,10 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   prefill.reset();  // readers wait for it, and what follows may wait for readers
   auto server_open =
       make_open(opened_there->open_id(), flags, call.caller, core_.session.incarnation());
-  if (attributes.nlink == 0 && !inode->name.empty()) {
-    // Somebody else has removed or replaced it under the name by which the kernel remembers it.
-    // On ESTALE the kernel looks the path up anew.
-    core_.inodes.change_name(*inode, 0, "");
+  const bool named = co_await core_.still_has_name(call, inode, attributes);
+  if (!named) {
+    // Somebody else has removed, moved or replaced what the kernel remembers by this name. On
+    // ESTALE it looks the path up anew.
     co_await core_.close_server_open(server_open);
     co_return Errno(ESTALE);
   }

@@ -56,18 +56,12 @@ wire::GetXattrRequestT get_request(const Call& call, const std::string& name) {
   return request;
 }
 
-bool same_version(const AbsentXattrs& absent, const Attributes& attributes) {
-  return absent.change_epoch == attributes.change_epoch &&
-         absent.foreign_changes == attributes.foreign_changes;
-}
-
 // What is known to be absent, for what is to be added as of this version.
 AbsentXattrs& absent_at(Inode& inode, const Attributes& as_of) {
   AbsentXattrs& absent = inode.absent_xattrs;
-  if (!same_version(absent, as_of)) {
+  if (absent.version != version_of(as_of)) {
     absent = AbsentXattrs();
-    absent.change_epoch = as_of.change_epoch;
-    absent.foreign_changes = as_of.foreign_changes;
+    absent.version = version_of(as_of);
   }
   return absent;
 }
@@ -101,7 +95,7 @@ bool Operations::lacks_xattr(NodeId node, std::string_view name) const {
   InodeRef inode = core_.inodes.find(node);
   if (!inode || inode->attributes_expire <= core_.clock.now()) return false;
   const AbsentXattrs& absent = inode->absent_xattrs;
-  if (!same_version(absent, inode->attributes)) return false;
+  if (absent.version != version_of(inode->attributes)) return false;
   if (absent.all_security && is_security_xattr(name, inode->attributes.mode)) return true;
   return std::find(absent.names.begin(), absent.names.end(), name) != absent.names.end();
 }

@@ -47,6 +47,46 @@ TEST_F(VfsOpenTest, WhatHasChangedSinceItsLookupComesAsItIsNow) {
   release(opened);
 }
 
+// SEMANTICS: open-sees-closed
+TEST_F(VfsOpenTest, AFileThatWasMovedAwayIsNotOpenedUnderItsOldName) {
+  server_.add("f", "old");
+  const Node node = lookup("f");
+  server_.change("f", "old");
+  server_.root().names["f.1"] = server_.root().names.at("f");
+  server_.add("f", "new");
+  auto stale = loop_.run(ops().open(call(), node, O_RDONLY));
+  ASSERT_FALSE(stale);
+  EXPECT_EQ(stale.error(), Errno(ESTALE)) << "on which the kernel looks the name up";
+  EXPECT_EQ(server_.count(MessageType::kOpen), server_.count(MessageType::kClose));
+  auto opened = open(lookup("f"));
+  EXPECT_EQ(read(opened), "new");
+  release(opened);
+  opened = open(lookup("f.1"));
+  EXPECT_EQ(read(opened), "old");
+  release(opened);
+}
+
+// SEMANTICS: open-sees-closed
+TEST_F(VfsOpenTest, OfSeveralNamesTheKernelLooksUpTheOneItMeans) {
+  ServerFile& file = server_.add("f", "text");
+  server_.root().names["g"] = server_.root().names.at("f");
+  file.nlink = 2;
+  const Node node = lookup("f");
+  ASSERT_EQ(lookup("g"), node);
+  server_.change("f", "text");
+  EXPECT_EQ(loop_.run(ops().open(call(), node, O_RDONLY)).error(), Errno(ESTALE));
+  release(open(node));
+}
+
+TEST_F(VfsOpenTest, WhetherItWasMovedIsAskedOncePerChange) {
+  server_.add("f", "first");
+  const Node node = lookup("f");
+  server_.change("f", "second");
+  const std::size_t before = server_.count(MessageType::kLookup);
+  for (int i = 0; i < 3; ++i) release(open(node));
+  EXPECT_EQ(server_.count(MessageType::kLookup), before + 1);
+}
+
 TEST_F(VfsOpenTest, AnOpenThatFailsLeavesNothingBehind) {
   server_.add("f", "text");
   const Node node = lookup("f");

@@ -32,6 +32,18 @@ struct Attributes {
 
 Attributes from_wire(const wire::Attributes& attributes);
 
+// A version of a file: it becomes another one whenever somebody else than this client changes it.
+struct FileVersion {
+  std::uint64_t change_epoch = 0;
+  std::uint64_t foreign_changes = 0;
+
+  bool operator==(const FileVersion&) const = default;
+};
+
+inline FileVersion version_of(const Attributes& attributes) {
+  return {attributes.change_epoch, attributes.foreign_changes};
+}
+
 // True when somebody other than this client has changed the file between `before` and `now`, both
 // as the server said them; `before` includes the outcome of this client's own changes.
 bool changed_by_others(const Attributes& before, const Attributes& now);
