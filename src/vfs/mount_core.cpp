@@ -50,6 +50,15 @@ MountCore::MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, 
   }
 }
 
+Task<Result<wire::EntryReplyT>> MountCore::ask_name(wire::CallerT caller, InodeRef parent,
+                                                    std::string name) {
+  wire::LookupRequestT request;
+  request.caller = std::make_unique<wire::CallerT>(std::move(caller));
+  request.name = std::move(name);
+  co_return co_await call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent,
+                                                  std::move(request));
+}
+
 Task<Result<bool>> MountCore::find_again(InodeRef inode, wire::CallerT caller) {
   const HandleBytes dead = inode->handle;
   if (inode->node == kRootNode) {
@@ -59,11 +68,7 @@ Task<Result<bool>> MountCore::find_again(InodeRef inode, wire::CallerT caller) {
   }
   InodeRef parent = inodes.find(inode->parent);
   if (!parent || inode->name.empty()) co_return false;
-  wire::LookupRequestT request;
-  request.caller = std::make_unique<wire::CallerT>(std::move(caller));
-  request.name = inode->name;
-  auto reply =
-      co_await call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent, request);
+  auto reply = co_await ask_name(std::move(caller), parent, inode->name);
   if (inode->handle != dead) co_return true;
   if (!reply && reply.error() == Errno(ENOENT)) co_return false;
   if (!reply) co_return reply.error();
@@ -112,11 +117,7 @@ Task<bool> MountCore::still_has_name(Call call, InodeRef inode, Attributes now) 
   if (now.nlink > 1) co_return false;
   bool same = false;
   if (now.nlink == 1) {
-    wire::LookupRequestT request;
-    request.caller = caller_of(call);
-    request.name = inode->name;
-    auto reply =
-        co_await call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent, request);
+    auto reply = co_await ask_name(to_wire(call.caller), parent, inode->name);
     same = !reply && reply.error() != Errno(ENOENT);
     if (reply && reply.value().attributes) {
       same = same_file(from_wire(*reply.value().attributes), inode->attributes);

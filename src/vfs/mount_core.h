@@ -121,6 +121,8 @@ class MountCore {
     }
   }
 
+  // What the server has under this name now.
+  Task<Result<wire::EntryReplyT>> ask_name(wire::CallerT caller, InodeRef parent, std::string name);
   // Looks the file up once more under its last name, as `caller`. True when it has another handle
   // now; false when the file is gone; an error when that could not be learnt.
   Task<Result<bool>> find_again(InodeRef inode, wire::CallerT caller);

@@ -108,11 +108,7 @@ namespace {
 // What a CREATE has made in a session that was lost before it could say so.
 Task<Result<wire::CreateReplyT>> open_created(MountCore& core, Call call, InodeRef parent,
                                               std::string name, int flags) {
-  wire::LookupRequestT lookup;
-  lookup.caller = caller_of(call);
-  lookup.name = name;
-  auto found = co_await core.call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent,
-                                                          std::move(lookup));
+  auto found = co_await core.ask_name(to_wire(call.caller), parent, std::move(name));
   if (!found) co_return found.error();
   wire::OpenRequestT open;
   open.caller = caller_of(call);

@@ -33,12 +33,8 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
     co_await core_.list_names(call, parent);
     if (auto listed = core_.listed_entry(*parent, name)) co_return *listed;
   }
-  wire::LookupRequestT request;
-  request.caller = caller_of(call);
-  request.name = name;
   const std::uint64_t asked_at = core_.change;
-  auto reply =
-      co_await core_.call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent, request);
+  auto reply = co_await core_.ask_name(to_wire(call.caller), parent, name);
   if (!reply) {
     if (reply.error() != Errno(ENOENT)) co_return reply.error();
     Entry none;
@@ -85,11 +81,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   core.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
                          asked_at);
   if (!reply && retried && reply.error() == Errno(EEXIST)) {
-    wire::LookupRequestT again;
-    again.caller = caller_of(call);
-    again.name = name;
-    reply = co_await core.call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent,
-                                                       std::move(again));
+    reply = co_await core.ask_name(to_wire(call.caller), parent, name);
   }
   if (!reply) co_return reply.error();
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
@@ -173,11 +165,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
 
 // The file that is `name` now, if it is known here by another name.
 static Task<InodeRef> find_moved(MountCore& core, Call call, InodeRef parent, std::string name) {
-  wire::LookupRequestT request;
-  request.caller = caller_of(call);
-  request.name = name;
-  auto reply = co_await core.call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent,
-                                                          std::move(request));
+  auto reply = co_await core.ask_name(to_wire(call.caller), parent, std::move(name));
   if (!reply) co_return nullptr;
   co_return core.inodes.find_by_handle(reply.value().handle);
 }
