@@ -59,7 +59,8 @@ struct Inode {
   // Where it was last found, to look it up again when the server has lost its handle.
   NodeId parent = 0;
   std::string name;
-  FileVersion named_version;  // at which it was found there
+  FileVersion named_version;      // at which it was found there
+  std::uint32_t named_links = 0;  // how many names it may have in the kernel's memory
 
   Attributes attributes;  // the latest from the server
   TimePoint attributes_expire{};

@@ -102,8 +102,16 @@ Task<InodeRef> MountCore::inode_for(InodeRef parent, std::string name, HandleByt
   }
   if (!inode) inode = inodes.find_or_create(handle);
   inode->handle_incarnation = session.incarnation();
+  const bool by_another_name = inode->lookups > 0 && !inode->name.empty() &&
+                               (inode->parent != parent->node || inode->name != name);
   inodes.change_name(*inode, parent->node, name);
-  inode->named_version = version_of(attributes);
+  if (by_another_name && version_of(attributes) != inode->named_version) {
+    // The kernel may remember it by the other one too, which may be another file's by now.
+    inode->named_links = std::max(attributes.nlink, 2u);
+  } else {
+    inode->named_version = version_of(attributes);
+    inode->named_links = attributes.nlink;
+  }
   co_return inode;
 }
 
@@ -113,8 +121,9 @@ Task<bool> MountCore::still_has_name(Call call, InodeRef inode, Attributes now) 
   InodeRef parent = inodes.find(inode->parent);
   if (!touched || inode->name.empty() || !parent) co_return true;
   inode->named_version = version_of(now);
+  const std::uint32_t links = std::max(std::exchange(inode->named_links, now.nlink), now.nlink);
   // By which of several names the kernel has come nobody says.
-  if (now.nlink > 1) co_return false;
+  if (now.nlink != 0 && links > 1) co_return false;
   bool same = false;
   if (now.nlink == 1) {
     auto reply = co_await ask_name(to_wire(call.caller), parent, inode->name);

@@ -84,6 +84,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   if (!named) {
     // Somebody else has removed, moved or replaced what the kernel remembers by this name. On
     // ESTALE it looks the path up anew.
+    inode->listed = {};
     co_await core_.close_server_open(server_open);
     co_return Errno(ESTALE);
   }

@@ -76,6 +76,24 @@ TEST_F(VfsOpenTest, OfSeveralNamesTheKernelLooksUpTheOneItMeans) {
   server_.change("f", "text");
   EXPECT_EQ(loop_.run(ops().open(call(), node, O_RDONLY)).error(), Errno(ESTALE));
   release(open(node));
+  // The name by which it was found last is still its own, and the other one is not.
+  server_.change("f", "text");
+  server_.root().names.erase("f");
+  file.nlink = 1;
+  EXPECT_EQ(loop_.run(ops().open(call(), node, O_RDONLY)).error(), Errno(ESTALE));
+  release(open(node));
+}
+
+// SEMANTICS: open-sees-closed
+TEST_F(VfsOpenTest, AMovedFileThatIsKnownByItsNewNameIsNotOpenedUnderItsOldOne) {
+  server_.add("f", "old");
+  const Node node = lookup("f");
+  server_.change("f", "old");
+  server_.root().names["f.1"] = server_.root().names.at("f");
+  server_.add("f", "new");
+  ASSERT_EQ(lookup("f.1"), node);
+  EXPECT_EQ(loop_.run(ops().open(call(), node, O_RDONLY)).error(), Errno(ESTALE));
+  EXPECT_NE(lookup("f"), node);
 }
 
 TEST_F(VfsOpenTest, WhetherItWasMovedIsAskedOncePerChange) {
