@@ -74,10 +74,6 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   const auto* opened_there = proto::view<wire::OpenReply>(reply.value().meta);
   if (opened_there == nullptr || opened_there->attributes() == nullptr) co_return Errno(EPROTO);
   const Attributes attributes = from_wire(*opened_there->attributes());
-  // Older than what another reply has told of, the bytes are as old.
-  const bool late = overtaken(attributes, inode->attributes);
-  if (prefill && !late) prefill->arrived(reply.value().payload_bytes);
-  prefill.reset();  // readers wait for it, and what follows may wait for readers
   auto server_open =
       make_open(opened_there->open_id(), flags, call.caller, core_.session.incarnation());
   const bool named = co_await core_.still_has_name(call, inode, attributes);
@@ -85,9 +81,15 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
     // Somebody else has removed, moved or replaced what the kernel remembers by this name. On
     // ESTALE it looks the path up anew.
     inode->listed = {};
+    prefill.reset();
     co_await core_.close_server_open(server_open);
     co_return Errno(ESTALE);
   }
+  // The bytes and the version that they belong to are taken over with nothing in between. Older
+  // than what another reply has told of, the bytes are as old.
+  const bool late = overtaken(attributes, inode->attributes);
+  if (prefill && !late) prefill->arrived(reply.value().payload_bytes);
+  prefill.reset();  // readers wait for it, and what follows may wait for readers
   core_.prepare_mapping(inode);
   const bool first = !inode->cached_version;
   OpenedFile opened = core_.add_open_file(inode, std::move(server_open), flags);

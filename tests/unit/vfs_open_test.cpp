@@ -105,6 +105,24 @@ TEST_F(VfsOpenTest, WhetherItWasMovedIsAskedOncePerChange) {
   EXPECT_EQ(server_.count(MessageType::kLookup), before + 1);
 }
 
+// SEMANTICS: open-sees-closed
+TEST_F(VfsOpenTest, WhatHasComeIsOldOnceALaterVersionIsKnown) {
+  server_.add("f", "first");
+  const Node node = lookup("f");
+  server_.change("f", "second");
+  server_.hold_requests(MessageType::kLookup);
+  auto opening = loop_.start(ops().open(call(), node, O_RDONLY));
+  until([&] { return server_.waiting == 1; });
+  server_.change("f", "third");
+  expire();
+  stat(node);
+  server_.release();
+  until([&] { return opening->has_value(); });
+  ASSERT_TRUE(opening->value());
+  EXPECT_EQ(read(opening->value().value()), "third");
+  release(opening->value().value());
+}
+
 TEST_F(VfsOpenTest, AnOpenThatFailsLeavesNothingBehind) {
   server_.add("f", "text");
   const Node node = lookup("f");
