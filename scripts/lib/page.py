@@ -2,7 +2,9 @@
 has it, without script, font or picture from elsewhere.
 """
 
+import json
 import os
+import sys
 from html import escape
 
 import svg_plot
@@ -61,3 +63,13 @@ def page(title, heading, lead, parts):
         f"<title>{escape(title)}</title><style>\n{css}</style></head>\n<body><main>"
         f"<h1>{escape(heading)}</h1><p>{escape(lead)}</p>" + "\n".join(parts) + "</main></body></html>\n"
     )
+
+
+def write_page(make):
+    """The main of a program that reads a report, a JSON file, and writes `make(report)`."""
+    if len(sys.argv) != 3:
+        sys.exit(f"usage: {os.path.basename(sys.argv[0])} JSON HTML")
+    with open(sys.argv[1], encoding="utf-8") as file:
+        text = make(json.load(file))
+    with open(sys.argv[2], "w", encoding="utf-8") as file:
+        file.write(text)

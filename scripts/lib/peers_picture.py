@@ -3,12 +3,10 @@
 usage: peers_picture.py JSON HTML
 """
 
-import json
-import sys
 from html import escape
 
 from invalidate_report import bytes_text
-from page import facts, figure, legend, page, section, table
+from page import facts, figure, legend, page, section, table, write_page
 from peers_report import floors, short, spread, times
 from peers_rows import THREADS
 from svg_plot import LinearAxis, LogAxis, Steps, line_plot, row_plot
@@ -199,15 +197,5 @@ def whole_page(report):
     return page("foliofs beside other filesystems", "foliofs beside other filesystems", lead(report), parts)
 
 
-def main():
-    if len(sys.argv) != 3:
-        sys.exit("usage: peers_picture.py JSON HTML")
-    with open(sys.argv[1], encoding="utf-8") as file:
-        report = json.load(file)
-    text = whole_page(report)
-    with open(sys.argv[2], "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 if __name__ == "__main__":
-    main()
+    write_page(whole_page)

@@ -5,8 +5,6 @@ No script, no font and no picture from elsewhere; light and dark as the reader's
 usage: picture.py JSON HTML
 """
 
-import json
-import sys
 from html import escape
 
 from invalidate_plan import MODES
@@ -22,7 +20,7 @@ from invalidate_report import (
     tick_text,
     time_text,
 )
-from page import facts, figure, legend, page, section, table
+from page import facts, figure, legend, page, section, table, write_page
 from svg_plot import LinearAxis, LogAxis, Steps, line_plot, row_plot
 
 TRIP = "{:g} ms round trip"
@@ -405,15 +403,5 @@ def whole_page(report):
     return page("foliofs: what an invalidation costs", "What an invalidation costs", lead(report), parts)
 
 
-def main():
-    if len(sys.argv) != 3:
-        sys.exit("usage: picture.py JSON HTML")
-    with open(sys.argv[1], encoding="utf-8") as file:
-        report = json.load(file)
-    text = whole_page(report)
-    with open(sys.argv[2], "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 if __name__ == "__main__":
-    main()
+    write_page(whole_page)
