@@ -8,21 +8,15 @@ it goes into the JSON as it is.
 """
 
 import datetime
-import json
 import statistics
-import sys
 from dataclasses import asdict
 
 from invalidate_report import bytes_text, machine, print_rows
 from peers_rows import IDLE_PERCENT, LIMITS, MEMORY_MARGIN_BYTES, PEERS, ROWS, SAME, SERIES, THREADS
+from report import read_json, read_lines, write_report
 
 
 # --- figures ----------------------------------------------------------------------------------------
-
-
-def read_lines(path):
-    with open(path, encoding="utf-8") as lines:
-        return [line.rstrip("\n").split("\t") for line in lines]
 
 
 def figures_of(samples):
@@ -246,19 +240,9 @@ def print_tables(report, out):
     print(file=out)
 
 
-def main():
-    if len(sys.argv) == 3 and sys.argv[1] == "--table":
-        with open(sys.argv[2], encoding="utf-8") as file:
-            report = json.load(file)
-        print_tables(report, sys.stdout)
-        sys.exit(0 if all_met(report) else 3)
-    if len(sys.argv) != 4:
-        sys.exit("usage: peers_report.py SAMPLES FAILURES ABOUT_JSON")
-    with open(sys.argv[3], encoding="utf-8") as file:
-        about = json.load(file)
-    json.dump(gather(read_lines(sys.argv[1]), read_lines(sys.argv[2]), about), sys.stdout, indent=1)
-    print()
+def gather_files(samples, failures, about):
+    return gather(read_lines(samples), read_lines(failures), read_json(about))
 
 
 if __name__ == "__main__":
-    main()
+    write_report("SAMPLES FAILURES ABOUT_JSON", gather_files, print_tables, all_met)

@@ -7,12 +7,11 @@ DELAYED_TSV has lines "workload peer rtt_ms value"; REQUESTS_JSONL, for each wor
 """
 
 import datetime
-import json
 import statistics
-import sys
 
 from invalidate_report import machine, print_rows
-from peers_report import read_lines, short, times
+from peers_report import short, times
+from report import read_json, read_json_lines, read_lines, write_report
 
 STREAMS = (("seq_write", "sequential write, 1 MiB, fsync"), ("seq_read", "sequential read, 1 MiB, cold"))
 TREES = (
@@ -132,20 +131,9 @@ def print_tables(report, out):
     print(file=out)
 
 
-def main():
-    if len(sys.argv) == 3 and sys.argv[1] == "--table":
-        with open(sys.argv[2], encoding="utf-8") as file:
-            print_tables(json.load(file), sys.stdout)
-        return
-    if len(sys.argv) != 4:
-        sys.exit("usage: rtt_report.py DELAYED_TSV REQUESTS_JSONL ABOUT_JSON")
-    with open(sys.argv[2], encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
-    with open(sys.argv[3], encoding="utf-8") as file:
-        about = json.load(file)
-    json.dump(gather(read_lines(sys.argv[1]), lines, about), sys.stdout, indent=1)
-    print()
+def gather_files(delayed, requests, about):
+    return gather(read_lines(delayed), read_json_lines(requests), read_json(about))
 
 
 if __name__ == "__main__":
-    main()
+    write_report("DELAYED_TSV REQUESTS_JSONL ABOUT_JSON", gather_files, print_tables)

@@ -5,11 +5,10 @@ usage: scale_report.py SCALE_JSONL MICRO_JSON COMMAND SECONDS     prints the JSO
 """
 
 import datetime
-import json
-import sys
 
 from invalidate_report import bytes_text, machine, print_rows
 from peers_report import short
+from report import read_json, read_json_lines, write_report
 
 AXES = {"gib_mapped": "GiB of a sparse file mapped", "inodes": "inodes known"}
 FIGURES = {
@@ -70,31 +69,23 @@ def print_tables(report, out):
     print(file=out)
 
 
-def main():
-    if len(sys.argv) == 3 and sys.argv[1] == "--table":
-        with open(sys.argv[2], encoding="utf-8") as file:
-            report = json.load(file)
-        print_tables(report, sys.stdout)
-        sys.exit(0 if all(each["met"] for each in report["mount"] + report["cache"]) else 3)
-    if len(sys.argv) != 5:
-        sys.exit("usage: scale_report.py SCALE_JSONL MICRO_JSON COMMAND SECONDS")
-    with open(sys.argv[1], encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
-    with open(sys.argv[2], encoding="utf-8") as file:
-        micro = json.load(file)
-    report = {
+def all_met(report):
+    return all(each["met"] for each in report["mount"] + report["cache"])
+
+
+def gather_files(scale, micro, command, seconds):
+    lines = read_json_lines(scale)
+    return {
         "what": "scripts/bench scale",
-        "command": sys.argv[3],
-        "took_s": int(sys.argv[4]),
+        "command": command,
+        "took_s": int(seconds),
         "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "machine": machine(),
         "mount": mount_pairs(lines),
-        "cache": micro_pairs(micro),
+        "cache": micro_pairs(read_json(micro)),
         "fills": lines,
     }
-    json.dump(report, sys.stdout, indent=1)
-    print()
 
 
 if __name__ == "__main__":
-    main()
+    write_report("SCALE_JSONL MICRO_JSON COMMAND SECONDS", gather_files, print_tables, all_met)
