@@ -35,7 +35,7 @@ class PollWindow {
   }
   // Something came after so long.
   void found(Micros now, Micros elapsed) {
-    in_vain_ = elapsed <= most_ ? 0 : in_vain_;
+    if (elapsed <= most_) in_vain_ = 0;
     note(now, elapsed);
   }
   // Nothing came.
