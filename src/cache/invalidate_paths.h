@@ -1,5 +1,5 @@
 // The three ways to invalidate a mapping, behind one signature. What each one promises and costs is
-// said in its own file; the invariants are those of invalidation.md.
+// said in its own file; the invariants are in tests/sim/README.md.
 //
 // With `discard` a path leaves nothing readable that was fetched before it began. Without it
 // (close, release) it only writes back, and waits for nothing but the store.

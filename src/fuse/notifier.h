@@ -2,7 +2,7 @@
 //
 // A notification blocks while the kernel waits for pages that are locked by READs in flight, or
 // writes dirty mapped pages back to us. So it must never run on the loop that answers those
-// (invalidation.md §3). Ranges of one node that wait in the queue are merged.
+// (docs/ARCHITECTURE.md). Ranges of one node that wait in the queue are merged.
 #pragma once
 
 #include <condition_variable>

@@ -1,5 +1,5 @@
 // PageCache: the kernel above one client, as far as invalidation has to do with it
-// (invalidation.md §3, read from fs/fuse/{file,inode,dir,dev}.c and mm/{truncate,filemap}.c).
+// (docs/ARCHITECTURE.md; from fs/fuse/{file,inode,dir,dev}.c and mm/{truncate,filemap}.c).
 //
 // - A page is locked while a READ fills it, and read(2) and faults wait for that.
 // - write(2) copies into pages and sends a WRITE before it returns; it holds the inode's lock.

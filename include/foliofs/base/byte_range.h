@@ -1,7 +1,7 @@
 // ByteRange and RangeSet: half-open ranges of bytes, and sorted sets of them.
 //
 // Everything in foliofs that names a part of a file does so in bytes, never in page or folio
-// indexes (invalidation.md, race 14).
+// indexes (tests/races/README.md, row 14).
 #pragma once
 
 #include <algorithm>

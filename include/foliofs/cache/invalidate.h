@@ -18,7 +18,7 @@ enum class InvalidateReason {
   kUser,        // foliofs invalidate
   kRevalidate,  // the server's file is not the one that was cached
   kClose,       // FLUSH: everything dirty must be on the server
-  kRelease,     // the last close is over; after a fatal write error
+  kRelease,     // the last close is over; again when what it left unwritten is tried once more
 };
 inline constexpr std::size_t kInvalidateReasons = 4;
 

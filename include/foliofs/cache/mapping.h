@@ -1,6 +1,6 @@
 // Mapping: the cached bytes of one file (the kernel's address_space), in folios.
 //
-// What it promises is in invalidation.md §5, I1 to I11. It knows a file's size and bytes and
+// What it promises is I1 to I11 of tests/sim/README.md. It knows a file's size and bytes and
 // nothing of names, permissions, times or FUSE.
 //
 // Single-threaded on the cache's loop. A Task that a member returns needs the mapping alive until
@@ -32,7 +32,7 @@ struct ReadResult {
 };
 
 // Who stores. A page that the kernel writes back while it unmaps must never wait for a gate or a
-// folio lock, because whoever holds those may be waiting for the kernel (invalidation.md §3).
+// folio lock, because whoever holds those may be waiting for the kernel (docs/ARCHITECTURE.md).
 enum class WriteSource { kSystemCall, kPageWriteback };
 
 // What the server has done to a file at this client's request, other than by taking its WRITEs.

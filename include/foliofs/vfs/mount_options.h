@@ -63,7 +63,7 @@ OptionResult finish_options(MountOptions& options);
 // Refuses what is fixed for the mount's lifetime, and says so.
 OptionResult set_live_options(MountOptions& options, std::span<const OptionPair> pairs);
 
-// The options as `-o` would take them, for stats and /proc/mounts.
+// What is in effect, for stats: as `-o` has it, but for `retry` (soft, hard) and `access` (ro, rw).
 std::vector<OptionPair> describe_options(const MountOptions& options);
 
 }  // namespace foliofs::vfs
