@@ -40,7 +40,7 @@ class KernelPages {
 
   // Returns when the kernel has dropped its pages of `range`, unmapped from every process. Dirty
   // mapped pages come to us as writes meanwhile, and the call waits for READs in flight: so nobody
-  // on whom a READ or a page's WRITE depends may wait for this (invalidation.md §3).
+  // on whom a READ or a page's WRITE depends may wait for this (docs/ARCHITECTURE.md).
   virtual Task<void> invalidate(ByteRange range) = 0;
 };
 
