@@ -117,6 +117,9 @@ struct Inode {
   // no news to whoever opens the file next.
   bool told_of_failure = false;
 
+  // Before an ESTALE, on which the kernel looks the path up anew: not in a listing then.
+  void forget_listed() { listed = {}; }
+
   bool dirty() const { return mapping && mapping->dirty_bytes() != 0; }
 };
 

@@ -80,9 +80,8 @@ class MountCore {
       if (other) request.*other_at = other->handle;
       auto reply = co_await call<Request>(request, retried, incarnation);
       if (reply || reply.error() != Errno(ESTALE)) co_return reply;
-      // The kernel may look its name up anew.
-      inode->listed = {};
-      if (other) other->listed = {};
+      inode->forget_listed();
+      if (other) other->forget_listed();
       if (repairs == kMaxRepairs) co_return reply;
       // Another call may have found it meanwhile.
       bool repaired = inode->handle != request.*handle_at;
@@ -113,7 +112,7 @@ class MountCore {
         continue;
       }
       if (reply.error() != Errno(ESTALE)) co_return reply;
-      inode->listed = {};  // as in call_on()
+      inode->forget_listed();
       if (repairs++ == kMaxRepairs) co_return reply;
       if (inode->handle != request.handle) continue;
       auto found = co_await find_again(inode, *request.caller);

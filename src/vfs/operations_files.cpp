@@ -78,9 +78,8 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
       make_open(opened_there->open_id(), flags, call.caller, core_.session.incarnation());
   const bool named = co_await core_.still_has_name(call, inode, attributes);
   if (!named) {
-    // Somebody else has removed, moved or replaced what the kernel remembers by this name. On
-    // ESTALE it looks the path up anew.
-    inode->listed = {};
+    // Somebody else has removed, moved or replaced what the kernel remembers by this name.
+    inode->forget_listed();
     prefill.reset();
     co_await core_.close_server_open(server_open);
     co_return Errno(ESTALE);
