@@ -49,18 +49,24 @@ class MountCore {
   WaitQueue background_ended;
   LockWaits lock_waits{*this};
 
-  // One request. When the session was lost under it, it is sent once more in the new session:
-  // harmless for what can be repeated; `retried` tells those who must interpret the second answer.
-  // A request that names an open of `incarnation` is not, and fails with kSessionLost.
   template <class Request>
-  Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> call(
-      typename Request::NativeTableType request, bool* retried = nullptr,
-      std::uint64_t incarnation = 0) {
-    auto reply = co_await session.call<Request>(request, incarnation);
+  using Table = typename Request::NativeTableType;
+  template <class Request>
+  using HandleField = HandleBytes Request::NativeTableType::*;
+
+  // One request with its payload. When the session was lost under it, it is sent once more in the
+  // new session: harmless for what can be repeated; `retried` tells those who must interpret the
+  // second answer. A request that names an open of `incarnation` is not, and fails with
+  // kSessionLost.
+  template <class Request>
+  Task<Result<rpc::RawReply>> exchange(Table<Request> request, rpc::Payload payload = {},
+                                       bool* retried = nullptr, std::uint64_t incarnation = 0) {
+    constexpr auto kType = proto::Message<Request>::kType;
+    auto reply = co_await session.exchange(kType, proto::encode(request), payload, incarnation);
     if (incarnation != 0) co_return reply;
     if (!reply && reply.error() == rpc::kSessionLost) {
       if (retried != nullptr) *retried = true;
-      reply = co_await session.call<Request>(request);
+      reply = co_await session.exchange(kType, proto::encode(request), payload);
     }
     if (!reply && reply.error() == rpc::kSessionLost) co_return Errno(EIO);
     co_return reply;
@@ -70,15 +76,15 @@ class MountCore {
   // `other_at`: when the server has lost a handle, the file is looked up again, as whoever calls,
   // and the request repeated.
   template <class Request>
-  Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> call_on(
-      InodeRef inode, HandleBytes Request::NativeTableType::*handle_at,
-      typename Request::NativeTableType request, bool* retried = nullptr,
-      std::uint64_t incarnation = 0, InodeRef other = nullptr,
-      HandleBytes Request::NativeTableType::*other_at = nullptr) {
+  Task<Result<rpc::RawReply>> exchange_on(InodeRef inode, HandleField<Request> handle_at,
+                                          Table<Request> request, rpc::Payload payload = {},
+                                          bool* retried = nullptr, std::uint64_t incarnation = 0,
+                                          InodeRef other = nullptr,
+                                          HandleField<Request> other_at = nullptr) {
     for (int repairs = 0;; ++repairs) {
       request.*handle_at = inode->handle;
       if (other) request.*other_at = other->handle;
-      auto reply = co_await call<Request>(request, retried, incarnation);
+      auto reply = co_await exchange<Request>(request, payload, retried, incarnation);
       if (reply || reply.error() != Errno(ESTALE)) co_return reply;
       inode->forget_listed();
       if (other) other->forget_listed();
@@ -97,27 +103,21 @@ class MountCore {
     }
   }
 
-  // One request with its payloads, which names `inode`; repeated once when the session was lost
-  // under it (`retried` says so), and when the server has lost the file's handle.
+  // Both with tables.
   template <class Request>
-  Task<Result<rpc::RawReply>> exchange_on(InodeRef inode, typename Request::NativeTableType request,
-                                          rpc::Payload payload, bool& retried) {
-    for (int repairs = 0;;) {
-      request.handle = inode->handle;
-      auto reply = co_await session.exchange(proto::Message<Request>::kType, proto::encode(request),
-                                             payload);
-      if (reply) co_return reply;
-      if (reply.error() == rpc::kSessionLost) {
-        if (std::exchange(retried, true)) co_return Errno(EIO);
-        continue;
-      }
-      if (reply.error() != Errno(ESTALE)) co_return reply;
-      inode->forget_listed();
-      if (repairs++ == kMaxRepairs) co_return reply;
-      if (inode->handle != request.handle) continue;
-      auto found = co_await find_again(inode, *request.caller);
-      if (!found || !found.value()) co_return reply;
-    }
+  Task<rpc::ReplyTo<Request>> call(Table<Request> request, bool* retried = nullptr,
+                                   std::uint64_t incarnation = 0) {
+    return rpc::decode_reply<Request>(
+        exchange<Request>(std::move(request), {}, retried, incarnation));
+  }
+  template <class Request>
+  Task<rpc::ReplyTo<Request>> call_on(InodeRef inode, HandleField<Request> handle_at,
+                                      Table<Request> request, bool* retried = nullptr,
+                                      std::uint64_t incarnation = 0, InodeRef other = nullptr,
+                                      HandleField<Request> other_at = nullptr) {
+    return rpc::decode_reply<Request>(
+        exchange_on<Request>(std::move(inode), handle_at, std::move(request), {}, retried,
+                             incarnation, std::move(other), other_at));
   }
 
   // What the server has under this name now.

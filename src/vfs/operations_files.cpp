@@ -68,8 +68,8 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
     payload.receive = prefill->into();
     request.read_bytes = static_cast<std::uint32_t>(prefill->bytes());
   }
-  bool retried = false;
-  auto reply = co_await core_.exchange_on<wire::OpenRequest>(inode, request, payload, retried);
+  auto reply = co_await core_.exchange_on<wire::OpenRequest>(inode, &wire::OpenRequestT::handle,
+                                                             request, payload);
   if (!reply) co_return reply.error();
   const auto* opened_there = proto::view<wire::OpenReply>(reply.value().meta);
   if (opened_there == nullptr || opened_there->attributes() == nullptr) co_return Errno(EPROTO);

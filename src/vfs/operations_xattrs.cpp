@@ -19,8 +19,8 @@ Task<Result<std::vector<std::byte>>> fetch(MountCore& core, InodeRef inode,
   const iovec into{bytes.data(), bytes.size()};
   rpc::Payload payload;
   payload.receive = std::span(&into, 1);
-  bool retried = false;
-  auto reply = co_await core.exchange_on<Request>(inode, std::move(request), payload, retried);
+  auto reply = co_await core.exchange_on<Request>(inode, &Request::NativeTableType::handle,
+                                                  std::move(request), payload);
   if (!reply) co_return reply.error();
   const auto* table = proto::view<wire::XattrReply>(reply.value().meta);
   if (table == nullptr || table->attributes() == nullptr) co_return Errno(EPROTO);
@@ -145,8 +145,8 @@ Task<Status> Operations::set_xattr(Call call, NodeId node, std::string name,
   rpc::Payload payload;
   payload.send = std::span(&from, 1);
   bool retried = false;
-  auto reply = co_await core_.exchange_on<wire::SetXattrRequest>(inode, std::move(request), payload,
-                                                                 retried);
+  auto reply = co_await core_.exchange_on<wire::SetXattrRequest>(
+      inode, &wire::SetXattrRequestT::handle, std::move(request), payload, &retried);
   // Whatever the answer is, the server may have done it.
   inode->absent_xattrs = {};
   if (reply) co_return take_change(core_, *inode, reply.value());
@@ -169,8 +169,8 @@ Task<Status> Operations::remove_xattr(Call call, NodeId node, std::string name) 
   request.caller = caller_of(call);
   request.name = std::move(name);
   bool retried = false;
-  auto reply =
-      co_await core_.exchange_on<wire::RemoveXattrRequest>(inode, std::move(request), {}, retried);
+  auto reply = co_await core_.exchange_on<wire::RemoveXattrRequest>(
+      inode, &wire::RemoveXattrRequestT::handle, std::move(request), {}, &retried);
   if (reply) co_return take_change(core_, *inode, reply.value());
   if (by_kernel && reply.error() == Errno(EPERM)) co_return success();
   core_.forget_attributes(*inode);

@@ -74,6 +74,18 @@ struct SessionEvents {
   std::function<void()> session_renewed;
 };
 
+// The reply to a `Request`, as a table.
+template <class Request>
+using ReplyTo = Result<typename proto::Message<Request>::Reply::NativeTableType>;
+
+// That of an exchange. EPROTO when it is not what it should be.
+template <class Request>
+Task<ReplyTo<Request>> decode_reply(Task<Result<RawReply>> exchange) {
+  auto reply = co_await std::move(exchange);
+  if (!reply) co_return reply.error();
+  co_return proto::decode<typename proto::Message<Request>::Reply>(reply.value().meta);
+}
+
 enum class ConnectionState { kConnecting, kConnected, kDisconnected, kClosed };
 
 class Session {
@@ -106,9 +118,8 @@ class Session {
 
   // The same with tables: `call<wire::LookupRequest>(request)` returns a wire::EntryReplyT.
   template <class Request>
-  Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> call(
-      const typename Request::NativeTableType& request, std::uint64_t incarnation = 0,
-      Urgency urgency = Urgency::kNow) {
+  Task<ReplyTo<Request>> call(const typename Request::NativeTableType& request,
+                              std::uint64_t incarnation = 0, Urgency urgency = Urgency::kNow) {
     return decode_reply<Request>(exchange(proto::Message<Request>::kType, proto::encode(request),
                                           Payload{}, incarnation, urgency));
   }
@@ -131,14 +142,6 @@ class Session {
   const RpcStats& stats() const;
 
  private:
-  template <class Request>
-  static Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> decode_reply(
-      Task<Result<RawReply>> exchange) {
-    auto reply = co_await std::move(exchange);
-    if (!reply) co_return reply.error();
-    co_return proto::decode<typename proto::Message<Request>::Reply>(reply.value().meta);
-  }
-
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
