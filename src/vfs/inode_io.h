@@ -63,11 +63,22 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   // ESTALE when the file is gone.
   Task<Status> ensure_current(std::shared_ptr<ServerOpen> open);
 
- private:
   // A request that names `open` and may be repeated in another session.
   template <class Request>
-  Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> call_with(
-      std::shared_ptr<ServerOpen> open, typename Request::NativeTableType request);
+  Task<rpc::ReplyTo<Request>> call_with(std::shared_ptr<ServerOpen> open,
+                                        typename Request::NativeTableType request) {
+    const ServerOpenRequest under_way(open);
+    for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+      auto current = co_await ensure_current(open);
+      if (!current) co_return current.error();
+      request.open_id = open->id;
+      auto reply = co_await session_.call<Request>(request, open->incarnation);
+      if (reply || reply.error() != rpc::kSessionLost) co_return reply;
+    }
+    co_return Errno(EIO);
+  }
+
+ private:
   Task<Status> ensure_reopened(std::shared_ptr<ServerOpen> open);
   // Takes again the locks that were held through `open`, which has just been opened again. One that
   // somebody else has now is lost.

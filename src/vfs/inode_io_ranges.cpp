@@ -4,20 +4,6 @@
 
 namespace foliofs::vfs {
 
-template <class Request>
-Task<Result<typename proto::Message<Request>::Reply::NativeTableType>> InodeIo::call_with(
-    std::shared_ptr<ServerOpen> open, typename Request::NativeTableType request) {
-  const ServerOpenRequest under_way(open);
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    auto current = co_await ensure_current(open);
-    if (!current) co_return current.error();
-    request.open_id = open->id;
-    auto reply = co_await session_.call<Request>(request, open->incarnation);
-    if (reply || reply.error() != rpc::kSessionLost) co_return reply;
-  }
-  co_return Errno(EIO);
-}
-
 Task<Result<InodeIo::Appended>> InodeIo::append(std::shared_ptr<ServerOpen> open,
                                                 std::span<const std::byte> data) {
   const ServerOpenRequest under_way(open);

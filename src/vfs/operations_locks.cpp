@@ -155,32 +155,23 @@ Task<Status> unlock(MountCore& core, OpenFileRef file, FileLock lock) {
 }  // namespace
 
 Task<Result<FileLock>> Operations::test_lock(OpenFileRef file, FileLock lock) {
-  InodeRef inode = file->inode;
-  auto open = file->server_open;
-  for (int attempt = 0; attempt < InodeIo::kMaxAttempts; ++attempt) {
-    auto current = co_await inode->io->ensure_current(open);
-    if (!current) co_return current.error();
-    const ServerOpenRequest under_way(open);
-    wire::TestLockRequestT request;
-    request.open_id = open->id;
-    request.owner = lock.owner;
-    request.type = lock.type;
-    request.start = lock.start;
-    request.end = lock.end;
-    auto reply = co_await core_.session.call<wire::TestLockRequest>(request, open->incarnation);
-    if (!reply && reply.error() == rpc::kSessionLost) continue;
-    if (!reply) co_return reply.error();
-    const wire::TestLockReplyT& found = reply.value();
-    const bool is_lock = found.type == F_RDLCK || found.type == F_WRLCK;
-    if (is_lock && (found.start > found.end || found.end > kLastLockByte)) co_return Errno(EPROTO);
-    if (!is_lock && found.type != F_UNLCK) co_return Errno(EPROTO);
-    lock.type = found.type;
-    lock.start = found.start;
-    lock.end = found.end;
-    lock.pid = found.pid;
-    co_return lock;
-  }
-  co_return Errno(EIO);
+  wire::TestLockRequestT request;
+  request.owner = lock.owner;
+  request.type = lock.type;
+  request.start = lock.start;
+  request.end = lock.end;
+  auto reply =
+      co_await file->inode->io->call_with<wire::TestLockRequest>(file->server_open, request);
+  if (!reply) co_return reply.error();
+  const wire::TestLockReplyT& found = reply.value();
+  const bool is_lock = found.type == F_RDLCK || found.type == F_WRLCK;
+  if (is_lock && (found.start > found.end || found.end > kLastLockByte)) co_return Errno(EPROTO);
+  if (!is_lock && found.type != F_UNLCK) co_return Errno(EPROTO);
+  lock.type = found.type;
+  lock.start = found.start;
+  lock.end = found.end;
+  lock.pid = found.pid;
+  co_return lock;
 }
 
 Task<Status> Operations::set_lock(Call call, OpenFileRef file, FileLock lock, LockWaitRef wait) {
