@@ -17,6 +17,11 @@ class RaceTable : public CacheTest, public testing::WithParamInterface<Invalidat
 
   // --- What the table's actors do ---
 
+  // A file with these contents on the server, and dirty bytes here.
+  void open_dirty(const std::string& contents, std::uint64_t offset, const std::string& text) {
+    open(contents);
+    EXPECT_TRUE(write(offset, text));
+  }
   InvalidateRequest request(InvalidateReason reason = InvalidateReason::kUser) const {
     return {GetParam(), reason, true};
   }
@@ -79,6 +84,12 @@ class RaceTable : public CacheTest, public testing::WithParamInterface<Invalidat
   std::string on_server(std::uint64_t offset, std::uint64_t length) const {
     const std::string all = store->contents();
     return offset < all.size() ? all.substr(offset, length) : "";
+  }
+  // Everything is on the server, and this is all that there is.
+  void expect_after_flush(const std::string& contents) {
+    EXPECT_FALSE(flush().error);
+    EXPECT_EQ(store->contents(), contents);
+    EXPECT_EQ(mapping->size(), contents.size());
   }
   // Bytes are not lost when they are on the server or still dirty here; then a reader here sees
   // them, and the next flush writes them.

@@ -13,46 +13,36 @@ const std::string kContents(8, 'a');
 const std::string kRemains("aaaaaaaa\0\0TA", kCut);
 
 TEST_P(RaceTable, Row06_TruncateWhileUnmapping) {
-  open(kContents);
-  ASSERT_TRUE(write(kTail, "TAIL"));
+  open_dirty(kContents, kTail, "TAIL");
   Future<Status> truncated;
   at(FaultPoint::kWhileUnmapping, [&] { truncated = start_truncate(kCut); });
   EXPECT_FALSE(invalidate().error);
   finish(truncated);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kRemains);
-  EXPECT_EQ(mapping->size(), kCut);
+  expect_after_flush(kRemains);
 }
 
 TEST_P(RaceTable, Row06_TruncateAfterSnapshot) {
-  open(kContents);
-  ASSERT_TRUE(write(kTail, "TAIL"));
+  open_dirty(kContents, kTail, "TAIL");
   Future<Status> truncated;
   at(FaultPoint::kAfterSnapshot, [&] { truncated = start_truncate(kCut); });
   EXPECT_FALSE(invalidate().error);
   finish(truncated);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kRemains);
-  EXPECT_EQ(mapping->size(), kCut);
+  expect_after_flush(kRemains);
 }
 
 TEST_P(RaceTable, Row06_TruncateAfterSend) {
-  open(kContents);
-  ASSERT_TRUE(write(kTail, "TAIL"));
+  open_dirty(kContents, kTail, "TAIL");
   Future<Status> truncated;
   at(FaultPoint::kAfterSend, [&] { truncated = start_truncate(kCut); });
   EXPECT_FALSE(invalidate().error);
   finish(truncated);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kRemains);
-  EXPECT_EQ(mapping->size(), kCut);
+  expect_after_flush(kRemains);
 }
 
 // The answer is on its way: the server is told only when it has come in, and what was stored since
 // the snapshot goes with the rest.
 TEST_P(RaceTable, Row06_TruncateAfterAcknowledgement) {
-  open(kContents);
-  ASSERT_TRUE(write(kTail, "TAIL"));
+  open_dirty(kContents, kTail, "TAIL");
   Future<Status> truncated;
   at(FaultPoint::kAfterAcknowledge, [&] {
     mapped_store(kCut, "NEWER");
@@ -61,14 +51,11 @@ TEST_P(RaceTable, Row06_TruncateAfterAcknowledgement) {
   });
   expect_honest(invalidate());
   finish(truncated);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kRemains);
-  EXPECT_EQ(mapping->size(), kCut);
+  expect_after_flush(kRemains);
 }
 
 TEST_P(RaceTable, Row06_TruncateBeforeErase) {
-  open(kContents);
-  ASSERT_TRUE(write(kTail, "TAIL"));
+  open_dirty(kContents, kTail, "TAIL");
   Future<Status> truncated;
   at(FaultPoint::kBeforeErase, [&] {
     mapped_store(kCut, "NEWER");
@@ -76,14 +63,11 @@ TEST_P(RaceTable, Row06_TruncateBeforeErase) {
   });
   EXPECT_FALSE(invalidate().error) << "what was stored is gone with the end of the file";
   finish(truncated);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kRemains);
-  EXPECT_EQ(mapping->size(), kCut);
+  expect_after_flush(kRemains);
 }
 
 TEST_P(RaceTable, Row06_NoWriteStartsBeforeTheServerIsTold) {
-  open(kContents);
-  ASSERT_TRUE(write(kTail, "TAIL"));
+  open_dirty(kContents, kTail, "TAIL");
   windows.stop_at(FaultPoint::kBeforeTruncate);
   auto truncated = start_truncate(kCut);
   ASSERT_TRUE(windows.stopped());
@@ -97,8 +81,7 @@ TEST_P(RaceTable, Row06_NoWriteStartsBeforeTheServerIsTold) {
 }
 
 TEST_P(RaceTable, Row06_NoWriteStartsWhileTheServerIsBeingTold) {
-  open(kContents);
-  ASSERT_TRUE(write(kTail, "TAIL"));
+  open_dirty(kContents, kTail, "TAIL");
   WaitQueue server;
   auto truncated = loop.start(mapping->truncate(kCut, [&]() -> Task<Status> {
     store->file.resize(kCut);
@@ -117,8 +100,7 @@ TEST_P(RaceTable, Row06_NoWriteStartsWhileTheServerIsBeingTold) {
 
 // The kernel's pages are written back while the truncation goes on, and nothing holds them up.
 TEST_P(RaceTable, Row06_MappedPageComesInBeforeTheServerIsTold) {
-  open(kContents);
-  ASSERT_TRUE(write(kTail, "TAIL"));
+  open_dirty(kContents, kTail, "TAIL");
   Future<InvalidateReport> invalidated;
   at(FaultPoint::kBeforeTruncate, [&] {
     mapped_store(kCut - 2, "TA++");
@@ -127,15 +109,12 @@ TEST_P(RaceTable, Row06_MappedPageComesInBeforeTheServerIsTold) {
   });
   ASSERT_TRUE(loop.run(truncate(kCut)));
   finish(invalidated);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kRemains);
-  EXPECT_EQ(mapping->size(), kCut);
+  expect_after_flush(kRemains);
 }
 
 // What a failed WRITE leaves dirty is cut as well, and the next attempt sends only what is left.
 TEST_P(RaceTable, Row06_TruncateWhileAWriteFails) {
-  open(kContents);
-  ASSERT_TRUE(write(kTail, "TAIL"));
+  open_dirty(kContents, kTail, "TAIL");
   Future<Status> truncated;
   at(FaultPoint::kAfterSend, [&] {
     store->write_error = Errno(EIO);
@@ -145,8 +124,7 @@ TEST_P(RaceTable, Row06_TruncateWhileAWriteFails) {
   finish(truncated);
   store->write_error.reset();
   EXPECT_EQ(mapping->dirty_bytes(), 2u);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kRemains);
+  expect_after_flush(kRemains);
 }
 
 TEST_P(RaceTable, Row06_TruncateWhileADirectWriteIsInFlight) {
@@ -165,13 +143,14 @@ TEST_P(RaceTable, Row06_TruncateWhileADirectWriteIsInFlight) {
 
 // --- Row 7: truncate down, then up: zeros, and no old tail comes back ----------------------------
 
+const std::string kFull(2 * 4096, 'a');
 const std::string kHead(10, 'a');
 const std::string kZeros = kHead + std::string(2 * 4096 - 10, '\0');
 
 // Two folios are cached, and the tail of the first is dirty. In the window the file is cut to ten
 // bytes and grows again.
 TEST_P(RaceTable, Row07_DownAndUpWhileUnmapping) {
-  open(std::string(2 * kFolio, 'a'));
+  open(kFull);
   read(0, 2 * kFolio);
   ASSERT_TRUE(write(100, "TAIL"));
   Future<Status> resized;
@@ -180,12 +159,11 @@ TEST_P(RaceTable, Row07_DownAndUpWhileUnmapping) {
   EXPECT_FALSE(invalidate().error);
   finish(resized);
   EXPECT_EQ(read(0, 3 * kFolio), kZeros);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kZeros);
+  expect_after_flush(kZeros);
 }
 
 TEST_P(RaceTable, Row07_DownAndUpAfterSnapshot) {
-  open(std::string(2 * kFolio, 'a'));
+  open(kFull);
   read(0, 2 * kFolio);
   ASSERT_TRUE(write(100, "TAIL"));
   Future<Status> resized;
@@ -194,12 +172,11 @@ TEST_P(RaceTable, Row07_DownAndUpAfterSnapshot) {
   EXPECT_FALSE(invalidate().error);
   finish(resized);
   EXPECT_EQ(read(0, 3 * kFolio), kZeros);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kZeros);
+  expect_after_flush(kZeros);
 }
 
 TEST_P(RaceTable, Row07_DownAndUpAfterSend) {
-  open(std::string(2 * kFolio, 'a'));
+  open(kFull);
   read(0, 2 * kFolio);
   ASSERT_TRUE(write(100, "TAIL"));
   Future<Status> resized;
@@ -207,13 +184,12 @@ TEST_P(RaceTable, Row07_DownAndUpAfterSend) {
   EXPECT_FALSE(invalidate().error);
   finish(resized);
   EXPECT_EQ(read(0, 3 * kFolio), kZeros);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kZeros);
+  expect_after_flush(kZeros);
 }
 
 // A flush keeps the folios, so their tails must be forgotten and not only dropped.
 TEST_P(RaceTable, Row07_DownAndUpAfterAcknowledgementOfAFlush) {
-  open(std::string(2 * kFolio, 'a'));
+  open(kFull);
   read(0, 2 * kFolio);
   ASSERT_TRUE(write(100, "TAIL"));
   Future<Status> resized;
@@ -222,12 +198,11 @@ TEST_P(RaceTable, Row07_DownAndUpAfterAcknowledgementOfAFlush) {
   EXPECT_FALSE(flush().error);
   finish(resized);
   EXPECT_EQ(read(0, 3 * kFolio), kZeros);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kZeros);
+  expect_after_flush(kZeros);
 }
 
 TEST_P(RaceTable, Row07_DownAndUpBeforeErase) {
-  open(std::string(2 * kFolio, 'a'));
+  open(kFull);
   read(0, 2 * kFolio);
   Future<Status> resized;
   at(FaultPoint::kBeforeErase, [&] {
@@ -237,13 +212,12 @@ TEST_P(RaceTable, Row07_DownAndUpBeforeErase) {
   EXPECT_FALSE(invalidate().error);
   finish(resized);
   EXPECT_EQ(read(0, 3 * kFolio), kZeros);
-  EXPECT_FALSE(flush().error);
-  EXPECT_EQ(store->contents(), kZeros);
+  expect_after_flush(kZeros);
 }
 
 // SEMANTICS: holes-are-zeros
 TEST_P(RaceTable, Row07_ReplyOfAFillFromBeforeBringsNoOldTail) {
-  open(std::string(2 * kFolio, 'a'));
+  open(kFull);
   ASSERT_TRUE(write(kFolio, "dirty"));
   windows.stop_at(FaultPoint::kAfterFill);
   auto reader = start_read(0, 2 * kFolio);
@@ -257,7 +231,7 @@ TEST_P(RaceTable, Row07_ReplyOfAFillFromBeforeBringsNoOldTail) {
 
 // The server answered the fill before it was cut, and while it was told nothing could be sent.
 TEST_P(RaceTable, Row07_FillSentBeforeTheServerIsTold) {
-  open(std::string(2 * kFolio, 'a'));
+  open(kFull);
   ASSERT_TRUE(write(0, "aaaa"));
   store->hold_reads = true;
   Future<Result<ReadResult>> reader;
