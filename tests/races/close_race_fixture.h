@@ -42,6 +42,12 @@ class RaceTableOfMount : public VfsTest, public testing::WithParamInterface<cach
     server_.add("f", std::string(16, '.'));
     return open(lookup("f"));
   }
+  // The same, and its first bytes are stored and not written back.
+  Opened open_dirty() {
+    auto opened = open_file();
+    EXPECT_TRUE(write(opened, 0, "first"));
+    return opened;
+  }
   // A page of a mapping of the file, written back by the kernel: nothing holds it up.
   void mapped_store(const Opened& opened, std::uint64_t offset, std::string_view text) {
     auto page = store(offset, text);
@@ -51,6 +57,13 @@ class RaceTableOfMount : public VfsTest, public testing::WithParamInterface<cach
   auto start_invalidate() {
     return loop_.start(mount_->invalidate(call().caller, "f", std::nullopt, /*flush=*/true));
   }
+  // Stands there until windows_.go_on().
+  auto start_invalidate_up_to(FaultPoint point) {
+    windows_.stop_at(point);
+    auto invalidated = start_invalidate();
+    until([&] { return windows_.stopped(); });
+    return invalidated;
+  }
   Future<Ended> start_flush(const Opened& opened) { return loop_.start(flushed(opened.file)); }
   Future<Ended> start_release(Opened& opened) {
     return loop_.start(released(std::exchange(opened.file, nullptr)));
@@ -58,6 +71,11 @@ class RaceTableOfMount : public VfsTest, public testing::WithParamInterface<cach
   template <class... Futures>
   void finish(const Futures&... futures) {
     until([&] { return ((futures && futures->has_value()) && ...); });
+  }
+
+  static void expect_good(const Future<Ended>& ended, std::string_view on_server) {
+    EXPECT_TRUE((*ended)->status);
+    EXPECT_EQ((*ended)->on_server, on_server);
   }
 
   FaultWindows windows_;

@@ -9,124 +9,95 @@ namespace foliofs::test {
 // FLUSH ends before the invalidation or after it: once it has, both stores are on the server.
 
 TEST_P(RaceTableOfMount, Row08_FlushWhileUnmapping) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
-  windows_.stop_at(FaultPoint::kWhileUnmapping);
-  auto invalidated = start_invalidate();
-  ASSERT_TRUE(windows_.stopped());
+  auto opened = open_dirty();
+  auto invalidated = start_invalidate_up_to(FaultPoint::kWhileUnmapping);
   mapped_store(opened, 8, "second");
   auto flushed = start_flush(opened);
   until([&] { return flushed->has_value(); });  // it waits for no page of the kernel's
-  EXPECT_TRUE((*flushed)->status);
-  EXPECT_EQ((*flushed)->on_server, "first...second..");
+  expect_good(flushed, "first...second..");
   windows_.go_on();
   finish(invalidated);
   release(opened);
 }
 
 TEST_P(RaceTableOfMount, Row08_FlushAfterUnmap) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
-  windows_.stop_at(FaultPoint::kAfterUnmap);
-  auto invalidated = start_invalidate();
-  until([&] { return windows_.stopped(); });
+  auto opened = open_dirty();
+  auto invalidated = start_invalidate_up_to(FaultPoint::kAfterUnmap);
   mapped_store(opened, 8, "second");
   auto flushed = start_flush(opened);
   windows_.go_on();
   finish(invalidated, flushed);
-  EXPECT_TRUE((*flushed)->status);
-  EXPECT_EQ((*flushed)->on_server, "first...second..");
+  expect_good(flushed, "first...second..");
   release(opened);
 }
 
 TEST_P(RaceTableOfMount, Row08_FlushAfterSnapshot) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
-  windows_.stop_at(FaultPoint::kAfterSnapshot);
-  auto invalidated = start_invalidate();
-  until([&] { return windows_.stopped(); });
+  auto opened = open_dirty();
+  auto invalidated = start_invalidate_up_to(FaultPoint::kAfterSnapshot);
   mapped_store(opened, 8, "second");
   auto flushed = start_flush(opened);
   loop_.settle();
   EXPECT_FALSE(flushed->has_value()) << "the first bytes are on the way and not acknowledged";
   windows_.go_on();
   finish(invalidated, flushed);
-  EXPECT_TRUE((*flushed)->status);
-  EXPECT_EQ((*flushed)->on_server, "first...second..");
+  expect_good(flushed, "first...second..");
   release(opened);
 }
 
 // SEMANTICS: close-writes
 TEST_P(RaceTableOfMount, Row08_FlushAfterSend) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
-  windows_.stop_at(FaultPoint::kAfterSend);
-  auto invalidated = start_invalidate();
-  until([&] { return windows_.stopped(); });
+  auto opened = open_dirty();
+  auto invalidated = start_invalidate_up_to(FaultPoint::kAfterSend);
   mapped_store(opened, 8, "second");
   auto flushed = start_flush(opened);
   loop_.settle();
   EXPECT_FALSE(flushed->has_value()) << "the first bytes are on the way and not acknowledged";
   windows_.go_on();
   finish(invalidated, flushed);
-  EXPECT_TRUE((*flushed)->status);
-  EXPECT_EQ((*flushed)->on_server, "first...second..");
+  expect_good(flushed, "first...second..");
   release(opened);
 }
 
 TEST_P(RaceTableOfMount, Row08_FlushAfterAcknowledgement) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
-  windows_.stop_at(FaultPoint::kAfterAcknowledge);
-  auto invalidated = start_invalidate();
-  until([&] { return windows_.stopped(); });
+  auto opened = open_dirty();
+  auto invalidated = start_invalidate_up_to(FaultPoint::kAfterAcknowledge);
   mapped_store(opened, 3, "second");
   auto flushed = start_flush(opened);
   loop_.settle();
   EXPECT_FALSE(flushed->has_value());
   windows_.go_on();
   finish(invalidated, flushed);
-  EXPECT_TRUE((*flushed)->status);
-  EXPECT_EQ((*flushed)->on_server, "firsecond.......");
+  expect_good(flushed, "firsecond.......");
   release(opened);
 }
 
 TEST_P(RaceTableOfMount, Row08_FlushBeforeErase) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
-  windows_.stop_at(FaultPoint::kBeforeErase);
-  auto invalidated = start_invalidate();
-  until([&] { return windows_.stopped(); });
+  auto opened = open_dirty();
+  auto invalidated = start_invalidate_up_to(FaultPoint::kBeforeErase);
   mapped_store(opened, 8, "second");
   auto flushed = start_flush(opened);
   windows_.go_on();
   finish(invalidated, flushed);
-  EXPECT_TRUE((*flushed)->status);
-  EXPECT_EQ((*flushed)->on_server, "first...second..");
+  expect_good(flushed, "first...second..");
   release(opened);
 }
 
 // A store before the first answer makes bulk and hybrid go round once more.
 TEST_P(RaceTableOfMount, Row08_FlushBetweenRounds) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
+  auto opened = open_dirty();
   at(FaultPoint::kAfterAcknowledge, [&] { mapped_store(opened, 6, "1"); });
-  windows_.stop_at(FaultPoint::kBetweenRounds);
-  auto invalidated = start_invalidate();
-  until([&] { return windows_.stopped(); });
+  auto invalidated = start_invalidate_up_to(FaultPoint::kBetweenRounds);
   mapped_store(opened, 8, "second");
   auto flushed = start_flush(opened);
   windows_.go_on();
   finish(invalidated, flushed);
-  EXPECT_TRUE((*flushed)->status);
-  EXPECT_EQ((*flushed)->on_server, "first.1.second..");
+  expect_good(flushed, "first.1.second..");
   release(opened);
 }
 
 // The invalidation has the WRITE that fails; FLUSH reports it, once, and the next one is good.
 TEST_P(RaceTableOfMount, Row08_FlushIsNotZeroWhenTheInvalidationsWriteFails) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
+  auto opened = open_dirty();
   Future<Ended> flushed;
   at(FaultPoint::kAfterSend, [&] {
     server_.fails[MessageType::kWrite] = ENOSPC;
@@ -141,15 +112,13 @@ TEST_P(RaceTableOfMount, Row08_FlushIsNotZeroWhenTheInvalidationsWriteFails) {
   server_.fails.clear();
   auto again = start_flush(opened);
   finish(again);
-  EXPECT_TRUE((*again)->status);
-  EXPECT_EQ((*again)->on_server, "first...........");
+  expect_good(again, "first...........");
   release(opened);
 }
 
 // The failure was the invalidation's alone, and over before close(2): it is reported all the same.
 TEST_P(RaceTableOfMount, Row08_FlushAfterAnInvalidationThatFailed) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
+  auto opened = open_dirty();
   at(FaultPoint::kAfterSend, [&] { server_.fails[MessageType::kWrite] = EIO; });
   at(FaultPoint::kAfterAcknowledge, [&] { server_.fails.clear(); });
   auto invalidated = start_invalidate();
@@ -168,8 +137,7 @@ TEST_P(RaceTableOfMount, Row08_FlushAfterAnInvalidationThatFailed) {
 // A duplicated descriptor: the first close(2) has flushed the file, and write(2) goes on.
 // SEMANTICS: release-writes
 TEST_P(RaceTableOfMount, Row09_StoreThroughADuplicateAfterFlush) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
+  auto opened = open_dirty();
   ASSERT_TRUE(flush(opened));
   ASSERT_TRUE(write(opened, 8, "second"));
   auto released = start_release(opened);
@@ -179,8 +147,7 @@ TEST_P(RaceTableOfMount, Row09_StoreThroughADuplicateAfterFlush) {
 
 // SEMANTICS: release-writes
 TEST_P(RaceTableOfMount, Row09_MappedStoreAfterFlush) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
+  auto opened = open_dirty();
   ASSERT_TRUE(flush(opened));
   mapped_store(opened, 8, "second");
   auto released = start_release(opened);
@@ -189,8 +156,7 @@ TEST_P(RaceTableOfMount, Row09_MappedStoreAfterFlush) {
 }
 
 TEST_P(RaceTableOfMount, Row09_StoreAfterFlushesSnapshot) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
+  auto opened = open_dirty();
   at(FaultPoint::kAfterSnapshot, [&] { mapped_store(opened, 3, "second"); });
   ASSERT_TRUE(flush(opened));
   auto released = start_release(opened);
@@ -199,8 +165,7 @@ TEST_P(RaceTableOfMount, Row09_StoreAfterFlushesSnapshot) {
 }
 
 TEST_P(RaceTableOfMount, Row09_StoreAfterFlushesAcknowledgement) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
+  auto opened = open_dirty();
   at(FaultPoint::kAfterAcknowledge, [&] { mapped_store(opened, 3, "second"); });
   ASSERT_TRUE(flush(opened));
   auto released = start_release(opened);
@@ -229,13 +194,10 @@ TEST_P(RaceTableOfMount, Row09_StoreWhileAnotherReleaseWrites) {
 }
 
 TEST_P(RaceTableOfMount, Row09_ReleaseWhileAnInvalidationHasSent) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
+  auto opened = open_dirty();
   ASSERT_TRUE(flush(opened));
   ASSERT_TRUE(write(opened, 8, "second"));
-  windows_.stop_at(FaultPoint::kAfterSend);
-  auto invalidated = start_invalidate();
-  until([&] { return windows_.stopped(); });
+  auto invalidated = start_invalidate_up_to(FaultPoint::kAfterSend);
   mapped_store(opened, 5, "++");
   auto released = start_release(opened);
   loop_.settle();
@@ -246,13 +208,10 @@ TEST_P(RaceTableOfMount, Row09_ReleaseWhileAnInvalidationHasSent) {
 }
 
 TEST_P(RaceTableOfMount, Row09_ReleaseBeforeAnInvalidationErases) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
+  auto opened = open_dirty();
   ASSERT_TRUE(flush(opened));
   ASSERT_TRUE(write(opened, 8, "second"));
-  windows_.stop_at(FaultPoint::kBeforeErase);
-  auto invalidated = start_invalidate();
-  until([&] { return windows_.stopped(); });
+  auto invalidated = start_invalidate_up_to(FaultPoint::kBeforeErase);
   mapped_store(opened, 5, "++");
   auto released = start_release(opened);
   windows_.go_on();
@@ -262,8 +221,7 @@ TEST_P(RaceTableOfMount, Row09_ReleaseBeforeAnInvalidationErases) {
 
 // FLUSH failed and said so; what it could not write, and what was stored since, is tried again.
 TEST_P(RaceTableOfMount, Row09_StoreAfterAFailedFlush) {
-  auto opened = open_file();
-  ASSERT_TRUE(write(opened, 0, "first"));
+  auto opened = open_dirty();
   at(FaultPoint::kAfterSend, [&] { server_.fails[MessageType::kWrite] = EIO; });
   Status failed = flush(opened);
   ASSERT_FALSE(failed);
