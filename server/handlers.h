@@ -25,24 +25,25 @@ inline CallContext context_for(const Call& call, const Identity& identity, Place
           place == Place::kLoop ? Waiting::kNever : Waiting::kAllowed};
 }
 
-// A caller and the context that refers to it; stays where it was made.
+// Who calls, and how he may wait. `call` outlives it.
 class Caller {
  public:
   Caller(const Call& call, Identity identity, Place place)
-      : identity_(std::move(identity)), context_(context_for(call, identity_, place)) {}
-  Caller(const Caller&) = delete;
-  Caller& operator=(const Caller&) = delete;
+      : call_(call), identity_(std::move(identity)), place_(place) {}
 
-  const CallContext& context() const { return context_; }
+  // Refers to this caller, which stays where it is meanwhile.
+  CallContext context() const { return context_for(call_, identity_, place_); }
   const Identity& identity() const { return identity_; }
 
  private:
-  const Identity identity_;
-  const CallContext context_;
+  const Call& call_;
+  Identity identity_;
+  Place place_;
 };
 
-inline Result<Identity> caller_of(const Call& call, const wire::Caller* caller) {
-  return map_caller(call.session->share().options.squash, caller);
+inline Result<Caller> caller_of(const Call& call, const wire::Caller* caller, Place place) {
+  BOOST_OUTCOME_TRY(auto identity, map_caller(call.session->share().options.squash, caller));
+  return Caller(call, std::move(identity), place);
 }
 
 // Builds a reply with one table. `build(builder)` gives the table's offset.

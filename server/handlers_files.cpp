@@ -32,8 +32,7 @@ Status read_on(Call& call, const CallContext& context, OpenFile& file, std::uint
 
 Result<Reply> handle_get_attr(Call& call, Place place) {
   const auto& request = request_of<wire::GetAttrRequest>(call);
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   if (request.open_id() != 0) {
     BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
     BOOST_OUTCOME_TRY(auto attributes, call.store().attributes(caller.context(), *open.file));
@@ -52,8 +51,7 @@ Result<Reply> handle_set_attr(Call& call, Place place) {
   if (kills && (request.valid() & proto::kSetSize) == 0) return Errno(EINVAL);
   // Blocks are freed, or the rest of one is read to be cleared.
   if (place == Place::kLoop && (request.valid() & proto::kSetSize) != 0) return Errno(EAGAIN);
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   OpenRecord open;
   if (request.open_id() != 0) {
     BOOST_OUTCOME_TRY(open, call.session->find_open(request.open_id()));
@@ -69,8 +67,7 @@ Result<Reply> handle_set_attr(Call& call, Place place) {
 
 Result<Reply> handle_stat_fs(Call& call, Place place) {
   const auto& request = request_of<wire::StatFsRequest>(call);
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   BOOST_OUTCOME_TRY(const Space space,
                     call.store().space(caller.context(), handle_view(request.handle())));
   return build_reply([&](auto& builder) {
@@ -109,8 +106,7 @@ Result<Reply> handle_open(Call& call, Place place) {
   const auto& request = request_of<wire::OpenRequest>(call);
   const int flags = static_cast<int>(request.open_flags());
   BOOST_OUTCOME_TRYV(check_open_flags(call, flags));
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   PartialRead& partial = call.partial;
   if (!partial.begun) {
     if (!partial.room) {

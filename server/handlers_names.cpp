@@ -25,8 +25,7 @@ Result<Reply> entry_reply(const Result<Entry>& entry) {
 Result<Reply> handle_lookup(Call& call, Place place) {
   const auto& request = request_of<wire::LookupRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   return entry_reply(call.store().lookup(caller.context(), handle_view(request.parent()), name));
 }
 
@@ -51,8 +50,7 @@ Result<Reply> handle_create(Call& call, Place place) {
   const int flags = static_cast<int>(request.open_flags());
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRYV(check_open_flags(call, flags));
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   const HandleView parent = handle_view(request.parent());
   BOOST_OUTCOME_TRY(auto room, call.session->make_room());
   auto made = call.session->read_only()
@@ -78,8 +76,7 @@ Result<Reply> handle_mknod(Call& call, Place place) {
       type != S_IFBLK) {
     return Errno(EINVAL);
   }
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   const mode_t mode = type | (request.mode() & 07777);
   return entry_reply(call.store().mknod(caller.context(), handle_view(request.parent()), name,
                                         {mode, request.umask() & 0777}, request.rdev()));
@@ -88,8 +85,7 @@ Result<Reply> handle_mknod(Call& call, Place place) {
 Result<Reply> handle_mkdir(Call& call, Place place) {
   const auto& request = request_of<wire::MkdirRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   return entry_reply(call.store().mkdir(caller.context(), handle_view(request.parent()), name,
                                         {request.mode(), request.umask() & 0777}));
 }
@@ -102,8 +98,7 @@ Result<Reply> handle_symlink(Call& call, Place place) {
   if (bytes->size() > kMaxSymlinkBytes) return Errno(ENAMETOOLONG);
   const std::string target(bytes->begin(), bytes->end());
   if (target.find('\0') != target.npos) return Errno(EINVAL);
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   return entry_reply(
       call.store().symlink(caller.context(), handle_view(request.parent()), name, target));
 }
@@ -111,8 +106,7 @@ Result<Reply> handle_symlink(Call& call, Place place) {
 Result<Reply> handle_link(Call& call, Place place) {
   const auto& request = request_of<wire::LinkRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   return entry_reply(call.store().link(caller.context(), handle_view(request.handle()),
                                        handle_view(request.parent()), name));
 }
@@ -141,8 +135,7 @@ Reply changed_reply(const NamesChanged& changed) {
 Result<Reply> handle_unlink(Call& call, Place place) {
   const auto& request = request_of<wire::UnlinkRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   BOOST_OUTCOME_TRY(const auto changed,
                     call.store().unlink(caller.context(), handle_view(request.parent()), name,
                                         request.directory()));
@@ -155,8 +148,7 @@ Result<Reply> handle_rename(Call& call, Place place) {
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRY(const Name new_name, Name::check(request.new_name()));
   if ((request.flags() & ~kFlags) != 0) return Errno(EINVAL);
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   BOOST_OUTCOME_TRY(
       const auto changed,
       call.store().rename(caller.context(), handle_view(request.parent()), name,
@@ -166,8 +158,7 @@ Result<Reply> handle_rename(Call& call, Place place) {
 
 Result<Reply> handle_readlink(Call& call, Place place) {
   const auto& request = request_of<wire::ReadlinkRequest>(call);
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   BOOST_OUTCOME_TRY(auto target,
                     call.store().readlink(caller.context(), handle_view(request.handle())));
   return build_reply([&](auto& builder) {
@@ -225,8 +216,7 @@ Result<Reply> handle_read_dir(Call& call, Place place) {
   const auto& request = request_of<wire::ReadDirRequest>(call);
   const std::size_t max_bytes = std::min<std::size_t>(request.max_bytes(), kMaxMetaBytes);
   if (max_bytes <= EntryCollector::kMaxEntryBytes) return Errno(EINVAL);
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   EntryCollector collector(max_bytes);
   BOOST_OUTCOME_TRY(const bool end, call.store().read_directory(
                                         caller.context(), handle_view(request.handle()),

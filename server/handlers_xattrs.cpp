@@ -23,8 +23,7 @@ Result<Reply> reply_with_bytes(Call& call, const CallContext& context, HandleVie
 Result<Reply> handle_get_xattr(Call& call, Place place) {
   const auto& request = request_of<wire::GetXattrRequest>(call);
   BOOST_OUTCOME_TRY(const XattrName name, XattrName::check(request.name()));
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   const HandleView file = handle_view(request.handle());
   return reply_with_bytes(call, caller.context(), file, [&](std::span<std::byte> into) {
     return call.store().get_xattr(caller.context(), file, name, into);
@@ -33,8 +32,7 @@ Result<Reply> handle_get_xattr(Call& call, Place place) {
 
 Result<Reply> handle_list_xattr(Call& call, Place place) {
   const auto& request = request_of<wire::ListXattrRequest>(call);
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   const HandleView file = handle_view(request.handle());
   return reply_with_bytes(call, caller.context(), file, [&](std::span<std::byte> into) {
     return call.store().list_xattrs(caller.context(), file, into);
@@ -45,8 +43,7 @@ Result<Reply> handle_set_xattr(Call& call, Place place) {
   const auto& request = request_of<wire::SetXattrRequest>(call);
   BOOST_OUTCOME_TRY(const XattrName name, XattrName::check(request.name()));
   if ((request.flags() & ~std::uint32_t{XATTR_CREATE | XATTR_REPLACE}) != 0) return Errno(EINVAL);
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   BOOST_OUTCOME_TRY(auto attributes, call.store().set_xattr(
                                          caller.context(), handle_view(request.handle()), name,
                                          call.payload.bytes(), static_cast<int>(request.flags())));
@@ -56,8 +53,7 @@ Result<Reply> handle_set_xattr(Call& call, Place place) {
 Result<Reply> handle_remove_xattr(Call& call, Place place) {
   const auto& request = request_of<wire::RemoveXattrRequest>(call);
   BOOST_OUTCOME_TRY(const XattrName name, XattrName::check(request.name()));
-  BOOST_OUTCOME_TRY(auto identity, caller_of(call, request.caller()));
-  const Caller caller(call, std::move(identity), place);
+  BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   BOOST_OUTCOME_TRY(auto attributes, call.store().remove_xattr(
                                          caller.context(), handle_view(request.handle()), name));
   return attributes_reply(attributes);
