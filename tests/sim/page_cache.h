@@ -81,7 +81,7 @@ class PageCache final : public vfs::Kernel {
   // end. `happens` is called in the moment of the store.
   Task<Status> store(std::string who, DescriptionRef description, ByteRange range,
                      std::function<char()> happens);
-  Task<Result<std::string>> load(std::string who, DescriptionRef description, ByteRange range);
+  Task<Result<Bytes>> load(std::string who, DescriptionRef description, ByteRange range);
 
   // WRITEs of pages that have failed.
   std::uint32_t page_errors(const std::string& name) const;

@@ -176,14 +176,16 @@ Task<Status> PageCache::store(std::string who, DescriptionRef description, ByteR
   }
 }
 
-Task<Result<std::string>> PageCache::load(std::string who, DescriptionRef description,
-                                          ByteRange range) {
+Task<Result<PageCache::Bytes>> PageCache::load(std::string who, DescriptionRef description,
+                                               ByteRange range) {
   FileRef file = description->file;
   if (range.end > file->size) co_return Errno(EFAULT);
   const std::uint64_t index = range.begin / kPage;
   auto page = co_await read_page(who, description, index, index);
   if (!page) co_return page.error();
-  co_return page.value()->data.substr(range.begin - index * kPage, range.size());
+  Bytes bytes;
+  bytes.data = page.value()->data.substr(range.begin - index * kPage, range.size());
+  co_return bytes;
 }
 
 // --- fsync(2), close(2), munmap(2) --------------------------------------------------------------

@@ -89,7 +89,6 @@ class World final : private FaultPoints, private StoreObserver {
   Task<void> call(const Op& op, int client, Descriptor& descriptor);
   Task<void> open(const Op& op, int client, Program& program);
   Task<void> read(const Op& op, int client, Descriptor& descriptor);
-  Task<void> load(const Op& op, int client, Descriptor& descriptor);
   Task<void> write(const Op& op, int client, Descriptor& descriptor);
   Task<void> store(const Op& op, int client, Descriptor& descriptor);
   Task<void> truncate(const Op& op, int client, Descriptor& descriptor);

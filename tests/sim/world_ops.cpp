@@ -79,10 +79,8 @@ Task<void> World::run_op(const Op& op) {
 Task<void> World::call(const Op& op, int client, Descriptor& descriptor) {
   switch (op.kind) {
     case OpKind::kRead:
-      co_await read(op, client, descriptor);
-      break;
     case OpKind::kLoad:
-      co_await load(op, client, descriptor);
+      co_await read(op, client, descriptor);
       break;
     case OpKind::kWrite:
       co_await write(op, client, descriptor);
@@ -120,41 +118,26 @@ Task<void> World::open(const Op& op, int client, Program& program) {
   check_file(op.file);
 }
 
+// read(2), or a load from a mapping.
 Task<void> World::read(const Op& op, int client, Descriptor& descriptor) {
-  Client& of = clients_[client];
+  PageCache& kernel = *clients_[client].kernel;
   const auto description = descriptor.description;
-  const std::string file = of.kernel->name_of(*description);
+  const std::string file = kernel.name_of(*description);
   const Reference::View view = reference_.begin_read(client, file);
   trace(describe(workload_, op));
-  auto bytes = co_await of.kernel->read(who(op), description, op.range);
-  if (!bytes) {
-    trace(fmt::format("{}: {}", who(op), errno_name(bytes.error())));
-    check_status(op, client, file, view.since, bytes.error());
-    co_return;
-  }
-  trace(fmt::format("{}: has read {} bytes of {}", who(op), bytes.value().data.size(), file));
-  check_status(op, client, file, view.since, success());
-  check(reference_.check_read(client, file, view, op.range, bytes.value().data,
-                              bytes.value().size_ignored));
-}
-
-Task<void> World::load(const Op& op, int client, Descriptor& descriptor) {
-  Client& of = clients_[client];
-  const auto description = descriptor.description;
-  const std::string file = of.kernel->name_of(*description);
-  const Reference::View view = reference_.begin_read(client, file);
-  trace(describe(workload_, op));
-  auto bytes = co_await of.kernel->load(who(op), description, op.range);
+  const auto get = op.kind == OpKind::kLoad ? &PageCache::load : &PageCache::read;
+  auto bytes = co_await (kernel.*get)(who(op), description, op.range);
   if (!bytes) {
     check_access(op, client, file, view, bytes.error());
     co_return;
   }
+  const std::string& data = bytes.value().data;
+  trace(fmt::format("{}: has got {} bytes of {}", who(op), data.size(), file));
   check_status(op, client, file, view.since, success());
-  trace(fmt::format("{}: has loaded {} bytes of {}", who(op), bytes.value().size(), file));
-  check(reference_.check_read(client, file, view, op.range, bytes.value(), /*old_end=*/false));
+  check(reference_.check_read(client, file, view, op.range, data, bytes.value().size_ignored));
 }
 
-// What a mapping's user gets as SIGBUS.
+// EFAULT: the user of a mapping gets SIGBUS.
 void World::check_access(const Op& op, int client, const std::string& file, Reference::View view,
                          const Status& status) {
   trace(fmt::format("{}: no access: {}", who(op), outcome_of(status)));
