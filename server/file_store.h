@@ -167,6 +167,12 @@ struct Space {
   std::uint32_t name_max = 0;
 };
 
+// Bytes and where in the file they go. Does not own them.
+struct WritePiece {
+  std::uint64_t offset = 0;
+  std::span<const std::byte> data;
+};
+
 class FileStore {
  public:
   virtual ~FileStore() = default;
@@ -235,9 +241,9 @@ class FileStore {
   // Waiting::kNever, where it would have had to wait (EAGAIN when at the first byte).
   virtual Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,
                                    std::span<std::byte> into) = 0;
-  // All of `data`, or an error; part of it may have been written then.
+  // All of `pieces`, or an error; part of them may have been written then.
   virtual Result<wire::Attributes> write(const CallContext& context, OpenFile& file,
-                                         std::uint64_t offset, std::span<const std::byte> data,
+                                         std::span<const WritePiece> pieces,
                                          std::optional<std::int64_t> mtime_ns) = 0;
   // Takes the set-id bits away, as a write by somebody without privileges does, whoever the caller
   // is. What the store has no right to change stays.

@@ -7,6 +7,7 @@ namespace {
 
 // More than this goes to the lane, so that a loop is not kept from its other connections by a copy.
 constexpr std::size_t kInlineWriteBytes = 64 * 1024;
+constexpr std::size_t kInlineWritePieces = 8;
 
 // Fills call.partial.data from `offset`, as far as the place allows; EAGAIN on the loop when the
 // rest has to wait.
@@ -171,6 +172,32 @@ Result<Reply> handle_read(Call& call, Place place) {
 
 namespace {
 
+using WritePieces = boost::container::small_vector<WritePiece, 1>;
+
+// What of the payload goes where. EINVAL: the ranges are none, too many, or not the payload's.
+Status split(const wire::WriteRequest& request, std::span<const std::byte> payload,
+             WritePieces& pieces) {
+  if ((request.flags() & proto::kWriteRanges) == 0) {
+    pieces.push_back({request.offset(), payload});
+    return success();
+  }
+  const auto* ranges = request.ranges();
+  if (ranges == nullptr || ranges->size() == 0 || ranges->size() > kMaxWriteRanges) {
+    return Errno(EINVAL);
+  }
+  for (const wire::WriteRange* range : *ranges) {
+    if (range->length() == 0 || range->length() > payload.size()) return Errno(EINVAL);
+    pieces.push_back({range->offset(), payload.first(range->length())});
+    payload = payload.subspan(range->length());
+  }
+  return payload.empty() ? success() : Status(Errno(EINVAL));
+}
+
+// Whether the loop has the time to write it.
+bool is_short(const WritePieces& pieces, std::size_t bytes) {
+  return bytes < kInlineWriteBytes && pieces.size() <= kInlineWritePieces;
+}
+
 // A WRITE to wherever the file ends when it executes.
 Result<Reply> append(Call& call, const CallContext& context, OpenFile& file) {
   if (call.payload.size() == 0) return Errno(EINVAL);
@@ -186,9 +213,12 @@ Result<Reply> append(Call& call, const CallContext& context, OpenFile& file) {
 Result<Reply> handle_write(Call& call, Place place) {
   const auto& request = request_of<wire::WriteRequest>(call);
   constexpr std::uint32_t kKnown = proto::kWriteInvalidation | proto::kWriteSetMtime |
-                                   proto::kWriteAppend | proto::kWriteKillPrivileges;
+                                   proto::kWriteAppend | proto::kWriteKillPrivileges |
+                                   proto::kWriteRanges;
   if ((request.flags() & ~kKnown) != 0) return Errno(EINVAL);
-  if (place == Place::kLoop && call.payload.size() >= kInlineWriteBytes) return Errno(EAGAIN);
+  WritePieces pieces;
+  BOOST_OUTCOME_TRYV(split(request, call.payload.bytes(), pieces));
+  if (place == Place::kLoop && !is_short(pieces, call.payload.size())) return Errno(EAGAIN);
   BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
   const CallContext context = context_for(call, open.opener, place);
   std::optional<std::int64_t> mtime_ns;
@@ -199,12 +229,11 @@ Result<Reply> handle_write(Call& call, Place place) {
     BOOST_OUTCOME_TRYV(call.store().drop_set_id_bits(context, *open.file));
   }
   if ((request.flags() & proto::kWriteAppend) != 0) {
-    // Its time is that at which it is appended.
-    if (mtime_ns) return Errno(EINVAL);
+    // Its time is that at which it is appended, and it has one place.
+    if (mtime_ns || (request.flags() & proto::kWriteRanges) != 0) return Errno(EINVAL);
     return append(call, context, *open.file);
   }
-  BOOST_OUTCOME_TRY(auto attributes, call.store().write(context, *open.file, request.offset(),
-                                                        call.payload.bytes(), mtime_ns));
+  BOOST_OUTCOME_TRY(auto attributes, call.store().write(context, *open.file, pieces, mtime_ns));
   counters.bytes_written += call.payload.size();
   return build_reply([&](auto& builder) { return wire::CreateWriteReply(builder, &attributes); });
 }

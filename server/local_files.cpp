@@ -211,13 +211,17 @@ Status set_mtime(int fd, std::int64_t mtime_ns) {
 }  // namespace
 
 Result<wire::Attributes> LocalStore::write(const CallContext& context, OpenFile& file,
-                                           std::uint64_t offset, std::span<const std::byte> data,
+                                           std::span<const WritePiece> pieces,
                                            std::optional<std::int64_t> mtime_ns) {
   auto& local = static_cast<LocalFile&>(file);
-  if (!in_file_range(offset, data.size())) return Errno(EFBIG);
+  for (const auto& [offset, data] : pieces) {
+    if (!in_file_range(offset, data.size())) return Errno(EFBIG);
+  }
   BOOST_OUTCOME_TRYV(act_as(context.caller));
   ChangeScope change(*this, local.fd(), local.inode(), context.session);
-  BOOST_OUTCOME_TRYV(write_all(local.fd(), offset, data));
+  for (const auto& [offset, data] : pieces) {
+    BOOST_OUTCOME_TRYV(write_all(local.fd(), offset, data));
+  }
   if (mtime_ns) {
     BOOST_OUTCOME_TRYV(set_mtime(local.fd(), *mtime_ns));
   }

@@ -79,8 +79,8 @@ class LocalStore final : public FileStore {
                       bool reclaim) override;
   Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,
                            std::span<std::byte> into) override;
-  Result<wire::Attributes> write(const CallContext& context, OpenFile& file, std::uint64_t offset,
-                                 std::span<const std::byte> data,
+  Result<wire::Attributes> write(const CallContext& context, OpenFile& file,
+                                 std::span<const WritePiece> pieces,
                                  std::optional<std::int64_t> mtime_ns) override;
   Status drop_set_id_bits(const CallContext& context, OpenFile& file) override;
   Result<wire::Attributes> commit(const CallContext& context, OpenFile& file,

@@ -218,6 +218,8 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   // writeback.cpp
   void take_dirty(Folio& folio);
   Task<bool> write_run(WriteRun run, WritebackPass& pass);
+  Task<Status> send(const WriteRun& run, WritebackPass& pass);
+  void sent(WriteRun run, const Status& status, WritebackPass& pass);
   void note_write_error(const WriteRun& run, Errno error);
   void writeback_ended(Folio& folio);
 

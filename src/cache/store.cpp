@@ -221,7 +221,7 @@ Task<Status> FolioMapping::write_direct(std::uint64_t offset, std::span<const st
   ++writes_pending_;  // hold_writes() waits for it as for any other WRITE
   const iovec part{const_cast<std::byte*>(data.data()), data.size()};
   StoreWrite request;
-  request.offset = offset;
+  request.ranges = std::span(&range, 1);
   request.from = std::span(&part, 1);
   auto status = co_await store_->write(request);
   --writes_pending_;

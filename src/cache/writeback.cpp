@@ -10,40 +10,66 @@
 
 namespace foliofs::cache {
 
-namespace {
-
-// A pass that somebody waits for may have so many times more WRITEs in flight, as long as they are
-// small: where a writer goes on storing here and there, it has to be faster than he is.
-constexpr std::uint32_t kSmallWrites = 4;
-
-}  // namespace
-
-// One WRITE: neighbouring dirty bytes, from one folio or several.
+// One WRITE: dirty bytes in ascending order, from one folio or several.
 struct FolioMapping::WriteRun {
-  ByteRange range;
+  std::vector<ByteRange> ranges;  // neighbours as one
   std::vector<iovec> parts;
+  // Of each part.
   std::vector<BufferRef> buffers;
   std::vector<FolioRef> folios;
+  std::uint64_t bytes = 0;
 
+  // Those that follow at once fill it up; others go into it only as a whole.
   bool takes(ByteRange more, std::uint64_t max_bytes) const {
-    return parts.empty() || (more.begin == range.end && range.size() < max_bytes);
+    if (ranges.empty()) return true;
+    if (more.begin == ranges.back().end) return bytes < max_bytes;
+    return bytes + more.size() <= max_bytes && ranges.size() < kMaxWriteRanges;
   }
 
   // Takes as much of `more`, which the folio has as `writing`, as fits. Returns where it stopped.
   std::uint64_t append(const FolioRef& folio, ByteRange more, std::uint64_t max_bytes) {
-    if (parts.empty()) range = {more.begin, more.begin};
-    const std::uint64_t end = std::min(more.end, range.begin + max_bytes);
-    parts.push_back({folio->at(more.begin), end - more.begin});
+    const ByteRange taken{more.begin, std::min(more.end, more.begin + max_bytes - bytes)};
+    if (!ranges.empty() && taken.begin == ranges.back().end) {
+      ranges.back().end = taken.end;
+    } else {
+      ranges.push_back(taken);
+    }
+    parts.push_back({folio->at(taken.begin), taken.size()});
     buffers.push_back(folio->buffer);
     folios.push_back(folio);
+    bytes += taken.size();
     ++folio->writes_in_flight;
-    range.end = end;
-    return end;
+    return taken.end;
+  }
+
+  // The same as one WRITE for each range.
+  std::vector<WriteRun> apart() && {
+    std::vector<WriteRun> runs;
+    std::size_t part = 0;
+    for (ByteRange range : ranges) {
+      WriteRun& run = runs.emplace_back();
+      run.ranges = {range};
+      for (; run.bytes < range.size(); ++part) {
+        run.bytes += parts[part].iov_len;
+        run.parts.push_back(parts[part]);
+        run.buffers.push_back(std::move(buffers[part]));
+        run.folios.push_back(std::move(folios[part]));
+      }
+    }
+    return runs;
   }
 };
 
-bool WritebackPass::is_hopeless() const {
+namespace {
+
+bool server_is_away(Errno error) {
   return error == Errno(ETIMEDOUT) || error == Errno(ENOTCONN) || error == Errno(EINTR);
+}
+
+}  // namespace
+
+bool WritebackPass::is_hopeless() const {
+  return error && server_is_away(*error);
 }
 
 // Gathers the dirty bytes of folio after folio into WRITEs and keeps several of them in flight.
@@ -89,28 +115,19 @@ class FolioMapping::PageWriter {
   }
 
  private:
-  bool full() const {
-    const CacheConfig& config = mapping_.core_->config;
-    const std::uint32_t most =
-        config.writes_in_flight * (pass_.for_invalidation ? kSmallWrites : 1);
-    return in_flight_ >= most ||
-           bytes_in_flight_ >= std::uint64_t{config.writes_in_flight} * config.max_io;
-  }
+  bool full() const { return in_flight_ >= mapping_.core_->config.writes_in_flight; }
 
   void issue() {
     if (run_.parts.empty()) return;
     ++in_flight_;
-    bytes_in_flight_ += run_.range.size();
     spawn(mapping_.core_->executor, "writeback",
           send(mapping_.shared_from_this(), *this, std::exchange(run_, WriteRun{})));
   }
 
   // `writer` waits for it in finish().
   static Task<void> send(std::shared_ptr<FolioMapping> mapping, PageWriter& writer, WriteRun run) {
-    const std::uint64_t bytes = run.range.size();
     co_await mapping->write_run(std::move(run), writer.pass_);
     --writer.in_flight_;
-    writer.bytes_in_flight_ -= bytes;
     mapping->writeback_changed_.wake_all();
   }
 
@@ -118,7 +135,6 @@ class FolioMapping::PageWriter {
   WritebackPass& pass_;
   WriteRun run_;
   std::uint32_t in_flight_ = 0;
-  std::uint64_t bytes_in_flight_ = 0;
 };
 
 Task<void> FolioMapping::writepages(ByteRange range, WritebackPass& pass) {
@@ -140,15 +156,20 @@ Task<bool> FolioMapping::write_folio_alone(FolioRef folio, WritebackPass& pass) 
   take_dirty(*folio);
   ++folio->writes_in_flight;  // until the last part is answered
   const RangeSet writing = folio->writing;
+  const std::uint64_t max_io = core_->config.max_io;
   bool written = true;
+  WriteRun run;
   for (ByteRange rest : writing) {
     while (!rest.empty()) {
-      WriteRun run;
-      rest.begin = run.append(folio, rest, core_->config.max_io);
-      const bool acknowledged = co_await write_run(std::move(run), pass);
-      written = written && acknowledged;
+      if (!run.takes(rest, max_io)) {
+        const bool acknowledged = co_await write_run(std::exchange(run, WriteRun{}), pass);
+        written = written && acknowledged;
+      }
+      rest.begin = run.append(folio, rest, max_io);
     }
   }
+  const bool acknowledged = co_await write_run(std::move(run), pass);
+  written = written && acknowledged;
   if (--folio->writes_in_flight == 0) writeback_ended(*folio);
   co_return written;
 }
@@ -164,20 +185,46 @@ void FolioMapping::take_dirty(Folio& folio) {
   ++writes_pending_;
 }
 
-// Sends one WRITE. True when the server has acknowledged it.
+// Sends one WRITE. True when the server has acknowledged all of it.
+//
+// One that fails says nothing of its single ranges, so they are tried one by one: a full disk has
+// room for those that only replace bytes, and what is written must not stay dirty beside the rest.
+// The failure is told all the same.
 Task<bool> FolioMapping::write_run(WriteRun run, WritebackPass& pass) {
   co_await reach(FaultPoint::kAfterSnapshot);
+  Status status = co_await send(run, pass);
+  if (status || run.ranges.size() == 1 || pass.only_try) {
+    sent(std::move(run), status, pass);
+    co_return status.has_value();
+  }
+  errors_.record(status.error());
+  pass.error = status.error();
+  bool written = true;
+  for (WriteRun& single : std::move(run).apart()) {
+    const bool hopeless = !status && server_is_away(status.error());
+    if (!hopeless) status = co_await send(single, pass);
+    sent(std::move(single), status, pass);
+    written = written && status;
+  }
+  co_return written;
+}
+
+Task<Status> FolioMapping::send(const WriteRun& run, WritebackPass& pass) {
   StoreWrite request;
-  request.offset = run.range.begin;
+  request.ranges = run.ranges;
   request.from = run.parts;
   request.for_invalidation = pass.for_invalidation;
   Status status = co_await store_->write(request);
-  co_await reach(FaultPoint::kAfterAcknowledge);
-
   ++pass.write_calls;
+  co_await reach(FaultPoint::kAfterAcknowledge);
+  co_return status;
+}
+
+// Takes the last answer to what was sent.
+void FolioMapping::sent(WriteRun run, const Status& status, WritebackPass& pass) {
   run.buffers.clear();
   if (status) {
-    pass.bytes_written += run.range.size();
+    pass.bytes_written += run.bytes;
   } else {
     note_write_error(run, status.error());
     pass.error = status.error();
@@ -185,7 +232,6 @@ Task<bool> FolioMapping::write_run(WriteRun run, WritebackPass& pass) {
   for (const FolioRef& folio : run.folios) {
     if (--folio->writes_in_flight == 0) writeback_ended(*folio);
   }
-  co_return status.has_value();
 }
 
 void FolioMapping::note_write_error(const WriteRun& run, Errno error) {

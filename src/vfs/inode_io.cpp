@@ -114,6 +114,15 @@ Task<Result<std::uint64_t>> InodeIo::read(std::uint64_t offset, std::span<const 
   co_return Errno(EIO);
 }
 
+// Says where the payload goes.
+static void place(wire::WriteRequestT& request, std::span<const ByteRange> ranges) {
+  request.offset = ranges.front().begin;
+  if (ranges.size() == 1) return;
+  request.flags |= proto::kWriteRanges;
+  request.ranges.reserve(ranges.size());
+  for (ByteRange range : ranges) request.ranges.emplace_back(range.begin, range.size());
+}
+
 Task<Status> InodeIo::write(cache::StoreWrite write) {
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     auto open = find(&ServerOpen::writable);
@@ -124,7 +133,7 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
     auto inode = inode_.lock();
     wire::WriteRequestT request;
     request.open_id = open->id;
-    request.offset = write.offset;
+    place(request, write.ranges);
     if (write.for_invalidation) request.flags |= proto::kWriteInvalidation;
     if (inode && inode->mtime_shown) {
       request.flags |= proto::kWriteSetMtime;

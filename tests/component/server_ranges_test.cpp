@@ -19,6 +19,15 @@ class Ranges : public ServerTest {
     request.flags = proto::kWriteAppend | flags;
     return client.call(request, data);
   }
+  static auto scatter(RawClient& client, std::uint64_t open_id,
+                      const std::vector<wire::WriteRange>& ranges, std::string_view data,
+                      std::uint32_t flags = 0) {
+    wire::WriteRequestT request;
+    request.open_id = open_id;
+    request.flags = proto::kWriteRanges | flags;
+    request.ranges = ranges;
+    return client.call(request, data);
+  }
   static auto allocate(RawClient& client, std::uint64_t open_id, std::uint32_t mode,
                        std::uint64_t offset, std::uint64_t length) {
     wire::AllocateRequestT request;
@@ -46,6 +55,37 @@ class Ranges : public ServerTest {
     return client.call(request);
   }
 };
+
+TEST_F(Ranges, OneWriteFillsSeveralRanges) {
+  auto client = connect();
+  const auto id = client->create(client->root(), "f").value().reply.open_id;
+  ASSERT_TRUE(client->write(id, 0, "0123456789"));
+  auto wrote = scatter(*client, id, {{7, 1}, {2, 3}, {12, 2}}, "abcdEF");
+  ASSERT_TRUE(wrote);
+  EXPECT_EQ(wrote.value().reply.attributes->size(), 14u);
+  EXPECT_EQ(client->read(id, 0, 64).value().payload, std::string("01bcd56a89\0\0EF", 14));
+}
+
+TEST_F(Ranges, RangesThatAreNotThePayloadsAreRefused) {
+  auto client = connect();
+  const auto id = client->create(client->root(), "f").value().reply.open_id;
+  ASSERT_TRUE(client->write(id, 0, "0123"));
+  const std::vector<wire::WriteRange> wrong[] = {
+      {},
+      {{0, 1}, {2, 0}, {3, 1}},
+      {{0, 1}},
+      {{0, 1}, {2, 2}},
+      {{0, 1}, {2, UINT64_MAX}},
+      std::vector<wire::WriteRange>(kMaxWriteRanges + 1, {0, 1}),
+  };
+  for (const auto& ranges : wrong) {
+    const std::string data(ranges.size() > 3 ? ranges.size() : 2, 'x');
+    EXPECT_EQ(errno_of(scatter(*client, id, ranges, data)), EINVAL) << ranges.size();
+  }
+  EXPECT_EQ(errno_of(scatter(*client, id, {{0, 1}, {2, 1}}, "xx", proto::kWriteAppend)), EINVAL);
+  EXPECT_EQ(errno_of(scatter(*client, id, {{0, 1}, {INT64_MAX, 1}}, "xx")), EFBIG);
+  EXPECT_EQ(client->read(id, 0, 64).value().payload, "0123");
+}
 
 TEST_F(Ranges, AppendsSayWhereTheyLanded) {
   auto client = connect();

@@ -90,14 +90,18 @@ class SparseStore final : public cache::FolioStore {
     co_return done;
   }
   Task<Status> write(cache::StoreWrite write) override {
+    std::string payload;
     for (const iovec& part : write.from) {
-      bytes.write(write.offset, {static_cast<const char*>(part.iov_base), part.iov_len});
-      std::string counts = sent.read({write.offset, write.offset + part.iov_len});
-      for (char& count : counts) ++count;
-      sent.write(write.offset, counts);
-      write.offset += part.iov_len;
+      payload.append(static_cast<const char*>(part.iov_base), part.iov_len);
     }
-    size = std::max(size, write.offset);
+    for (ByteRange range : write.ranges) {
+      bytes.write(range.begin, payload.substr(0, range.size()));
+      payload.erase(0, range.size());
+      std::string counts = sent.read(range);
+      for (char& count : counts) ++count;
+      sent.write(range.begin, counts);
+      size = std::max(size, range.end);
+    }
     co_return success();
   }
 };

@@ -18,7 +18,7 @@ TEST_P(RaceTable, Row11_RemoteStoreWhileUnmapping) {
   at(FaultPoint::kWhileUnmapping, [&] { remote_store(0, std::string(16, 'R')); });
   EXPECT_FALSE(invalidate().error);
   ASSERT_EQ(store->writes.size(), 1u);
-  EXPECT_EQ(store->writes[0].range, kSent);
+  EXPECT_EQ(store->writes[0].ranges.at(0), kSent);
   EXPECT_EQ(store->contents(), kNew);
   mapping->set_server_size(store->file.size());
   EXPECT_EQ(read(0, 100), kNew);
@@ -31,7 +31,7 @@ TEST_P(RaceTable, Row11_RemoteStoreAfterSnapshot) {
   at(FaultPoint::kAfterSnapshot, [&] { remote_store(0, std::string(16, 'R')); });
   EXPECT_FALSE(invalidate().error);
   ASSERT_EQ(store->writes.size(), 1u);
-  EXPECT_EQ(store->writes[0].range, kSent);
+  EXPECT_EQ(store->writes[0].ranges.at(0), kSent);
   EXPECT_EQ(store->contents(), kNew);
   mapping->set_server_size(store->file.size());
   EXPECT_EQ(read(0, 100), kNew);
@@ -44,7 +44,7 @@ TEST_P(RaceTable, Row11_RemoteStoreAfterSend) {
   at(FaultPoint::kAfterSend, [&] { remote_store(0, std::string(16, 'R')); });
   EXPECT_FALSE(invalidate().error);
   ASSERT_EQ(store->writes.size(), 1u);
-  EXPECT_EQ(store->writes[0].range, kSent);
+  EXPECT_EQ(store->writes[0].ranges.at(0), kSent);
   EXPECT_EQ(store->contents(), kNew);
   mapping->set_server_size(store->file.size());
   EXPECT_EQ(read(0, 100), kNew);
@@ -63,8 +63,8 @@ TEST_P(RaceTable, Row11_RemoteAndLocalStoresAfterAcknowledgement) {
   expect_honest(invalidate());
   EXPECT_FALSE(flush().error);
   ASSERT_EQ(store->writes.size(), 2u);
-  EXPECT_EQ(store->writes[0].range, kSent);
-  EXPECT_EQ(store->writes[1].range, (ByteRange{1, 2}));
+  EXPECT_EQ(store->writes[0].ranges.at(0), kSent);
+  EXPECT_EQ(store->writes[1].ranges.at(0), (ByteRange{1, 2}));
   EXPECT_EQ(store->contents(), "RLRRRlocalRRRRRR");
   mapping->set_server_size(store->file.size());
   EXPECT_EQ(read(0, 100), "RLRRRlocalRRRRRR");
@@ -113,8 +113,10 @@ TEST_P(RaceTable, Row11_BytesOutsideAnUnalignedEdgeSurvive) {
   RangeSet sent;
   std::uint64_t bytes_sent = 0;
   for (const auto& one : store->writes) {
-    sent.add(one.range);
-    bytes_sent += one.range.size();
+    for (ByteRange range : one.ranges) {
+      sent.add(range);
+      bytes_sent += range.size();
+    }
   }
   RangeSet stored;
   stored.add({kFolio - 3, kFolio + 3});

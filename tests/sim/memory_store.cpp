@@ -168,19 +168,25 @@ void MemoryStore::store(File& file, std::uint64_t offset, std::string_view bytes
 }
 
 Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::OpenFile& open,
-                                            std::uint64_t offset, std::span<const std::byte> data,
+                                            std::span<const server::WritePiece> pieces,
                                             std::optional<std::int64_t> mtime_ns) {
   File& file = file_of(open);
-  std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
+  std::size_t written = 0;
+  for (const auto& piece : pieces) written += piece.data.size();
   std::optional<Errno> error;
-  if (!data.empty()) error = failure(file, Failing::kWrites);
-  if (error) bytes = bytes.substr(0, random_.one_in(2) ? 0 : random_.below(bytes.size() + 1));
+  if (written != 0) error = failure(file, Failing::kWrites);
+  if (error) written = random_.one_in(2) ? 0 : random_.below(written + 1);
   auto look = [&] {
     return stamp_of(file);
   };
   file.changes->begin_change(look);
-  store(file, offset, bytes);
-  const bool changed = !bytes.empty() || mtime_ns;
+  std::size_t left = written;
+  for (const auto& [offset, data] : pieces) {
+    const std::size_t bytes = std::min(left, data.size());
+    store(file, offset, {reinterpret_cast<const char*>(data.data()), bytes});
+    left -= bytes;
+  }
+  const bool changed = written != 0 || mtime_ns;
   if (changed) file.ctime_ns = next_time();
   if (changed) file.mtime_ns = mtime_ns.value_or(file.ctime_ns);
   const auto counts = file.changes->end_change(context.session, !error, look);

@@ -59,7 +59,7 @@ class MemoryStore final : public server::FileStore {
   Result<std::size_t> read(const server::CallContext& context, server::OpenFile& file,
                            std::uint64_t offset, std::span<std::byte> into) override;
   Result<wire::Attributes> write(const server::CallContext& context, server::OpenFile& file,
-                                 std::uint64_t offset, std::span<const std::byte> data,
+                                 std::span<const server::WritePiece> pieces,
                                  std::optional<std::int64_t> mtime_ns) override;
   Result<wire::Attributes> commit(const server::CallContext& context, server::OpenFile& file,
                                   bool data_only) override;

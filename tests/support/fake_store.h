@@ -20,7 +20,7 @@ namespace foliofs::test {
 class FakeStore final : public cache::FolioStore {
  public:
   struct Write {
-    ByteRange range;
+    std::vector<ByteRange> ranges;
     bool for_invalidation;
   };
 
@@ -28,6 +28,7 @@ class FakeStore final : public cache::FolioStore {
   std::vector<Write> writes;  // in the order of arrival
   std::vector<ByteRange> reads;
   std::optional<Errno> write_error;  // while set, every write fails
+  RangeSet no_room;                  // a write of any of these bytes fails with ENOSPC
   std::optional<Errno> read_error;
   bool hold_writes = false;  // while set, writes arrive and are not answered
   bool hold_reads = false;
@@ -76,9 +77,7 @@ class FakeStore final : public cache::FolioStore {
   }
 
   Task<Status> write(cache::StoreWrite write) override {
-    std::uint64_t bytes = 0;
-    for (const iovec& part : write.from) bytes += part.iov_len;
-    writes.push_back({ByteRange::of(write.offset, bytes), write.for_invalidation});
+    writes.push_back({{write.ranges.begin(), write.ranges.end()}, write.for_invalidation});
     most_writes_waiting = std::max(most_writes_waiting, ++writes_waiting);
     auto held = std::make_shared<Held>();
     held_writes_.push_back(held);
@@ -87,12 +86,22 @@ class FakeStore final : public cache::FolioStore {
     std::erase(held_writes_, held);
     --writes_waiting;
     if (write_error) co_return *write_error;
-    if (file.size() < write.offset + bytes) file.resize(write.offset + bytes);
-    std::uint64_t at = write.offset;
-    for (const iovec& part : write.from) {
-      std::memcpy(file.data() + at, part.iov_base, part.iov_len);
-      at += part.iov_len;
+    for (ByteRange range : write.ranges) {
+      if (no_room.overlaps(range)) co_return Errno(ENOSPC);
     }
+    std::vector<std::byte> payload;
+    for (const iovec& part : write.from) {
+      const auto* bytes = static_cast<const std::byte*>(part.iov_base);
+      payload.insert(payload.end(), bytes, bytes + part.iov_len);
+    }
+    std::size_t taken = 0;
+    for (ByteRange range : write.ranges) {
+      if (file.size() < range.end) file.resize(range.end);
+      assert(taken + range.size() <= payload.size());
+      std::memcpy(file.data() + range.begin, payload.data() + taken, range.size());
+      taken += range.size();
+    }
+    assert(taken == payload.size());
     co_return success();
   }
 

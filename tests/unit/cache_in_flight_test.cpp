@@ -9,34 +9,47 @@ constexpr InvalidateRequest kUser{InvalidateMode::kHybrid, InvalidateReason::kUs
 
 class CacheInFlightTest : public CacheTest {
  protected:
-  // One dirty byte in each of `count` folios: as many WRITEs.
+  // One dirty byte in each of `count` folios.
   void dirty_here_and_there(std::uint64_t count) {
+    open(std::string(count * kFolio, '.'));
     for (std::uint64_t folio = 0; folio < count; ++folio) {
       ASSERT_TRUE(write(folio * kFolio + 7, "x"));
     }
   }
 };
 
-TEST_F(CacheInFlightTest, SmallWritesOfAPassThatIsWaitedForGoManyAtATime) {
-  open(std::string(200 * kFolio, '.'));
-  dirty_here_and_there(200);
-  store->hold_writes = true;
-  auto flushed = loop.start(mapping->flush(kClose));
-  EXPECT_EQ(store->writes_waiting, 4 * small_config().writes_in_flight);
-  store->release();
-  loop.finish([&] { return flushed->has_value(); });
-  EXPECT_EQ((*flushed)->write_calls, 200u);
+TEST_F(CacheInFlightTest, BytesHereAndThereGoInOneWriteUpToItsBound) {
+  dirty_here_and_there(kMaxWriteRanges + 44);
+  EXPECT_EQ(flush(InvalidateMode::kHybrid).write_calls, 2u);
+  ASSERT_EQ(store->writes.size(), 2u);
+  EXPECT_EQ(store->writes[0].ranges.size(), kMaxWriteRanges);
+  EXPECT_EQ(store->writes[1].ranges.size(), 44u);
   EXPECT_EQ(mapping->dirty_bytes(), 0u);
+  for (std::size_t at = 0; at < store->file.size(); ++at) {
+    ASSERT_EQ(static_cast<char>(store->file[at]), at % kFolio == 7 ? 'x' : '.') << at;
+  }
 }
 
-TEST_F(CacheInFlightTest, WhatNobodyWaitsForLeavesRoomForOthers) {
-  open(std::string(200 * kFolio, '.'));
-  dirty_here_and_there(200);
-  store->hold_writes = true;
-  auto drained = loop.start(cache->flush_all({}));
-  EXPECT_EQ(store->writes_waiting, small_config().writes_in_flight);
-  store->release();
-  loop.finish([&] { return drained->has_value(); });
+TEST_F(CacheInFlightTest, OneThatFailsIsTriedRangeByRange) {
+  dirty_here_and_there(5);
+  store->no_room.add({2 * kFolio, 3 * kFolio});
+  auto report = flush(InvalidateMode::kHybrid);
+  EXPECT_EQ(report.error, Errno(ENOSPC));
+  EXPECT_EQ(report.write_calls, 6u);
+  EXPECT_EQ(mapping->dirty_bytes(), 1u) << "what there was room for is clean";
+  EXPECT_EQ(store->contents()[4 * kFolio + 7], 'x');
+  store->no_room = {};
+  EXPECT_FALSE(flush(InvalidateMode::kHybrid).error);
+  EXPECT_EQ(store->contents()[2 * kFolio + 7], 'x');
+}
+
+TEST_F(CacheInFlightTest, OneThatFailsBecauseTheServerIsAwayIsNotTriedAgain) {
+  dirty_here_and_there(5);
+  store->write_error = Errno(ETIMEDOUT);
+  auto report = flush(InvalidateMode::kHybrid);
+  EXPECT_EQ(report.error, Errno(ETIMEDOUT));
+  EXPECT_EQ(report.write_calls, 1u);
+  EXPECT_EQ(mapping->dirty_bytes(), 5u);
 }
 
 TEST_F(CacheInFlightTest, LargeWritesAreBoundedByTheirBytes) {

@@ -33,7 +33,7 @@ TEST_F(CacheTest, OnlyDirtyBytesAreSent) {
   expected.replace(10, 2, "xy").replace(kFolio - 1, 2, "zz");
   EXPECT_EQ(store->contents(), expected);
   ASSERT_EQ(store->writes.size(), 2u);
-  EXPECT_EQ(store->writes[1].range, (ByteRange{kFolio - 1, kFolio + 1})) << "across two folios";
+  EXPECT_EQ(store->writes[1].ranges.at(0), (ByteRange{kFolio - 1, kFolio + 1})) << "across two folios";
 }
 
 TEST_F(CacheTest, NeighboursAreWrittenInPiecesOfMaxIo) {
@@ -41,7 +41,7 @@ TEST_F(CacheTest, NeighboursAreWrittenInPiecesOfMaxIo) {
   for (int i = 0; i < 512; ++i) ASSERT_TRUE(write(i * kFolio, std::string(kFolio, 'q')));
   EXPECT_FALSE(flush(InvalidateMode::kBulk).error);
   ASSERT_EQ(store->writes.size(), 2u);
-  EXPECT_EQ(store->writes[0].range.size(), 1u << 20);
+  EXPECT_EQ(store->writes[0].ranges.at(0).size(), 1u << 20);
 }
 
 // SEMANTICS: holes-are-zeros

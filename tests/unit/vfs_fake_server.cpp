@@ -334,8 +334,17 @@ FakeServer::Reply FakeServer::write(const Frame& frame) {
   if (file == nullptr) return failed(EBADF);
   const bool appends = (request.value().flags & proto::kWriteAppend) != 0;
   const std::uint64_t offset = appends ? file->data.size() : request.value().offset;
-  file->data.resize(std::max(file->data.size(), offset + frame.payload.size()));
-  std::memcpy(file->data.data() + offset, frame.payload.data(), frame.payload.size());
+  auto& ranges = request.value().ranges;
+  if ((request.value().flags & proto::kWriteRanges) == 0) {
+    ranges = {wire::WriteRange(offset, frame.payload.size())};
+  }
+  std::uint64_t taken = 0;
+  for (const wire::WriteRange& range : ranges) {
+    if (range.length() > frame.payload.size() - taken) return failed(EINVAL);
+    file->data.resize(std::max<std::uint64_t>(file->data.size(), range.offset() + range.length()));
+    std::memcpy(file->data.data() + range.offset(), frame.payload.data() + taken, range.length());
+    taken += range.length();
+  }
   touch(*file);
   if ((request.value().flags & proto::kWriteSetMtime) != 0) {
     file->mtime_ns = request.value().mtime_ns;

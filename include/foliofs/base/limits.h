@@ -13,6 +13,9 @@ inline constexpr std::uint16_t kDefaultPort = 7440;
 inline constexpr std::uint32_t kMaxMetaBytes = 1u << 20;
 // Largest raw payload of a frame, bytes; what one READ or WRITE may carry.
 inline constexpr std::uint32_t kMaxPayloadBytes = 1u << 20;
+// Pieces of a file that one WRITE may fill. With one part of a folio more for each, what is sent
+// fits into one writev (IOV_MAX).
+inline constexpr std::size_t kMaxWriteRanges = 256;
 
 // Longest name of one component, bytes (NAME_MAX).
 inline constexpr std::size_t kMaxNameBytes = 255;

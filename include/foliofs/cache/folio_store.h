@@ -9,15 +9,17 @@
 #include <span>
 
 #include "foliofs/base/byte_range.h"
+#include "foliofs/base/limits.h"
 #include "foliofs/base/result.h"
 #include "foliofs/base/task.h"
 
 namespace foliofs::cache {
 
 struct StoreWrite {
-  std::uint64_t offset = 0;       // bytes
-  std::span<const iovec> from;    // immutable until the write returns
-  bool for_invalidation = false;  // goes out on the wire, as the RFC wants of its wbc
+  std::span<const ByteRange> ranges;  // at least one and at most kMaxWriteRanges, none empty
+  std::span<const iovec> from;        // their bytes, one range after the other; immutable until the
+                                      // write returns
+  bool for_invalidation = false;      // goes out on the wire, as the RFC wants of its wbc
 };
 
 // One file on the server. Calls may overlap and complete in any order.

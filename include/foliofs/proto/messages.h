@@ -37,6 +37,7 @@ enum WriteFlag : std::uint32_t {
   kWriteSetMtime = 1u << 1,        // set mtime to WriteRequest::mtime_ns after writing
   kWriteAppend = 1u << 2,          // at the end that the file has then, wherever `offset` is
   kWriteKillPrivileges = 1u << 3,  // clear setuid, setgid and capabilities
+  kWriteRanges = 1u << 4,          // to WriteRequest::ranges, wherever `offset` is
 };
 
 // Attributes::flags
