@@ -110,7 +110,7 @@ TEST_P(RaceTable, Row13_WriterThroughAMapping) {
 
 // It does not return before the last WRITE that it owes is answered.
 TEST_P(RaceTable, Row13_TheAcknowledgementComesAfterTheFlush) {
-  open(std::string(4 * kFolio, 'a'));
+  open_with_small_writes(std::string(4 * kFolio, 'a'), 4);
   for (int i : {0, 2}) ASSERT_TRUE(write(i * kFolio, "owed"));
   at(FaultPoint::kAfterSend, [] {});
   windows.stop_at(FaultPoint::kAfterSend);

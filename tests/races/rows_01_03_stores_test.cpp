@@ -152,7 +152,7 @@ TEST_P(RaceTable, Row02_WhatIsBeingSentNeverChanges) {
 // Two ranges of one folio are two WRITEs. Until both are answered nothing of it is sent again, and
 // neither answer cleans what was stored in between.
 TEST_P(RaceTable, Row02_StoreBetweenTheAnswersOfOneFolio) {
-  open(std::string(kFolio, '.'));
+  open_with_small_writes(std::string(kFolio, '.'), 4);
   ASSERT_TRUE(write(0, "1111"));
   ASSERT_TRUE(write(100, "1111"));
   at(FaultPoint::kAfterAcknowledge, [&] { mapped_store(2, "22"); });

@@ -35,6 +35,13 @@ class CacheTest : public testing::Test {
     mapping = cache->make_mapping(store, kernel, contents.size());
   }
 
+  // Stores of so many bytes that do not touch each other are a WRITE each.
+  void open_with_small_writes(const std::string& contents, std::uint32_t write_bytes) {
+    CacheConfig config = small_config();
+    config.max_io = write_bytes;
+    open(contents, config);
+  }
+
   void TearDown() override {
     EXPECT_EQ(windows.never_entered(), "") << "the window of the race was not entered";
     windows.disarm();

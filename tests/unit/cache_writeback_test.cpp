@@ -41,8 +41,8 @@ TEST_P(EveryMode, AnAppenderDoesNotKeepAFlushFromEnding) {
 }
 
 TEST_F(CacheTest, WritesMayBeAnsweredInAnyOrder) {
-  open();
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(write(2 * i * kFolio, std::string(1, char('0' + i))));
+  open_with_small_writes("", 3);
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(write(2 * i * kFolio, std::string(3, char('0' + i))));
   store->hold_writes = true;
   auto flushed = loop.start(mapping->flush(kClose));
   ASSERT_EQ(store->writes_waiting, 4u);
