@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <thread>
 
 #include "server/random.h"
 
@@ -56,7 +57,16 @@ class KernelHandles final : public HandleSource {
     kernel.handle.handle_type = type;
     kernel.handle.handle_bytes = static_cast<unsigned>(bytes.size());
     std::memcpy(kernel.handle.f_handle, bytes.data(), bytes.size());
-    return ::open_by_handle_at(root_, &kernel.handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    // ENOMEM may mean that the number of an inode that is gone is just being given to a new file:
+    // iget_locked() says so while I_CREATING is set. In a moment it is ESTALE, as it should be.
+    constexpr int kMoments = 1000;
+    int fd = -1;
+    for (int moment = 0; fd < 0 && moment < kMoments; ++moment) {
+      fd = ::open_by_handle_at(root_, &kernel.handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+      if (fd < 0 && errno != ENOMEM) break;
+      if (fd < 0) std::this_thread::yield();
+    }
+    return fd;
   }
 
   bool can_reopen() const override { return true; }

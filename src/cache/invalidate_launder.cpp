@@ -7,6 +7,8 @@
 //
 // Unlike the kernel's it counts a folio as clean only once the server has acknowledged the write,
 // not once it was submitted.
+#include <algorithm>
+
 #include "invalidate_paths.h"
 
 namespace foliofs::cache {
@@ -45,8 +47,10 @@ Task<void> invalidate_by_launder(FolioMapping& mapping, InvalidatePass& pass) {
   }
   // What lies behind the last folio is the kernel's alone. First, because it may bring in dirty
   // pages as new folios; what comes after that is of the new generation.
-  co_await mapping.unmap({mapping.folios_end(), ByteRange::kNoEnd});
-  const std::uint64_t end = mapping.folios_end();
+  const std::uint64_t behind = mapping.folios_end();
+  co_await mapping.unmap({behind, ByteRange::kNoEnd});
+  // Folios may have gone meanwhile, and their pages in the kernel not.
+  const std::uint64_t end = std::max(behind, mapping.folios_end());
   for (std::uint64_t cursor = 0; cursor < end;) {
     FolioRef folio = mapping.folio_from(cursor);
     const std::uint64_t unmapped_to = folio ? std::min(folio->range.end, end) : end;

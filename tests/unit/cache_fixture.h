@@ -76,6 +76,12 @@ class CacheTest : public testing::Test {
                               InvalidateReason reason = InvalidateReason::kUser) {
     return loop.run(mapping->invalidate({mode, reason, flush}));
   }
+  // Whether the kernel has been told to drop each page that it may have.
+  bool all_unmapped() const {
+    RangeSet unmapped;
+    for (ByteRange range : kernel->unmapped) unmapped.add(range);
+    return unmapped.contains(ByteRange::all());
+  }
   InvalidateReport flush(InvalidateMode mode, InvalidateReason reason = InvalidateReason::kClose) {
     return loop.run(mapping->flush({mode, reason, true}));
   }
