@@ -29,12 +29,6 @@ namespace foliofs::cache {
 
 class FolioMapping;
 
-// The smallest whole pages that have all of `range`: what is fetched, and what has memory.
-constexpr ByteRange whole_pages(ByteRange range) {
-  constexpr std::uint64_t kPage = Buffer::kAlignment;
-  return {range.begin / kPage * kPage, (range.end + kPage - 1) / kPage * kPage};
-}
-
 // The containers that a folio may be in.
 struct InMapping;    // of its mapping, by offset: as long as it belongs to one
 struct InWriteback;  // of its mapping, by offset: while it is not clean

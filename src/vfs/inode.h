@@ -15,6 +15,7 @@
 #include "foliofs/cache/mapping.h"
 #include "foliofs/vfs/operations.h"
 #include "inode_locks.h"
+#include "refilled_pages.h"
 
 namespace foliofs::vfs {
 
@@ -93,6 +94,9 @@ struct Inode {
 
   std::shared_ptr<InodeIo> io;              // of regular files, once opened
   std::shared_ptr<cache::Mapping> mapping;  // likewise
+
+  // While a WRITE may come that began before the kernel's pages were last dropped; else nullptr.
+  std::unique_ptr<RefilledPages> refilled;
 
   // The server's verifier at the latest WRITE that has not been followed by a COMMIT: once it says
   // another one, those bytes may be lost.

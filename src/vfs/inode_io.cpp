@@ -198,7 +198,8 @@ Task<Status> InodeIo::commit(std::shared_ptr<ServerOpen> open, bool data_only) {
 
 Task<void> InodeIo::invalidate(ByteRange range) {
   auto inode = inode_.lock();
-  if (inode) co_await kernel_.invalidate_pages(inode->node, range);
+  auto core = core_.lock();
+  if (inode && core) co_await (*core)->drop_pages(inode, range);
 }
 
 void InodeIo::check_verifier(Inode& inode) {

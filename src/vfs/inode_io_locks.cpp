@@ -76,7 +76,7 @@ void InodeIo::lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, 
   auto core = core_.lock();
   if (!core) return;
   spawn((*core)->executor, "pages of a lost lock",
-        kernel_.invalidate_pages(inode.node, ByteRange::all()));
+        (*core)->drop_pages(inode_.lock(), ByteRange::all()));
 }
 
 }  // namespace foliofs::vfs

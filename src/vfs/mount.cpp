@@ -21,22 +21,12 @@ struct Found {
   const Attributes& attributes() const { return inode ? inode->attributes : stranger_attributes; }
 };
 
-// A question that may outlive who asked it.
-struct Question {
-  std::optional<Result<wire::EntryReplyT>> reply;
-  WaitQueue over;
-};
+// It may come after who asked has given up.
+using Answer = std::shared_ptr<std::optional<Result<wire::EntryReplyT>>>;
 
-Task<void> ask(rpc::Session& session, wire::LookupRequestT request,
-               std::shared_ptr<Question> question) {
+Task<void> ask(rpc::Session& session, wire::LookupRequestT request, Answer answer) {
   auto reply = co_await session.call<wire::LookupRequest>(request);
-  question->reply = std::move(reply);
-  question->over.wake_all();
-}
-
-Task<void> give_up(Clock& clock, std::shared_ptr<Question> question) {
-  co_await clock.sleep(kNameAnswer);
-  question->over.wake_all();
+  *answer = std::move(reply);
 }
 
 // A plain lookup: it enters nothing, and so touches neither attributes nor caches.
@@ -48,13 +38,11 @@ Task<Result<Found>> ask_server(MountCore& core, Caller caller, HandleBytes paren
   request.caller = std::make_unique<wire::CallerT>(to_wire(caller));
   request.parent = std::move(parent);
   request.name = std::move(name);
-  auto question = std::make_shared<Question>();
-  spawn(core.executor, "name for invalidate", ask(core.session, std::move(request), question));
-  spawn(core.executor, "end of a name's wait", give_up(core.clock, question));
-  co_await question->over.wait();
-  const auto& answer = question->reply;
-  if (!answer) co_return Errno(ETIMEDOUT);
-  const auto& reply = *answer;
+  auto answer = std::make_shared<Answer::element_type>();
+  const bool answered =
+      co_await wait_at_most(core.clock, kNameAnswer, ask(core.session, std::move(request), answer));
+  if (!answered) co_return Errno(ETIMEDOUT);
+  const auto& reply = **answer;
   if (!reply) co_return reply.error() == rpc::kSessionLost ? Errno(ENOTCONN) : reply.error();
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
   Found found;

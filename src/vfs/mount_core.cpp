@@ -192,7 +192,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
       // What is dirty here is written first; it may stay dirty, and then it is still ours (EBUSY).
       co_await inode->mapping->invalidate(request_for(cache::InvalidateReason::kRevalidate));
     } else {
-      co_await kernel.invalidate_pages(inode->node, {end, ByteRange::kNoEnd});
+      co_await drop_pages(inode, {end, ByteRange::kNoEnd});
     }
     --inode->revalidating;
     inode->revalidated.wake_all();
@@ -219,7 +219,29 @@ Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
   const bool still_true =
       now && now.value().bytes == 1 &&
       *static_cast<const std::byte*>(now.value().parts[0].iov_base) == told_last;
-  if (!still_true) co_await kernel.invalidate_pages(inode->node, {size - 1, size});
+  if (!still_true) co_await drop_pages(inode, {size - 1, size});
+}
+
+Task<void> MountCore::drop_pages(InodeRef inode, ByteRange range) {
+  if (!inode->refilled) inode->refilled = std::make_unique<RefilledPages>();
+  inode->refilled->notify(range);
+  co_await kernel.invalidate_pages(inode->node, range);
+  inode->refilled->notified();
+  // Who writes has an open.
+  const bool written = inode->io && inode->io->has_writable_open();
+  if (!written && !inode->refilled->notifying()) inode->refilled.reset();
+}
+
+void MountCore::kernel_drops_pages(Inode& inode) {
+  if (!inode.io->has_writable_open()) return;
+  if (!inode.refilled) inode.refilled = std::make_unique<RefilledPages>();
+  inode.refilled->notify(ByteRange::all());
+  inode.refilled->notified();
+}
+
+Task<void> MountCore::drop_overtaken(InodeRef inode, ByteRange pages) {
+  constexpr Duration kPatience = std::chrono::milliseconds(10);
+  (void)co_await wait_at_most(clock, kPatience, drop_pages(inode, pages));
 }
 
 Task<void> MountCore::learn_size(InodeRef inode) {
@@ -320,7 +342,7 @@ void MountCore::note_store(const OpenFile& file, const Store& store, std::uint64
   if (offset != store.offset && file.kernel_caches) {
     // O_APPEND was set after the open: the kernel has the bytes in its pages where it thought the
     // end was.
-    spawn(executor, "moved append", kernel.invalidate_pages(inode.node, ByteRange::all()));
+    spawn(executor, "moved append", drop_pages(file.inode, ByteRange::all()));
   }
 }
 

@@ -168,6 +168,15 @@ class MountCore {
   // Asks the server where the file ends, for a READ, and tells nobody else: a READ must not wait
   // for the kernel's pages.
   Task<void> learn_size(InodeRef inode);
+  // Returns when the kernel has dropped its pages of `range`. As cache::KernelPages::invalidate, it
+  // is to be waited for by nobody on whom a READ or a page's WRITE depends.
+  Task<void> drop_pages(InodeRef inode, ByteRange range);
+  // The kernel does so itself, with the reply to an OPEN.
+  static void kernel_drops_pages(Inode& inode);
+  // The same for pages that a WRITE has overtaken which is answered only then: so nobody reads them
+  // once write(2) has returned. The kernel may wait for a page that this WRITE itself has locked,
+  // which then is as new as the WRITE; therefore the wait has a bound.
+  Task<void> drop_overtaken(InodeRef inode, ByteRange pages);
   // Waits until no change by somebody else is being dealt with.
   Task<void> wait_until_valid(InodeRef inode);
 

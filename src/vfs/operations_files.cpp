@@ -94,13 +94,14 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   OpenedFile opened = core_.add_open_file(inode, std::move(server_open), flags);
   const bool changed = co_await core_.take_attributes(inode, attributes, asked_at);
   opened.keep_cache = !changed && !first;
+  if (changed) core_.kernel_drops_pages(*inode);
   const bool news =
       attributes.size != inode->told_size || attributes.mtime_ns != inode->told_mtime_ns;
   const bool may_lose_bits = core_.may_lose_set_id_bits(*inode);
   if ((first && news) || may_lose_bits) {
     // The reply carries no attributes, and the kernel reads no further than it believes the file
     // to go. Being told to drop pages, it asks. Of a mode, too, it must not believe an old one.
-    co_await core_.kernel.invalidate_pages(node, ByteRange::all());
+    co_await core_.drop_pages(inode, ByteRange::all());
   }
   co_return opened;
 }
@@ -178,24 +179,47 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
 
 bool Operations::try_read(OpenFile* file, std::uint64_t offset, std::uint64_t length,
                           cache::ReadResult& result) {
-  if (file->direct || file->inode->size_unknown || file->server_open->locks_lost) return false;
-  return file->inode->mapping->try_read(ByteRange::of(offset, length), &file->readahead, result);
+  Inode& inode = *file->inode;
+  if (file->direct || inode.size_unknown || file->server_open->locks_lost) return false;
+  const ByteRange range = ByteRange::of(offset, length);
+  if (!inode.mapping->try_read(range, &file->readahead, result)) return false;
+  if (inode.refilled) inode.refilled->fill(range);
+  return true;
 }
 
 Task<Result<cache::ReadResult>> Operations::read(OpenFileRef file, std::uint64_t offset,
                                                  std::uint64_t length) {
   if (file->server_open->locks_lost) co_return Errno(EIO);
-  auto mapping = file->inode->mapping;
+  InodeRef inode = file->inode;
+  auto mapping = inode->mapping;
   const ByteRange range = ByteRange::of(offset, length);
-  if (file->inode->size_unknown) co_await core_.learn_size(file->inode);
+  if (inode->size_unknown) co_await core_.learn_size(inode);
   if (file->direct) co_return co_await mapping->read_direct(range);
-  co_return co_await mapping->read(range, &file->readahead);
+  auto result = co_await mapping->read(range, &file->readahead);
+  if (inode->refilled) inode->refilled->fill(range);
+  co_return result;
 }
+
+namespace {
+
+// The pages that the kernel has filled behind the back of this WRITE. The next one began after it.
+ByteRange take_overtaken(OpenFile& file, const Store& store) {
+  Inode& inode = *file.inode;
+  const bool copied = store.source == cache::WriteSource::kSystemCall && !file.direct;
+  if (!inode.refilled || !copied) return {};
+  const ByteRange pages =
+      inode.refilled->overtaken_by(ByteRange::of(store.offset, store.data.size()));
+  if (!inode.refilled->notifying()) inode.refilled.reset();
+  return pages;
+}
+
+}  // namespace
 
 bool Operations::try_write(OpenFile* file, const Store& store) {
   Inode& inode = *file->inode;
   if (store.kill_privileges) inode.kill_privileges = true;
   if (file->direct || to_the_end(store) || waits_for_commit(*file, store)) return false;
+  if (inode.refilled && store.source == cache::WriteSource::kSystemCall) return false;
   if (file->server_open->locks_lost) return false;
   if (store.offset + store.data.size() > core_.tested_size) return false;
   if (!inode.mapping->try_write(store.offset, store.data, store.source)) return false;
@@ -206,12 +230,14 @@ bool Operations::try_write(OpenFile* file, const Store& store) {
 Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
   if (file->server_open->locks_lost) co_return Errno(EIO);
   if (store.kill_privileges) file->inode->kill_privileges = true;
+  const ByteRange overtaken = take_overtaken(*file, store);
   Status status = success();
   if (to_the_end(store)) {
     status = co_await append(call, file, store);
   } else {
     status = co_await put(call, file, store);
   }
+  if (status && !overtaken.empty()) co_await core_.drop_overtaken(file->inode, overtaken);
   if (!status || !waits_for_commit(*file, store)) co_return status;
   co_return co_await fsync(file, store.sync == SyncWrite::kData);
 }

@@ -326,7 +326,9 @@ std::string Reference::check_let_go(int client, const std::string& name, Moment 
         file, piece.offset, piece.bytes, [&](ByteRange run, std::uint8_t value) -> std::string {
           const Event& event = file.events[file.by_value[value]];
           const bool is_its = value != 0 && event.value == value && event.client == client;
-          if (!is_its || event.unsettled_since[client] >= since) return {};
+          // A write(2) that has not returned may reach the client when the folio has been passed.
+          const bool is_older = event.unsettled_since[client] < since && event.acknowledged < since;
+          if (!is_its || !is_older) return {};
           return fmt::format("kept, and not said so: bytes {} of {}", text_of(run),
                              describe(event));
         });

@@ -37,6 +37,12 @@ struct ByteRange {
   friend constexpr bool operator==(ByteRange, ByteRange) = default;
 };
 
+// The smallest whole pages that have all of `range`.
+constexpr ByteRange whole_pages(ByteRange range) {
+  constexpr std::uint64_t kPage = 4096;
+  return {range.begin / kPage * kPage, (range.end + kPage - 1) / kPage * kPage};
+}
+
 // A set of bytes as sorted, disjoint ranges; neighbours that touch are merged. Cost of a change is
 // linear in the ranges held, which are few: one or two for nearly every folio.
 class RangeSet {

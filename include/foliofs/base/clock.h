@@ -25,6 +25,10 @@ class Clock {
   virtual Task<void> sleep(Duration duration) = 0;
 };
 
+// Runs `task` until it has ended or `limit` is over, whichever comes first. True: it has ended. If
+// not, it goes on alone, so what it refers to must live as long as it does.
+Task<bool> wait_at_most(Clock& clock, Duration limit, Task<void> task);
+
 // The machine's own clocks. Sleeps on the executor of the coroutine that asks.
 class SystemClock final : public Clock {
  public:

@@ -1,0 +1,31 @@
+#include "refilled_pages.h"
+
+#include <iterator>
+
+namespace foliofs::vfs {
+
+namespace {
+
+// Where a file is read here and there and nobody writes, all between its pages counts as well.
+constexpr std::ptrdiff_t kMaxRanges = 32;
+
+}  // namespace
+
+void RefilledPages::notify(ByteRange range) {
+  ++notifications_;
+  pages_.subtract(range);
+}
+
+void RefilledPages::fill(ByteRange range) {
+  pages_.add(whole_pages(range));
+  if (std::distance(pages_.begin(), pages_.end()) <= kMaxRanges) return;
+  pages_.add({pages_.front().begin, pages_.back().end});
+}
+
+ByteRange RefilledPages::overtaken_by(ByteRange write) const {
+  const RangeSet::Ranges pages = pages_.present(whole_pages(write));
+  if (pages.empty()) return {};
+  return {pages.front().begin, pages.back().end};
+}
+
+}  // namespace foliofs::vfs
