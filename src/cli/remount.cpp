@@ -49,9 +49,10 @@ constexpr std::array kKernelFlags{
     KernelFlag{"dirsync", MS_DIRSYNC, 0},
 };
 
-// What the kernel lists for every FUSE mount, and mount(8) repeats to us.
-constexpr std::array<std::string_view, 6> kListedByKernel{"user_id",  "group_id", "rootmode",
-                                                          "max_read", "fd",       "remount"};
+// What mount(8) repeats to us of what the kernel lists for every FUSE mount, and of fstab that only
+// a new mount looks at.
+constexpr std::array<std::string_view, 7> kRepeated{"user_id", "group_id", "rootmode", "max_read",
+                                                    "fd",      "remount",  "log_file"};
 
 bool apply_flag(std::string_view name, unsigned long& flags) {
   const auto flag = std::find_if(kKernelFlags.begin(), kKernelFlags.end(),
@@ -112,9 +113,9 @@ Answer<void> remount(const MountWords& words) {
   unsigned long after = before;
   std::vector<OptionWord> own;
   for (const OptionWord& word : split_options(words.options)) {
-    const bool listed = std::find(kListedByKernel.begin(), kListedByKernel.end(), word.first) !=
-                        kListedByKernel.end();
-    if (!listed && !apply_flag(word.first, after)) own.push_back(word);
+    const bool repeated =
+        std::find(kRepeated.begin(), kRepeated.end(), word.first) != kRepeated.end();
+    if (!repeated && !apply_flag(word.first, after)) own.push_back(word);
   }
   BOOST_OUTCOME_TRY(const auto current, current_options(mount));
   const auto access = current.find("access");

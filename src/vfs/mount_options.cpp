@@ -69,9 +69,13 @@ OptionResult set_size(std::uint64_t& target, std::string_view key, std::string_v
 OptionResult set_time(std::chrono::microseconds& target, std::string_view key,
                       std::string_view value, double unit_us, std::chrono::microseconds most) {
   auto time = parse_time(value, unit_us);
+  const auto most_ms = std::chrono::duration_cast<std::chrono::milliseconds>(most).count();
+  if ((!time || *time > most) && most_ms < 1000) {
+    return refuse("{}={}: expected a time up to {} ms, such as {}=1ms", key, value, most_ms, key);
+  }
   if (!time || *time > most) {
     return refuse("{}={}: expected a time up to {} s, such as {}=2 or {}=100ms", key, value,
-                  most.count() / 1'000'000, key, key);
+                  most_ms / 1000, key, key);
   }
   target = *time;
   return ok();

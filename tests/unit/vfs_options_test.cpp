@@ -73,6 +73,12 @@ INSTANTIATE_TEST_SUITE_P(Words, BadOption,
                                          Word{"kernel_cache", "yes"}, Word{"log_level", "loud"},
                                          Word{"coherence", "lease"}, Word{"invalidate", "gently"}));
 
+TEST(MountOptions, BoundsAreSaidInTheirUnit) {
+  MountOptions options;
+  EXPECT_EQ(set(options, "poll", "20ms"),
+            "poll=20ms: expected a time up to 10 ms, such as poll=1ms");
+}
+
 TEST(MountOptions, TakeUnits) {
   MountOptions options;
   EXPECT_EQ(set(options, "cache_size", "0.5g"), "");
