@@ -158,7 +158,7 @@ Result<std::size_t> LocalStore::read(const CallContext& context, OpenFile& file,
   auto& local = static_cast<LocalFile&>(file);
   if (!in_file_range(offset, into.size())) return Errno(EINVAL);
   BOOST_OUTCOME_TRYV(act_as(context.caller));
-  const bool waits = context.waiting == Waiting::kAllowed;
+  const bool waits = context.waiting == Waiting::kAllowed || in_memory_;
   const int flags = waits ? 0 : RWF_NOWAIT;
   std::size_t done = 0;
   while (done < into.size()) {

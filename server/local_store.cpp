@@ -42,8 +42,14 @@ ChangeScope::~ChangeScope() {
 
 namespace {
 
+// statfs::f_type; 0 where it is not known.
+std::uint32_t filesystem_type(int fd) {
+  struct statfs info {};
+  return ::fstatfs(fd, &info) == 0 ? static_cast<std::uint32_t>(info.f_type) : 0;
+}
+
 // Filesystems whose calls wait for another machine, or for a process of this one.
-bool is_remote(int fd) {
+bool is_remote(std::uint32_t type) {
   constexpr std::uint32_t kTypes[] = {0x6969 /* NFS */,
                                       0xff534d42 /* CIFS */,
                                       0xfe534d42 /* SMB2 */,
@@ -55,10 +61,11 @@ bool is_remote(int fd) {
                                       0x73757245 /* Coda */,
                                       0x0bd00bd0 /* Lustre */,
                                       0x47504653 /* GPFS */};
-  struct statfs info {};
-  if (::fstatfs(fd, &info) != 0) return false;
-  const auto type = static_cast<std::uint32_t>(info.f_type);
   return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
+}
+
+bool is_in_memory(std::uint32_t type) {
+  return type == 0x01021994 /* tmpfs */ || type == 0x858458f6 /* ramfs */;
 }
 
 }  // namespace
@@ -92,7 +99,9 @@ Result<std::unique_ptr<FileStore>> LocalStore::open_tree(const LocalStoreOptions
   struct statx info {};
   if (!look_at(root_fd, info)) return last_errno();
   store->root_device_ = id_of(info).device;
-  store->remote_ = is_remote(root_fd);
+  const std::uint32_t type = filesystem_type(root_fd);
+  store->remote_ = is_remote(type);
+  store->in_memory_ = is_in_memory(type);
   store->security_xattrs_ = !store->remote_ && store->has_security_xattrs(root_fd);
   BOOST_OUTCOME_TRY(store->root_, store->adopt(store->reopen(root_fd, O_PATH | O_CLOEXEC)));
   return store;

@@ -13,13 +13,20 @@ Micros now() {
   return std::chrono::duration_cast<Micros>(since);
 }
 
+// True when there was something.
+bool look(boost::asio::io_context& context, PollSource* source) {
+  const bool found = source != nullptr && source->look();
+  return context.poll() > 0 || found;
+}
+
 // True when something was done within `window`.
-bool poll_for(boost::asio::io_context& context, PollWindow& window, Micros begin) {
+bool poll_for(boost::asio::io_context& context, PollSource* source, PollWindow& window,
+              Micros begin) {
   const Micros until = begin + window.window(begin);
   Micros time = begin;
   while (time < until && !context.stopped()) {
     ::sched_yield();
-    const bool found = context.poll() > 0;
+    const bool found = look(context, source);
     time = now();
     if (found) {
       window.found(time, time - begin);
@@ -32,12 +39,14 @@ bool poll_for(boost::asio::io_context& context, PollWindow& window, Micros begin
 
 }  // namespace
 
-void run_polling(boost::asio::io_context& context, std::chrono::microseconds poll) {
+void run_polling(boost::asio::io_context& context, std::chrono::microseconds poll,
+                 PollSource* source) {
   PollWindow window(poll);
   while (!context.stopped()) {
-    if (context.poll() > 0) continue;
+    if (look(context, source)) continue;
     const Micros begin = now();
-    if (poll_for(context, window, begin)) continue;
+    if (poll_for(context, source, window, begin)) continue;
+    if (source != nullptr) source->watch();
     const Micros asleep = now();
     if (context.run_one() == 0) return;
     window.slept(now() - asleep);

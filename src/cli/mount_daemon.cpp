@@ -43,7 +43,7 @@ rpc::SessionOptions session_options(const vfs::MountOptions& options) {
   return session;
 }
 
-class Daemon {
+class Daemon final : public PollSource {
  public:
   Daemon(const MountRequest& request, Starter& starter)
       : request_(request),
@@ -57,13 +57,19 @@ class Daemon {
     spawn(executor(), "mount", live());
     do {
       context_.restart();
-      run_polling(context_, poll_us_);
+      run_polling(context_, poll_us_, this);
     } while (!ended_);
     if (status_ == 0 || !was_mounted_) log->discard();
     // The kernel or an unmount may still wait for answers that nobody gives any more.
     if (abandoned_ || evicting_) ::_exit(status_);
     for (std::thread& thread : unmounters_) thread.join();
     return status_;
+  }
+
+  // PollSource
+  bool look() override { return kernel_ && kernel_->look(); }
+  void watch() override {
+    if (kernel_) kernel_->watch();
   }
 
   DaemonLog* log = nullptr;

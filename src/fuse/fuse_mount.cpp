@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
 #include <cstdarg>
 #include <fstream>
 
@@ -113,7 +112,32 @@ class FuseMount::Impl {
   void serve(vfs::Mount& mount, std::function<void()> ended) {
     context_.mount = &mount;
     ended_ = std::move(ended);
-    wait_for_requests();
+  }
+
+  // Reads and answers what the kernel asks. True when there was something.
+  bool look() {
+    if (!ended_) return false;
+    for (int i = 0; i < kRequestsInOneTurn; ++i) {
+      const int bytes = fuse_session_receive_buf(session_, &buffer_);
+      if (bytes == -EINTR) continue;
+      if (bytes == -EAGAIN) return i > 0;
+      if (bytes <= 0 || fuse_session_exited(session_)) {
+        end(bytes);
+        return true;
+      }
+      fuse_session_process_buf(session_, &buffer_);
+      // The first one is INIT, whose answer has set the window anew.
+      if (!std::exchange(initialised_, true)) raise_readahead();
+    }
+    return true;
+  }
+
+  void watch() {
+    if (!ended_ || std::exchange(watched_, true)) return;
+    device_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                       [this](boost::system::error_code error) {
+                         if (!error) watched_ = false;
+                       });
   }
 
   void raise_kernel_readahead(const std::string& device) {
@@ -131,32 +155,6 @@ class FuseMount::Impl {
  private:
   static vfs::OptionError failure(const std::string& what) {
     return {last_fuse_message.empty() ? what : what + ": " + last_fuse_message};
-  }
-
-  void wait_for_requests() {
-    device_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                       [this](boost::system::error_code error) {
-                         if (!error) read_requests();
-                       });
-  }
-
-  void read_requests() {
-    for (int i = 0; i < kRequestsInOneTurn; ++i) {
-      const int bytes = fuse_session_receive_buf(session_, &buffer_);
-      if (bytes == -EINTR) continue;
-      if (bytes == -EAGAIN) {
-        wait_for_requests();
-        return;
-      }
-      if (bytes <= 0 || fuse_session_exited(session_)) {
-        end(bytes);
-        return;
-      }
-      fuse_session_process_buf(session_, &buffer_);
-      // The first one is INIT, whose answer has set the window anew.
-      if (!std::exchange(initialised_, true)) raise_readahead();
-    }
-    boost::asio::post(device_.get_executor(), [this] { read_requests(); });
   }
 
   void raise_readahead() {
@@ -177,6 +175,7 @@ class FuseMount::Impl {
   fuse_session* session_ = nullptr;
   boost::asio::posix::stream_descriptor device_;
   fuse_buf buffer_{};
+  bool watched_ = false;       // the context wakes the loop at the next request
   bool initialised_ = false;   // INIT has been answered
   std::string device_number_;  // whose read-ahead is to be raised
   std::unique_ptr<Notifier> notifier_;
@@ -193,6 +192,14 @@ vfs::OptionResult FuseMount::mount(const std::string& mount_point, const std::st
 
 void FuseMount::serve(vfs::Mount& mount, std::function<void()> ended) {
   impl_->serve(mount, std::move(ended));
+}
+
+bool FuseMount::look() {
+  return impl_->look();
+}
+
+void FuseMount::watch() {
+  impl_->watch();
 }
 
 void FuseMount::raise_kernel_readahead(const std::string& device) {

@@ -40,27 +40,37 @@ TEST(PollWindowTest, OnePollThatPaysOutweighsThoseThatDidNot) {
   EXPECT_EQ(window.window(Micros(0)), kMost);
 }
 
+constexpr Micros kLate = kMost + PollWindow::kCrowded + Micros(1);
+
 TEST(PollWindowTest, PausesWhereOthersWantTheCore) {
   PollWindow window(kMost);
-  const Micros late = kMost + PollWindow::kCrowded + Micros(1);
-  window.found(late, late);
-  EXPECT_EQ(window.window(late), Micros(0));
-  EXPECT_EQ(window.window(late + PollWindow::kShortestPause), kMost);
+  window.found(kLate, kLate);
+  EXPECT_EQ(window.window(kLate), kMost) << "once is no crowd";
+  window.in_vain(2 * kLate, kLate);
+  EXPECT_EQ(window.window(2 * kLate), Micros(0));
+  EXPECT_EQ(window.window(2 * kLate + PollWindow::kShortestPause), kMost);
+}
+
+TEST(PollWindowTest, DoesNotPauseForWhatIsRare) {
+  PollWindow window(kMost);
+  for (Micros now{0}; now < 100 * PollWindow::kSoon; now += PollWindow::kSoon + Micros(1)) {
+    window.found(now, kLate);
+    EXPECT_EQ(window.window(now), kMost);
+  }
 }
 
 TEST(PollWindowTest, PausesLongerWhileOthersGoOnWantingIt) {
-  const Micros late = kMost + PollWindow::kCrowded + Micros(1);
   PollWindow window(kMost);
   Micros now(0), pause = PollWindow::kShortestPause;
   for (int i = 0; i < 10; ++i) {
-    window.found(now, late);
+    for (int twice = 0; twice < 2; ++twice) window.found(now, kLate);
     EXPECT_EQ(window.window(now + pause - Micros(1)), Micros(0));
     EXPECT_EQ(window.window(now + pause), kMost);
     now += pause;
     pause = std::min(pause * 2, PollWindow::kLongestPause);
   }
   now += 2 * PollWindow::kLongestPause;
-  window.found(now, late);
+  for (int twice = 0; twice < 2; ++twice) window.found(now, kLate);
   EXPECT_EQ(window.window(now + PollWindow::kShortestPause), kMost);
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <utility>
 
 namespace foliofs {
 
@@ -22,6 +23,8 @@ class PollWindow {
   // Who yields the core and gets it back so much later has competitors for it: the scheduler serves
   // them before one who yields, but one who wakes up before them.
   static constexpr Micros kCrowded{1000};
+  // Once is no crowd: a pause costs more than the time that was lost. Twice within so long is.
+  static constexpr Micros kSoon{20'000};
   // For so long there are no polls then; for twice as long when it happens again soon after, and so
   // on up to the longest.
   static constexpr Micros kShortestPause{50'000};
@@ -51,6 +54,8 @@ class PollWindow {
  private:
   void note(Micros now, Micros elapsed) {
     if (elapsed <= most_ + kCrowded) return;
+    const Micros last = std::exchange(crowded_at_, now);
+    if (now > last + kSoon) return;
     pause_ = now < calm_at_ ? std::min(pause_ * 2, kLongestPause) : kShortestPause;
     crowded_until_ = now + pause_;
     calm_at_ = crowded_until_ + pause_;
@@ -58,12 +63,24 @@ class PollWindow {
 
   const Micros most_;
   int in_vain_ = 0;
+  Micros crowded_at_{-2 * kSoon};
   Micros pause_{0};
   Micros crowded_until_{0};
   Micros calm_at_{0};
 };
 
+// Something beside the context that can be looked at for less than the context takes for it.
+class PollSource {
+ public:
+  virtual ~PollSource() = default;
+  // Does what there is to do. True when there was something.
+  virtual bool look() = 0;
+  // Before the loop sleeps: lets the context wake it when there is something.
+  virtual void watch() = 0;
+};
+
 // Returns when the context is stopped or out of work. `poll` 0: sleeps at once.
-void run_polling(boost::asio::io_context& context, std::chrono::microseconds poll);
+void run_polling(boost::asio::io_context& context, std::chrono::microseconds poll,
+                 PollSource* source = nullptr);
 
 }  // namespace foliofs

@@ -11,11 +11,13 @@
 #include <memory>
 #include <string>
 
+#include "foliofs/base/polling_loop.h"
 #include "foliofs/vfs/mount.h"
 
 namespace foliofs::fuse {
 
-class FuseMount final : public vfs::Kernel {
+// The loop has to look at it as a PollSource: that is how requests are read.
+class FuseMount final : public vfs::Kernel, public PollSource {
  public:
   explicit FuseMount(boost::asio::io_context& context);
   // Unmounts, lazily, if the kernel has not let go yet.
@@ -37,6 +39,10 @@ class FuseMount final : public vfs::Kernel {
   // kernel has had the answer to INIT, which sets it too; does nothing where that is not permitted.
   // `device` is "MAJOR:MINOR" as in /proc/self/mountinfo.
   void raise_kernel_readahead(const std::string& device);
+
+  // PollSource
+  bool look() override;
+  void watch() override;
 
   // vfs::Kernel
   Task<void> invalidate_pages(std::uint64_t node_id, ByteRange range) override;
