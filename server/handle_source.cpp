@@ -59,7 +59,7 @@ class KernelHandles final : public HandleSource {
     std::memcpy(kernel.handle.f_handle, bytes.data(), bytes.size());
     // ENOMEM may mean that the number of an inode that is gone is just being given to a new file:
     // iget_locked() says so while I_CREATING is set. In a moment it is ESTALE, as it should be.
-    constexpr int kMoments = 1000;
+    constexpr int kMoments = 100;
     int fd = -1;
     for (int moment = 0; fd < 0 && moment < kMoments; ++moment) {
       fd = ::open_by_handle_at(root_, &kernel.handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);

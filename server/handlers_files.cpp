@@ -216,23 +216,23 @@ Result<Reply> handle_write(Call& call, Place place) {
                                    proto::kWriteAppend | proto::kWriteKillPrivileges |
                                    proto::kWriteRanges;
   if ((request.flags() & ~kKnown) != 0) return Errno(EINVAL);
+  // What is appended has one place, and its time is that at which it gets there.
+  constexpr std::uint32_t kNotAppended = proto::kWriteSetMtime | proto::kWriteRanges;
+  const bool appends = (request.flags() & proto::kWriteAppend) != 0;
+  if (appends && (request.flags() & kNotAppended) != 0) return Errno(EINVAL);
   WritePieces pieces;
   BOOST_OUTCOME_TRYV(split(request, call.payload.bytes(), pieces));
   if (place == Place::kLoop && !is_short(pieces, call.payload.size())) return Errno(EAGAIN);
   BOOST_OUTCOME_TRY(auto open, call.session->find_open(request.open_id()));
   const CallContext context = context_for(call, open.opener, place);
-  std::optional<std::int64_t> mtime_ns;
-  if ((request.flags() & proto::kWriteSetMtime) != 0) mtime_ns = request.mtime_ns();
   SessionCounters& counters = call.session->counters();
   if ((request.flags() & proto::kWriteInvalidation) != 0) ++counters.invalidation_writes;
   if ((request.flags() & proto::kWriteKillPrivileges) != 0) {
     BOOST_OUTCOME_TRYV(call.store().drop_set_id_bits(context, *open.file));
   }
-  if ((request.flags() & proto::kWriteAppend) != 0) {
-    // Its time is that at which it is appended, and it has one place.
-    if (mtime_ns || (request.flags() & proto::kWriteRanges) != 0) return Errno(EINVAL);
-    return append(call, context, *open.file);
-  }
+  if (appends) return append(call, context, *open.file);
+  std::optional<std::int64_t> mtime_ns;
+  if ((request.flags() & proto::kWriteSetMtime) != 0) mtime_ns = request.mtime_ns();
   BOOST_OUTCOME_TRY(auto attributes, call.store().write(context, *open.file, pieces, mtime_ns));
   counters.bytes_written += call.payload.size();
   return build_reply([&](auto& builder) { return wire::CreateWriteReply(builder, &attributes); });

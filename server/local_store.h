@@ -160,7 +160,7 @@ class LocalStore final : public FileStore {
   std::string remark_;
   std::uint64_t root_device_ = 0;
   bool remote_ = false;
-  bool in_memory_ = false;  // reads wait for nobody, and there is no RWF_NOWAIT
+  bool in_memory_ = false;  // there is no RWF_NOWAIT, and a read waits at most for swapped pages
   bool security_xattrs_ = false;  // as has_security_xattrs(), where asking waits for nobody
   InodeTable inodes_;
   NodeTable nodes_;

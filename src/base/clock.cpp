@@ -49,6 +49,7 @@ Task<bool> wait_at_most(Clock& clock, Duration limit, Task<void> task) {
   auto executor = co_await boost::asio::this_coro::executor;
   auto wait = std::make_shared<Wait>();
   spawn(executor, "bounded wait", run(std::move(task), wait));
+  if (wait->ended) co_return true;  // it had nothing to wait for
   spawn(executor, "bound of a wait", give_up(clock, limit, wait));
   co_await wait->over.wait();
   co_return wait->ended;

@@ -13,10 +13,16 @@ Micros now() {
   return std::chrono::duration_cast<Micros>(since);
 }
 
+// Handlers that run before the source is looked at again: some of them are long.
+constexpr int kHandlersInOneTurn = 4;
+
 // True when there was something.
 bool look(boost::asio::io_context& context, PollSource* source) {
-  const bool found = source != nullptr && source->look();
-  return context.poll() > 0 || found;
+  if (source == nullptr) return context.poll() > 0;
+  const bool found = source->look();
+  int handlers = 0;
+  while (handlers < kHandlersInOneTurn && context.poll_one() > 0) ++handlers;
+  return found || handlers > 0;
 }
 
 // True when something was done within `window`.

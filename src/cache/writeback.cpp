@@ -62,14 +62,16 @@ struct FolioMapping::WriteRun {
 
 namespace {
 
-bool server_is_away(Errno error) {
-  return error == Errno(ETIMEDOUT) || error == Errno(ENOTCONN) || error == Errno(EINTR);
+// Whether other bytes may be written although these cannot.
+bool is_about_bytes(Errno error) {
+  return error == Errno(ENOSPC) || error == Errno(EDQUOT) || error == Errno(EFBIG) ||
+         error == Errno(EIO);
 }
 
 }  // namespace
 
 bool WritebackPass::is_hopeless() const {
-  return error && server_is_away(*error);
+  return error == Errno(ETIMEDOUT) || error == Errno(ENOTCONN) || error == Errno(EINTR);
 }
 
 // Gathers the dirty bytes of folio after folio into WRITEs and keeps several of them in flight.
@@ -187,13 +189,12 @@ void FolioMapping::take_dirty(Folio& folio) {
 
 // Sends one WRITE. True when the server has acknowledged all of it.
 //
-// One that fails says nothing of its single ranges, so they are tried one by one: a full disk has
-// room for those that only replace bytes, and what is written must not stay dirty beside the rest.
-// The failure is told all the same.
+// Where it fails for a reason that need not hold for each of its ranges, they are tried one by one:
+// a full disk has room for those that only replace bytes. The failure is told all the same.
 Task<bool> FolioMapping::write_run(WriteRun run, WritebackPass& pass) {
   co_await reach(FaultPoint::kAfterSnapshot);
   Status status = co_await send(run, pass);
-  if (status || run.ranges.size() == 1 || pass.only_try) {
+  if (status || run.ranges.size() == 1 || pass.only_try || !is_about_bytes(status.error())) {
     sent(std::move(run), status, pass);
     co_return status.has_value();
   }
@@ -201,8 +202,7 @@ Task<bool> FolioMapping::write_run(WriteRun run, WritebackPass& pass) {
   pass.error = status.error();
   bool written = true;
   for (WriteRun& single : std::move(run).apart()) {
-    const bool hopeless = !status && server_is_away(status.error());
-    if (!hopeless) status = co_await send(single, pass);
+    if (status || is_about_bytes(status.error())) status = co_await send(single, pass);
     sent(std::move(single), status, pass);
     written = written && status;
   }
@@ -216,6 +216,7 @@ Task<Status> FolioMapping::send(const WriteRun& run, WritebackPass& pass) {
   request.for_invalidation = pass.for_invalidation;
   Status status = co_await store_->write(request);
   ++pass.write_calls;
+  if (!status) ++core_->stats.write_errors;
   co_await reach(FaultPoint::kAfterAcknowledge);
   co_return status;
 }
@@ -235,7 +236,6 @@ void FolioMapping::sent(WriteRun run, const Status& status, WritebackPass& pass)
 }
 
 void FolioMapping::note_write_error(const WriteRun& run, Errno error) {
-  ++core_->stats.write_errors;
   errors_.record(error);
   for (const FolioRef& folio : run.folios) {
     folio->write_error = error;

@@ -14,7 +14,7 @@ bool ServerOpen::writable() const {
 }
 
 InodeIo::InodeIo(MountCore& core, std::weak_ptr<Inode> inode)
-    : session_(core.session), kernel_(core.kernel), core_(core.self), inode_(std::move(inode)) {}
+    : session_(core.session), core_(core.self), inode_(std::move(inode)) {}
 
 std::shared_ptr<ServerOpen> InodeIo::find(bool (ServerOpen::*suitable)() const) const {
   for (const auto& open : opens_) {
@@ -199,7 +199,10 @@ Task<Status> InodeIo::commit(std::shared_ptr<ServerOpen> open, bool data_only) {
 Task<void> InodeIo::invalidate(ByteRange range) {
   auto inode = inode_.lock();
   auto core = core_.lock();
-  if (inode && core) co_await (*core)->drop_pages(inode, range);
+  if (!inode || !core) co_return;
+  Task<void> drop = (*core)->drop_pages(std::move(inode), range);
+  core.reset();  // it may end while the kernel is at it
+  co_await std::move(drop);
 }
 
 void InodeIo::check_verifier(Inode& inode) {

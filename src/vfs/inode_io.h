@@ -96,7 +96,6 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   void note_acknowledged();
 
   rpc::Session& session_;
-  Kernel& kernel_;
   const std::weak_ptr<MountCore*> core_;
   const std::weak_ptr<Inode> inode_;
   std::vector<std::shared_ptr<ServerOpen>> opens_;

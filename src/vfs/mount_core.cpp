@@ -203,6 +203,36 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   co_return changed || grown;
 }
 
+namespace {
+
+// The kernel's pages are changed behind the backs of WRITEs that are on their way.
+class PageNotification {
+ public:
+  explicit PageNotification(InodeRef inode) : inode_(std::move(inode)) {
+    if (!inode_->refilled) inode_->refilled = std::make_unique<RefilledPages>();
+    inode_->refilled->notify();
+  }
+  ~PageNotification() {
+    inode_->refilled->notified();
+    // Who writes has an open.
+    const bool written = inode_->io && inode_->io->has_writable_open();
+    if (!written && !inode_->refilled->notifying()) inode_->refilled.reset();
+  }
+  PageNotification(const PageNotification&) = delete;
+  PageNotification& operator=(const PageNotification&) = delete;
+
+ private:
+  const InodeRef inode_;
+};
+
+}  // namespace
+
+void MountCore::kernel_drops_pages(const InodeRef& inode) {
+  // Who is about to write has had it open before.
+  if (inode->open_count <= 1) return;
+  const PageNotification notification(inode);
+}
+
 Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
   const std::uint64_t size = inode->mapping->size();
   const std::uint64_t generation = inode->generation;
@@ -213,7 +243,11 @@ Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
   const bool still_so = inode->mapping->size() == size && inode->generation == generation;
   if (!last || last.value().bytes != 1 || !still_so) co_return;
   const std::byte told_last = *static_cast<const std::byte*>(last.value().parts[0].iov_base);
-  co_await kernel.extend(inode->node, size, told_last);
+  {
+    const PageNotification notification(inode);
+    inode->refilled->fill({size - 1, size});
+    co_await kernel.extend(inode->node, size, told_last);
+  }
   // Somebody may have stored to it meanwhile, and the kernel now has an older byte.
   auto now = co_await inode->mapping->read({size - 1, size}, nullptr);
   const bool still_true =
@@ -223,25 +257,15 @@ Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
 }
 
 Task<void> MountCore::drop_pages(InodeRef inode, ByteRange range) {
-  if (!inode->refilled) inode->refilled = std::make_unique<RefilledPages>();
-  inode->refilled->notify(range);
+  const PageNotification notification(inode);
   co_await kernel.invalidate_pages(inode->node, range);
-  inode->refilled->notified();
-  // Who writes has an open.
-  const bool written = inode->io && inode->io->has_writable_open();
-  if (!written && !inode->refilled->notifying()) inode->refilled.reset();
-}
-
-void MountCore::kernel_drops_pages(Inode& inode) {
-  if (!inode.io->has_writable_open()) return;
-  if (!inode.refilled) inode.refilled = std::make_unique<RefilledPages>();
-  inode.refilled->notify(ByteRange::all());
-  inode.refilled->notified();
 }
 
 Task<void> MountCore::drop_overtaken(InodeRef inode, ByteRange pages) {
   constexpr Duration kPatience = std::chrono::milliseconds(10);
-  (void)co_await wait_at_most(clock, kPatience, drop_pages(inode, pages));
+  const bool dropped = co_await wait_at_most(clock, kPatience, drop_pages(inode, pages));
+  // Whoever writes next to this file has not begun: the lock is with this WRITE until its answer.
+  if (dropped && inode->refilled && !inode->refilled->notifying()) inode->refilled.reset();
 }
 
 Task<void> MountCore::learn_size(InodeRef inode) {

@@ -171,8 +171,8 @@ class MountCore {
   // Returns when the kernel has dropped its pages of `range`. As cache::KernelPages::invalidate, it
   // is to be waited for by nobody on whom a READ or a page's WRITE depends.
   Task<void> drop_pages(InodeRef inode, ByteRange range);
-  // The kernel does so itself, with the reply to an OPEN.
-  static void kernel_drops_pages(Inode& inode);
+  // The kernel does so itself when it gets the reply to an OPEN without keep_cache, which is next.
+  static void kernel_drops_pages(const InodeRef& inode);
   // The same for pages that a WRITE has overtaken which is answered only then: so nobody reads them
   // once write(2) has returned. The kernel may wait for a page that this WRITE itself has locked,
   // which then is as new as the WRITE; therefore the wait has a bound.

@@ -94,7 +94,6 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   OpenedFile opened = core_.add_open_file(inode, std::move(server_open), flags);
   const bool changed = co_await core_.take_attributes(inode, attributes, asked_at);
   opened.keep_cache = !changed && !first;
-  if (changed) core_.kernel_drops_pages(*inode);
   const bool news =
       attributes.size != inode->told_size || attributes.mtime_ns != inode->told_mtime_ns;
   const bool may_lose_bits = core_.may_lose_set_id_bits(*inode);
@@ -103,6 +102,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
     // to go. Being told to drop pages, it asks. Of a mode, too, it must not believe an old one.
     co_await core_.drop_pages(inode, ByteRange::all());
   }
+  if (!opened.keep_cache) core_.kernel_drops_pages(inode);
   co_return opened;
 }
 
@@ -174,6 +174,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   created.opened = core_.add_open_file(
       inode, make_open(reply.value().open_id, flags, call.caller, incarnation), flags);
   created.entry = core_.entry_of(*inode, parent_node, name);
+  core_.kernel_drops_pages(inode);
   co_return created;
 }
 

@@ -11,11 +11,6 @@ constexpr std::ptrdiff_t kMaxRanges = 32;
 
 }  // namespace
 
-void RefilledPages::notify(ByteRange range) {
-  ++notifications_;
-  pages_.subtract(range);
-}
-
 void RefilledPages::fill(ByteRange range) {
   pages_.add(whole_pages(range));
   if (std::distance(pages_.begin(), pages_.end()) <= kMaxRanges) return;

@@ -5,6 +5,7 @@
 // as it was. When the WRITE comes, the kernel has older bytes than we, and keeps them: these pages
 // have to be dropped once more. One write(2) of a file runs at a time, under the inode's lock, so
 // only the first WRITE that comes after the notification's end can be such a one.
+// When the pages that are there go is not known, so they count as filled since.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ namespace foliofs::vfs {
 
 class RefilledPages {
  public:
-  // A notification is sent: the pages of `range` that are there go.
-  void notify(ByteRange range);
+  // A notification is sent, and has been.
+  void notify() { ++notifications_; }
   void notified() { --notifications_; }
   bool notifying() const { return notifications_ > 0; }
 

@@ -4,6 +4,8 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <thread>
 
 namespace foliofs {
@@ -91,6 +93,38 @@ TEST_P(RunPollingTest, DoesWhatIsPostedAndEndsWhenStopped) {
   boost::asio::post(context, [&] { context.stop(); });
   loop.join();
   EXPECT_EQ(done, 100);
+}
+
+// Has something to do for so often as it is asked, and hears when it is to be watched.
+struct CountingSource final : PollSource {
+  int left = 0, looked = 0, watched = 0;
+  bool look() override {
+    ++looked;
+    return left > 0 && left-- > 0;
+  }
+  void watch() override { ++watched; }
+};
+
+TEST_P(RunPollingTest, LooksAtTheSourceBetweenHandlersThatNeverEnd) {
+  boost::asio::io_context context;
+  CountingSource source;
+  std::function<void()> again = [&] {
+    if (source.looked < 10) boost::asio::post(context, again);
+  };
+  boost::asio::post(context, again);
+  run_polling(context, GetParam(), &source);
+  EXPECT_GE(source.looked, 10);
+}
+
+TEST_P(RunPollingTest, DoesAllThatTheSourceHasAndWatchesItBeforeItSleeps) {
+  boost::asio::io_context context;
+  CountingSource source;
+  source.left = 100;
+  boost::asio::steady_timer timer(context, std::chrono::milliseconds(20));
+  timer.async_wait([&](boost::system::error_code) {});
+  run_polling(context, GetParam(), &source);
+  EXPECT_EQ(source.left, 0);
+  EXPECT_GE(source.watched, 1);
 }
 
 TEST_P(RunPollingTest, EndsWhenOutOfWork) {

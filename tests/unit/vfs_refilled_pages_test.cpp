@@ -1,4 +1,5 @@
 // Pages that a READ brought back between the copy of a write(2) and its WRITE are dropped again.
+#include "src/vfs/refilled_pages.h"
 #include "tests/unit/vfs_fixture.h"
 
 namespace foliofs::test {
@@ -45,6 +46,52 @@ TEST_F(RefilledPages, ConcernOnlyTheFirstWriteAfterANotification) {
   read_page(1);
   EXPECT_TRUE(ops().try_write(opened_.file.get(), store(5000, "second")));
   EXPECT_TRUE(kernel_.dropped.empty());
+}
+
+TEST_F(RefilledPages, AreDroppedOnceWhereSomebodyReadsAndWritesInTurn) {
+  invalidate();
+  for (int i = 0; i < 3; ++i) {
+    read_page(1);
+    if (i == 0) {
+      ASSERT_TRUE(write(opened_, 5000, "new"));
+    } else {
+      EXPECT_TRUE(ops().try_write(opened_.file.get(), store(5000, "newer"))) << i;
+    }
+  }
+  EXPECT_EQ(kernel_.dropped.size(), 1u);
+}
+
+TEST_F(RefilledPages, AreNotedWhenAReadIsAnsweredAtOnce) {
+  ASSERT_TRUE(write(opened_, 4096, std::string(4096, 'o')));
+  auto report = loop_.run(mount_->invalidate(call().caller, "f", std::nullopt, false));
+  ASSERT_TRUE(report);
+  kernel_.dropped.clear();
+  read_page(3);  // learns where the file ends now
+  cache::ReadResult result;
+  ASSERT_TRUE(ops().try_read(opened_.file.get(), 4096, 4096, result)) << "it is dirty, so it stays";
+  ASSERT_TRUE(write(opened_, 5000, "new"));
+  EXPECT_EQ(kernel_.dropped.size(), 1u);
+}
+
+// The kernel drops its pages when it gets the reply to an OPEN that says so.
+TEST_F(RefilledPages, AfterAnOpenThatLetsTheKernelDropThem) {
+  read_page(1);
+  server_.change("f", std::string(20000, '!'));
+  auto other = open(node_);
+  EXPECT_FALSE(other.keep_cache);
+  read_page(1);
+  kernel_.dropped.clear();
+  ASSERT_TRUE(write(opened_, 5000, "new"));
+  EXPECT_EQ(kernel_.dropped, std::vector<Node>{node_});
+  release(other);
+}
+
+TEST_F(RefilledPages, HereAndThereAreOneRange) {
+  vfs::RefilledPages pages;
+  for (std::uint64_t page = 0; page < 200; page += 2) pages.fill(ByteRange::of(page * 4096, 1));
+  EXPECT_FALSE(pages.overtaken_by({0, 1}).empty());
+  EXPECT_FALSE(pages.overtaken_by(ByteRange::of(198 * 4096, 1)).empty());
+  EXPECT_TRUE(pages.overtaken_by(ByteRange::of(200 * 4096, 1)).empty());
 }
 
 TEST_F(RefilledPages, OfOtherBytesStay) {

@@ -69,7 +69,7 @@ class PollWindow {
   Micros calm_at_{0};
 };
 
-// Something beside the context that can be looked at for less than the context takes for it.
+// Something beside the context that is cheaper to look at than to be told of by it.
 class PollSource {
  public:
   virtual ~PollSource() = default;

@@ -3,8 +3,9 @@
 // Errors are the server's errno, or: ESTALE for a node that is gone, ETIMEDOUT when the server is
 // away (soft), EROFS on a read-only mount, ENAMETOOLONG, EIO when an outcome is unknown.
 //
-// READ, WRITE, SETATTR, FLUSH and FORGET never wait for the kernel's pages; LOOKUP, GETATTR, OPEN
-// and SETLK may, when they find that the file has changed (docs/ARCHITECTURE.md).
+// READ, WRITE, SETATTR, FLUSH and FORGET never wait for the kernel's pages, but for a WRITE that an
+// older READ has overtaken, 10 ms at most; LOOKUP, GETATTR, OPEN and SETLK may, when they find that
+// the file has changed (docs/ARCHITECTURE.md).
 //
 // The kernel may close a file while a call on it goes on: the call was interrupted and its caller
 // is gone. So whoever calls holds the open file or directory by reference.
