@@ -81,8 +81,8 @@ Task<Status> PageCache::write_page_part(std::string who, DescriptionRef descript
   // A page that is not known as a whole stays locked until the WRITE is answered.
   const bool locked = !page->uptodate;
   if (!locked) unlock(*page);
-  // What follows is done without the page's lock: a notification may drop the page, and a READ bring
-  // it back as it was, before the WRITE is sent.
+  // What follows is done without the page's lock: a notification may drop the page, and a READ
+  // bring it back as it was, before the WRITE is sent.
   co_await boost::asio::post(executor_, boost::asio::use_awaitable);
   co_await wait_on_writeback(who, file, page);
   const std::string data(part.size(), value);
