@@ -6,6 +6,17 @@ namespace foliofs::test {
 class VfsOpenTest : public VfsTest {
  protected:
   VfsOpenTest() { server_.brings_first_bytes = true; }
+
+  // Somebody else moves "f", which is known here, to "f.1", and makes a new one. Returns the node
+  // of the old one.
+  Node rotate() {
+    server_.add("f", "old");
+    const Node node = lookup("f");
+    server_.change("f", "old");
+    server_.root().names["f.1"] = server_.root().names.at("f");
+    server_.add("f", "new");
+    return node;
+  }
 };
 
 TEST_F(VfsOpenTest, ASmallFileComesWithItsOpen) {
@@ -49,11 +60,7 @@ TEST_F(VfsOpenTest, WhatHasChangedSinceItsLookupComesAsItIsNow) {
 
 // SEMANTICS: open-sees-closed
 TEST_F(VfsOpenTest, AFileThatWasMovedAwayIsNotOpenedUnderItsOldName) {
-  server_.add("f", "old");
-  const Node node = lookup("f");
-  server_.change("f", "old");
-  server_.root().names["f.1"] = server_.root().names.at("f");
-  server_.add("f", "new");
+  const Node node = rotate();
   auto stale = loop_.run(ops().open(call(), node, O_RDONLY));
   ASSERT_FALSE(stale);
   EXPECT_EQ(stale.error(), Errno(ESTALE)) << "on which the kernel looks the name up";
@@ -86,11 +93,7 @@ TEST_F(VfsOpenTest, OfSeveralNamesTheKernelLooksUpTheOneItMeans) {
 
 // SEMANTICS: open-sees-closed
 TEST_F(VfsOpenTest, AMovedFileThatIsKnownByItsNewNameIsNotOpenedUnderItsOldOne) {
-  server_.add("f", "old");
-  const Node node = lookup("f");
-  server_.change("f", "old");
-  server_.root().names["f.1"] = server_.root().names.at("f");
-  server_.add("f", "new");
+  const Node node = rotate();
   ASSERT_EQ(lookup("f.1"), node);
   EXPECT_EQ(loop_.run(ops().open(call(), node, O_RDONLY)).error(), Errno(ESTALE));
   EXPECT_NE(lookup("f"), node);

@@ -18,8 +18,8 @@ class RefilledPages : public VfsTest {
     opened_ = {};
     VfsTest::TearDown();
   }
-  void invalidate() {
-    auto report = loop_.run(mount_->invalidate(call().caller, "f", std::nullopt, true));
+  void invalidate(bool flush = true) {
+    auto report = loop_.run(mount_->invalidate(call().caller, "f", std::nullopt, flush));
     ASSERT_TRUE(report);
     kernel_.dropped.clear();
   }
@@ -63,9 +63,7 @@ TEST_F(RefilledPages, AreDroppedOnceWhereSomebodyReadsAndWritesInTurn) {
 
 TEST_F(RefilledPages, AreNotedWhenAReadIsAnsweredAtOnce) {
   ASSERT_TRUE(write(opened_, 4096, std::string(4096, 'o')));
-  auto report = loop_.run(mount_->invalidate(call().caller, "f", std::nullopt, false));
-  ASSERT_TRUE(report);
-  kernel_.dropped.clear();
+  invalidate(/*flush=*/false);
   read_page(3);  // learns where the file ends now
   cache::ReadResult result;
   ASSERT_TRUE(ops().try_read(opened_.file.get(), 4096, 4096, result)) << "it is dirty, so it stays";
