@@ -214,4 +214,12 @@ Task<void> FuseMount::extend(std::uint64_t node_id, std::uint64_t size, std::byt
   return impl_->extend(node_id, size, last);
 }
 
+Task<void> FuseMount::expire_attributes(std::vector<std::uint64_t>) {
+  co_return;
+}
+
+Task<void> FuseMount::expire_names(std::vector<vfs::KernelName>) {
+  co_return;
+}
+
 }  // namespace foliofs::fuse

@@ -93,6 +93,9 @@ class PageCache final : public vfs::Kernel {
   // vfs::Kernel
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range) override;
   Task<void> extend(std::uint64_t node, std::uint64_t size, std::byte last) override;
+  // This kernel keeps neither attributes nor names.
+  Task<void> expire_attributes(std::vector<std::uint64_t>) override { co_return; }
+  Task<void> expire_names(std::vector<vfs::KernelName>) override { co_return; }
 
  private:
   struct Page;

@@ -31,6 +31,21 @@ class FakeMountKernel final : public vfs::Kernel {
     co_return;
   }
   std::vector<std::pair<std::uint64_t, char>> extended;
+  Task<void> expire_attributes(std::vector<std::uint64_t> nodes) override {
+    expired.insert(expired.end(), nodes.begin(), nodes.end());
+    co_return;
+  }
+  Task<void> expire_names(std::vector<vfs::KernelName> names) override {
+    expired_names.insert(expired_names.end(), names.begin(), names.end());
+    while (hold_names) co_await names_released_.wait();
+  }
+  std::vector<std::uint64_t> expired;  // nodes, of which attributes were to be asked again
+  std::vector<vfs::KernelName> expired_names;
+  bool hold_names = false;  // while set, the directories are locked
+  void release_names() {
+    hold_names = false;
+    names_released_.wake_all();
+  }
   void release() {
     hold = false;
     released_.wake_all();
@@ -38,6 +53,7 @@ class FakeMountKernel final : public vfs::Kernel {
 
  private:
   WaitQueue released_;
+  WaitQueue names_released_;
 };
 
 class VfsTest : public testing::Test {

@@ -47,6 +47,8 @@ class FuseMount final : public vfs::Kernel, public PollSource {
   // vfs::Kernel
   Task<void> invalidate_pages(std::uint64_t node_id, ByteRange range) override;
   Task<void> extend(std::uint64_t node_id, std::uint64_t size, std::byte last) override;
+  Task<void> expire_attributes(std::vector<std::uint64_t> node_ids) override;
+  Task<void> expire_names(std::vector<vfs::KernelName> names) override;
 
   class Impl;
 

@@ -50,6 +50,8 @@ enum class MessageType : std::uint16_t {
   kSetXattr = 56,
   kListXattr = 57,
   kRemoveXattr = 58,
+  kReturnLeases = 60,
+  kLeasesRecalled = 61,
 };
 
 enum FrameFlag : std::uint16_t {

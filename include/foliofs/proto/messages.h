@@ -45,6 +45,13 @@ enum AttributeFlag : std::uint32_t {
   // At this version of the file, or later, it had neither an ACL nor an attribute in `security.`.
   // Without it nothing is known.
   kNoSecurityXattrs = 1u << 0,
+  // The session holds a lease of the file.
+  kLeased = 1u << 1,
+};
+
+// HelloRequest::features, HelloReply::features
+enum Feature : std::uint64_t {
+  kFeatureLeases = 1u << 0,
 };
 
 // Ties a request table to its message type and its reply table. Specialized below for each.
@@ -84,6 +91,7 @@ FOLIOFS_MESSAGE(CopyRangeRequest, CopyRangeReply, kCopyRange);
 FOLIOFS_MESSAGE(LockRequest, LockReply, kLock);
 FOLIOFS_MESSAGE(TestLockRequest, TestLockReply, kTestLock);
 FOLIOFS_MESSAGE(CancelLockRequest, Empty, kCancelLock);
+FOLIOFS_MESSAGE(ReturnLeasesRequest, Empty, kReturnLeases);
 FOLIOFS_MESSAGE(GetXattrRequest, XattrReply, kGetXattr);
 FOLIOFS_MESSAGE(SetXattrRequest, AttrReply, kSetXattr);
 FOLIOFS_MESSAGE(ListXattrRequest, XattrReply, kListXattr);

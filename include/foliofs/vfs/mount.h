@@ -35,6 +35,12 @@ struct MountStats {
   std::uint64_t open_files = 0;
 };
 
+// A name as the kernel knows it.
+struct KernelName {
+  std::uint64_t parent_id = 0;  // FUSE node id of the directory
+  std::string name;
+};
+
 // The kernel above the mount, as far as vfs must reach it. Implemented by fuse/, faked in tests.
 class Kernel {
  public:
@@ -45,6 +51,13 @@ class Kernel {
   // Lets the kernel know that the file goes on to `size`, where its last byte is `last`. To be
   // waited for by nobody for whom invalidate_pages() is not.
   virtual Task<void> extend(std::uint64_t node_id, std::uint64_t size, std::byte last) = 0;
+
+  // Makes the kernel ask before it believes anything of these nodes' attributes and ACLs again, and
+  // of a directory the listing that it keeps. Waits for no lock that a request holds.
+  virtual Task<void> expire_attributes(std::vector<std::uint64_t> node_ids) = 0;
+  // The same of names. The kernel locks their directory for it, as it does for requests that change
+  // it: to be waited for by nobody on whom the answer to such a request depends.
+  virtual Task<void> expire_names(std::vector<KernelName> names) = 0;
 };
 
 class Mount {
