@@ -1,0 +1,125 @@
+#include "server/disk_tree.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <climits>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <string_view>
+
+namespace foliofs::server {
+
+namespace {
+
+constexpr std::size_t kRemembered = 4096;
+
+// struct file_handle with room for the longest.
+union KernelHandle {
+  struct file_handle handle;
+  char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
+class Path {
+ public:
+  // Where the file is that `fd` refers to; not good() when that is too long or not to be told.
+  explicit Path(int fd) {
+    std::array<char, 32> link{};
+    fmt::format_to_n(link.data(), link.size() - 1, "/proc/self/fd/{}", fd);
+    length_ = ::readlink(link.data(), text_.data(), text_.size());
+  }
+
+  bool good() const { return length_ > 0 && length_ < static_cast<ssize_t>(text_.size()); }
+  // Empty unless good().
+  std::string_view text() const {
+    return {text_.data(), good() ? static_cast<std::size_t>(length_) : 0};
+  }
+
+ private:
+  std::array<char, PATH_MAX> text_;
+  ssize_t length_ = -1;
+};
+
+bool is_at_or_below(std::string_view path, std::string_view root) {
+  if (!path.starts_with(root)) return false;
+  return root == "/" || path.size() == root.size() || path[root.size()] == '/';
+}
+
+}  // namespace
+
+Result<DiskTree> DiskTree::open(int root) {
+  // open_by_handle_at() takes no O_PATH descriptor.
+  DiskTree tree(UniqueFd(::openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  if (!tree.root_) return last_errno();
+  KernelHandle kernel{};
+  kernel.handle.handle_bytes = MAX_HANDLE_SZ;
+  int mount_id = 0;
+  if (::name_to_handle_at(tree.root(), "", &kernel.handle, &mount_id, AT_EMPTY_PATH) != 0) {
+    return last_errno();
+  }
+  const DiskHandle handle(kernel.room, sizeof(struct file_handle) + kernel.handle.handle_bytes);
+  const UniqueFd again = tree.reopen(handle, O_DIRECTORY);
+  if (!again) return last_errno();
+  if (!Path(again.get()).good()) return Errno(ENAMETOOLONG);
+  return tree;
+}
+
+DiskTree::DiskTree(UniqueFd root) : root_(std::move(root)), outside_(kRemembered) {}
+
+bool DiskTree::has_directory(DiskHandle handle) {
+  std::string& known = remembered(handle);
+  if (known == handle) return false;
+  // Something else than a directory stands for the directory of a file that was opened by its
+  // handle, when the kernel knows no name of it.
+  const UniqueFd directory = reopen(handle, O_DIRECTORY);
+  if (!directory) return errno != ESTALE;
+  if (is_inside(directory.get())) return true;
+  known = handle;
+  return false;
+}
+
+bool DiskTree::has_file(DiskHandle handle) const {
+  const UniqueFd file = reopen(handle, 0);
+  if (!file) return errno != ESTALE;
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0 || info.st_nlink > 1) return true;
+  // A file that the kernel knows no name of at present stands at "/".
+  return Path(file.get()).text() == "/" || is_inside(file.get());
+}
+
+void DiskTree::forget() {
+  for (std::string& handle : outside_) handle.clear();
+}
+
+// Without a descriptor errno says why.
+UniqueFd DiskTree::reopen(DiskHandle handle, int flags) const {
+  KernelHandle kernel{};
+  if (handle.size() > sizeof kernel.room) {
+    errno = EINVAL;
+    return {};
+  }
+  std::memcpy(kernel.room, handle.data(), handle.size());
+  return UniqueFd(::open_by_handle_at(root_.get(), &kernel.handle, O_PATH | O_CLOEXEC | flags));
+}
+
+bool DiskTree::is_inside(int fd) const {
+  // The paths tell nothing when the root was moved between them.
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries; ++i) {
+    const Path root(root_.get());
+    const Path path(fd);
+    const Path root_after(root_.get());
+    if (!root.good() || !path.good() || !root_after.good()) return true;
+    if (root.text() == root_after.text()) return is_at_or_below(path.text(), root.text());
+  }
+  return true;
+}
+
+std::string& DiskTree::remembered(DiskHandle handle) {
+  return outside_[std::hash<DiskHandle>()(handle) % outside_.size()];
+}
+
+}  // namespace foliofs::server
