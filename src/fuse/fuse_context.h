@@ -15,6 +15,7 @@ struct FuseContext {
   vfs::Mount* mount = nullptr;  // set by serve(), before the first request is read
   CallerGroups groups;
   InitFlags init_flags;
+  bool expires_names = false;     // the kernel can forget how long it may believe a name
   bool kills_privileges = false;  // what kill_privileges.h says of the request being handled
 };
 

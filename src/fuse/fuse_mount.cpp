@@ -146,10 +146,16 @@ class FuseMount::Impl {
   }
 
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range) {
-    co_await notifier_->invalidate_pages(node, range);
+    return notifier_->invalidate_pages(node, range);
   }
   Task<void> extend(std::uint64_t node, std::uint64_t size, std::byte last) {
-    co_await notifier_->extend(node, size, last);
+    return notifier_->extend(node, size, last);
+  }
+  Task<void> expire_attributes(std::vector<vfs::KernelNode> nodes) {
+    return notifier_->expire_attributes(std::move(nodes));
+  }
+  Task<void> expire_names(std::vector<vfs::KernelName> names) {
+    return notifier_->expire_names(std::move(names), context_.expires_names);
   }
 
  private:
@@ -214,12 +220,12 @@ Task<void> FuseMount::extend(std::uint64_t node_id, std::uint64_t size, std::byt
   return impl_->extend(node_id, size, last);
 }
 
-Task<void> FuseMount::expire_attributes(std::vector<std::uint64_t>) {
-  co_return;
+Task<void> FuseMount::expire_attributes(std::vector<vfs::KernelNode> nodes) {
+  return impl_->expire_attributes(std::move(nodes));
 }
 
-Task<void> FuseMount::expire_names(std::vector<vfs::KernelName>) {
-  co_return;
+Task<void> FuseMount::expire_names(std::vector<vfs::KernelName> names) {
+  return impl_->expire_names(std::move(names));
 }
 
 }  // namespace foliofs::fuse

@@ -308,7 +308,7 @@ void on_release(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
 
 // --- The session --------------------------------------------------------------------------------
 
-void on_init(void*, fuse_conn_info* connection) {
+void on_init(void* userdata, fuse_conn_info* connection) {
   constexpr unsigned kWanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO |
                                FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
                                FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_POSIX_ACL |
@@ -324,6 +324,8 @@ void on_init(void*, fuse_conn_info* connection) {
   connection->max_background = 256;
   connection->congestion_threshold = 192;
   connection->time_gran = 1;
+  static_cast<FuseContext*>(userdata)->expires_names =
+      (connection->capable & FUSE_CAP_EXPIRE_ONLY) != 0;
 }
 
 }  // namespace

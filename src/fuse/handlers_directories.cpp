@@ -138,18 +138,18 @@ void on_readdirplus(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset,
 
 void on_opendir(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
   auto request = Request::make(req);
-  auto directory = request->operations().open_directory(node);
-  if (!directory) {
-    request->reply(directory.error());
+  auto opened = request->operations().open_directory(node);
+  if (!opened) {
+    request->reply(opened.error());
     return;
   }
   auto stream = std::make_unique<StreamRef>(std::make_shared<DirectoryStream>());
-  (*stream)->directory = directory.value();
+  (*stream)->directory = opened.value().directory;
   info->fh = reinterpret_cast<std::uint64_t>(stream.get());
-  if (request->reply_open_directory(*info)) {
+  if (request->reply_open_directory(opened.value(), *info)) {
     stream.release();  // until on_releasedir
   } else {
-    request->operations().release_directory(directory.value().get());
+    request->operations().release_directory(opened.value().directory.get());
   }
 }
 

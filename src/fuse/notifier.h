@@ -1,20 +1,28 @@
-// Notifier: tells the kernel to drop pages, and of a new end of a file, on a thread of its own.
+// Notifier: makes the kernel forget pages, attributes and names, and tells it of a new end of a
+// file.
 //
-// A notification blocks while the kernel waits for pages that are locked by READs in flight, or
-// writes dirty mapped pages back to us. So it must never run on the loop that answers those
-// (docs/ARCHITECTURE.md). Ranges of one node that wait in the queue are merged.
+// Each of the three has a thread of its own, because each waits for something else in the kernel:
+//
+// | thread     | waits for                                                                  |
+// |------------|----------------------------------------------------------------------------|
+// | pages      | pages that READs in flight have locked; WRITEs of dirty mapped pages       |
+// | names      | directories that any request has locked: changes, LOOKUP, READDIR          |
+// | attributes | nothing that a request holds                                               |
+//
+// So none of them may be the loop that answers those requests (docs/ARCHITECTURE.md).
+//
+// Errors are of no interest: the kernel does not know the node or the name, or the mount is gone;
+// in each case there is nothing to forget.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <thread>
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "foliofs/base/byte_range.h"
-#include "foliofs/base/task.h"
-#include "foliofs/base/wait_queue.h"
+#include "foliofs/vfs/mount.h"
+#include "notification_thread.h"
 
 struct fuse_session;
 
@@ -23,10 +31,10 @@ namespace foliofs::fuse {
 class Notifier {
  public:
   // `session` must outlive the notifier; waiters are resumed on `executor`.
+  // When it is destroyed the kernel must have let go of the mount (NotificationThread).
   Notifier(fuse_session* session, Executor executor);
-  // The kernel must have let go of the mount, or the thread may be stuck in a notification.
-  ~Notifier();
 
+  // Ranges of one node that wait are merged.
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range);
 
   // Stores the last byte of a file that has `size` bytes into the kernel's page, if that makes the
@@ -34,25 +42,26 @@ class Notifier {
   // comes as an attribute is ignored while pages are being dropped.
   Task<void> extend(std::uint64_t node, std::uint64_t size, std::byte last);
 
+  Task<void> expire_attributes(std::vector<vfs::KernelNode> nodes);
+
+  // With `keep_entries` (Linux 6.2) the kernel only asks again at the next use. Otherwise it drops
+  // the entries, and what is mounted on them goes too.
+  Task<void> expire_names(std::vector<vfs::KernelName> names, bool keep_entries);
+
  private:
-  struct Notification {
-    std::uint64_t node = 0;
-    ByteRange range;                // to be dropped; or the one byte to be stored
-    std::optional<std::byte> last;  // that byte
-    bool done = false;              // set and read on the loop
-    WaitQueue waiters;
+  // A range to be dropped that the thread has not come to.
+  struct QueuedRange {
+    ByteRange range;
+    NotificationRef notification;
   };
 
-  void run();
-  void send(const Notification& notification, ByteRange range);
+  NotificationRef queue_range(std::uint64_t node, ByteRange range);
+  ByteRange take_range(std::uint64_t node);
 
   fuse_session* const session_;
-  const Executor executor_;
   std::mutex mutex_;
-  std::condition_variable added_;
-  std::deque<std::shared_ptr<Notification>> queue_;  // protected by mutex_
-  bool stopping_ = false;                            // protected by mutex_
-  std::thread thread_;
+  std::unordered_map<std::uint64_t, QueuedRange> ranges_;  // by node; protected by mutex_
+  NotificationThread pages_, attributes_, names_;
 };
 
 }  // namespace foliofs::fuse

@@ -162,8 +162,10 @@ bool Request::reply_open(const vfs::OpenedFile& opened, fuse_file_info info) {
   return request != nullptr && fuse_reply_open(request, &info) == 0;
 }
 
-bool Request::reply_open_directory(fuse_file_info info) {
+bool Request::reply_open_directory(const vfs::OpenedDirectory& opened, fuse_file_info info) {
   fuse_req_t request = take();
+  info.cache_readdir = opened.cache_listing;
+  info.keep_cache = opened.keep_listing;
   return request != nullptr && fuse_reply_open(request, &info) == 0;
 }
 

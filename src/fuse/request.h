@@ -35,7 +35,7 @@ class Request : public std::enable_shared_from_this<Request> {
   bool reply_entry(const vfs::Entry& entry);
   bool reply_attributes(const vfs::Attributes& attributes, std::chrono::microseconds timeout_us);
   bool reply_open(const vfs::OpenedFile& opened, fuse_file_info info);
-  bool reply_open_directory(fuse_file_info info);
+  bool reply_open_directory(const vfs::OpenedDirectory& opened, fuse_file_info info);
   bool reply_create(const vfs::CreatedFile& created, fuse_file_info info);
   bool reply_data(const cache::ReadResult& result);
   bool reply_bytes(const void* data, std::size_t bytes);

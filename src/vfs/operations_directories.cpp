@@ -10,14 +10,16 @@ constexpr std::uint32_t kReplyBytes = 64 << 10;
 
 }  // namespace
 
-Result<OpenDirectoryRef> Operations::open_directory(NodeId node) {
+Result<OpenedDirectory> Operations::open_directory(NodeId node) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) return Errno(ESTALE);
   auto directory = std::make_shared<OpenDirectory>();
   directory->inode = inode;
   ++inode->open_count;
   core_.open_directories[directory.get()] = directory;
-  return directory;
+  OpenedDirectory opened;
+  opened.directory = std::move(directory);
+  return opened;
 }
 
 void Operations::release_directory(OpenDirectory* directory) {

@@ -94,7 +94,7 @@ class PageCache final : public vfs::Kernel {
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range) override;
   Task<void> extend(std::uint64_t node, std::uint64_t size, std::byte last) override;
   // This kernel keeps neither attributes nor names.
-  Task<void> expire_attributes(std::vector<std::uint64_t>) override { co_return; }
+  Task<void> expire_attributes(std::vector<vfs::KernelNode>) override { co_return; }
   Task<void> expire_names(std::vector<vfs::KernelName>) override { co_return; }
 
  private:

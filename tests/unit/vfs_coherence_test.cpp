@@ -22,9 +22,9 @@ class OldAttributes : public VfsTest, public testing::WithParamInterface<Message
     co_return entry.has_value();
   }
   Task<bool> by_readdir() {
-    auto directory = ops().open_directory(vfs::kRootNode);
-    auto entries = co_await ops().read_directory(call(), directory.value(), 0, true);
-    ops().release_directory(directory.value().get());
+    auto directory = ops().open_directory(vfs::kRootNode).value().directory;
+    auto entries = co_await ops().read_directory(call(), directory, 0, true);
+    ops().release_directory(directory.get());
     co_return entries.has_value();
   }
   Task<bool> by_getattr(Node node) {
@@ -64,8 +64,8 @@ INSTANTIATE_TEST_SUITE_P(Queries, OldAttributes,
 TEST_F(VfsTest, EntriesAreHandedOutWithWhatIsKnownThen) {
   server_.add("a", "");
   server_.add("b", "");
-  auto directory = ops().open_directory(vfs::kRootNode);
-  auto entries = loop_.run(ops().read_directory(call(), directory.value(), 0, true));
+  auto directory = ops().open_directory(vfs::kRootNode).value().directory;
+  auto entries = loop_.run(ops().read_directory(call(), directory, 0, true));
   ASSERT_TRUE(entries);
   ASSERT_EQ(entries.value().entries.size(), 2u);
   EXPECT_TRUE(entries.value().end);
@@ -76,27 +76,27 @@ TEST_F(VfsTest, EntriesAreHandedOutWithWhatIsKnownThen) {
   change.valid = proto::kSetMode;
   change.mode = 0600;
   ASSERT_TRUE(loop_.run(ops().setattr(call(), a.entry->node, change, nullptr)));
-  ops().refresh(*directory.value(), a);
+  ops().refresh(*directory, a);
   ASSERT_TRUE(a.entry);
   EXPECT_EQ(a.entry->attributes.mode, S_IFREG | 0600u);
 
   // A name that was removed since is not put into the kernel's cache.
   ASSERT_TRUE(loop_.run(ops().unlink(call(), vfs::kRootNode, "b", false)));
-  ops().refresh(*directory.value(), b);
+  ops().refresh(*directory, b);
   EXPECT_FALSE(b.entry);
-  ops().release_directory(directory.value().get());
+  ops().release_directory(directory.get());
 }
 
 TEST_F(VfsTest, OldEntriesAreHandedOutWithoutAttributes) {
   server_.add("a", "");
-  auto directory = ops().open_directory(vfs::kRootNode);
-  auto entries = loop_.run(ops().read_directory(call(), directory.value(), 0, true));
+  auto directory = ops().open_directory(vfs::kRootNode).value().directory;
+  auto entries = loop_.run(ops().read_directory(call(), directory, 0, true));
   ASSERT_TRUE(entries);
   expire();
-  ops().refresh(*directory.value(), entries.value().entries[0]);
+  ops().refresh(*directory, entries.value().entries[0]);
   EXPECT_FALSE(entries.value().entries[0].entry);
   EXPECT_EQ(entries.value().entries[0].name, "a");
-  ops().release_directory(directory.value().get());
+  ops().release_directory(directory.get());
 }
 
 // The kernel's pages are still old while somebody else's open has them dropped.

@@ -101,7 +101,7 @@ TEST_F(DirectoriesTest, ALookupTellsOfTheDirectoryToo) {
 
 TEST_F(DirectoriesTest, AListingSaysWhereItEnds) {
   server_.add("a", "");
-  auto directory = ops().open_directory(vfs::kRootNode).value();
+  auto directory = ops().open_directory(vfs::kRootNode).value().directory;
   auto read = loop_.run(ops().read_directory(call(), directory, 0, false)).value();
   ASSERT_EQ(read.entries.size(), 1u);
   EXPECT_TRUE(read.end);
@@ -116,7 +116,7 @@ TEST_F(DirectoriesTest, AListingSaysWhereItEnds) {
 // Being told again, the kernel would forget the ACLs that it has cached.
 TEST_F(DirectoriesTest, TheKernelIsNotToldAgainWhatItKnows) {
   server_.add("f", "");
-  auto directory = ops().open_directory(vfs::kRootNode).value();
+  auto directory = ops().open_directory(vfs::kRootNode).value().directory;
   // Whether a listing gives the kernel the attributes of its first entry.
   const auto tells = [&] {
     auto read = loop_.run(ops().read_directory(call(), directory, 0, true)).value();

@@ -31,15 +31,19 @@ class FakeMountKernel final : public vfs::Kernel {
     co_return;
   }
   std::vector<std::pair<std::uint64_t, char>> extended;
-  Task<void> expire_attributes(std::vector<std::uint64_t> nodes) override {
-    expired.insert(expired.end(), nodes.begin(), nodes.end());
+  Task<void> expire_attributes(std::vector<vfs::KernelNode> nodes) override {
+    for (const auto& node : nodes) {
+      expired.push_back(node.id);
+      if (node.directory) expired_listings.push_back(node.id);
+    }
     co_return;
   }
   Task<void> expire_names(std::vector<vfs::KernelName> names) override {
     expired_names.insert(expired_names.end(), names.begin(), names.end());
     while (hold_names) co_await names_released_.wait();
   }
-  std::vector<std::uint64_t> expired;  // nodes, of which attributes were to be asked again
+  std::vector<std::uint64_t> expired;           // nodes, of which attributes were to be asked again
+  std::vector<std::uint64_t> expired_listings;  // those of them that are directories
   std::vector<vfs::KernelName> expired_names;
   bool hold_names = false;  // while set, the directories are locked
   void release_names() {

@@ -96,16 +96,15 @@ TEST_F(VfsTest, TheOtherNamesOfARemovedFileShowItsLinkCount) {
 
 // SEMANTICS: fsync-commits
 TEST_F(VfsTest, FsyncOfADirectoryCommitsOnTheServer) {
-  auto directory = ops().open_directory(vfs::kRootNode);
-  ASSERT_TRUE(directory);
-  ASSERT_TRUE(loop_.run(ops().fsync_directory(call(), directory.value(), false)));
+  auto directory = ops().open_directory(vfs::kRootNode).value().directory;
+  ASSERT_TRUE(loop_.run(ops().fsync_directory(call(), directory, false)));
   EXPECT_EQ(server_.count(MessageType::kCommit), 1u);
   EXPECT_EQ(server_.count(MessageType::kOpen), server_.count(MessageType::kClose));
   server_.fails[MessageType::kCommit] = EIO;
-  auto failed = loop_.run(ops().fsync_directory(call(), directory.value(), false));
+  auto failed = loop_.run(ops().fsync_directory(call(), directory, false));
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error(), Errno(EIO));
-  ops().release_directory(directory.value().get());
+  ops().release_directory(directory.get());
 }
 
 // What stat shows of a file with a little unwritten is what it shows after close.

@@ -3,7 +3,7 @@
 //   new --mount()--> mounted --serve()--> serving --(the kernel lets go)--> ended
 //
 // It is a thin adapter: it translates, answers, and knows how long the kernel may remember. All of
-// it runs on the loop of `context`, except the notifier's thread.
+// it runs on the loop of `context`, except the notifier's threads.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -47,7 +47,7 @@ class FuseMount final : public vfs::Kernel, public PollSource {
   // vfs::Kernel
   Task<void> invalidate_pages(std::uint64_t node_id, ByteRange range) override;
   Task<void> extend(std::uint64_t node_id, std::uint64_t size, std::byte last) override;
-  Task<void> expire_attributes(std::vector<std::uint64_t> node_ids) override;
+  Task<void> expire_attributes(std::vector<vfs::KernelNode> nodes) override;
   Task<void> expire_names(std::vector<vfs::KernelName> names) override;
 
   class Impl;

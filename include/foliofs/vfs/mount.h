@@ -35,6 +35,12 @@ struct MountStats {
   std::uint64_t open_files = 0;
 };
 
+// A node as the kernel knows it.
+struct KernelNode {
+  std::uint64_t id = 0;    // FUSE node id
+  bool directory = false;  // the kernel may keep its listing
+};
+
 // A name as the kernel knows it.
 struct KernelName {
   std::uint64_t parent_id = 0;  // FUSE node id of the directory
@@ -54,7 +60,7 @@ class Kernel {
 
   // Makes the kernel ask before it believes anything of these nodes' attributes and ACLs again, and
   // of a directory the listing that it keeps. Waits for no lock that a request holds.
-  virtual Task<void> expire_attributes(std::vector<std::uint64_t> node_ids) = 0;
+  virtual Task<void> expire_attributes(std::vector<KernelNode> nodes) = 0;
   // The same of names. The kernel locks their directory for it, as it does for requests that change
   // it: to be waited for by nobody on whom the answer to such a request depends.
   virtual Task<void> expire_names(std::vector<KernelName> names) = 0;

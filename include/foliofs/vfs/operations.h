@@ -65,6 +65,12 @@ struct OpenedFile {
   bool direct = false;      // the kernel shall not cache the file's data
 };
 
+struct OpenedDirectory {
+  OpenDirectoryRef directory;  // Operations holds it too, until release_directory()
+  bool cache_listing = false;  // the kernel may keep what it reads, and read what it has kept
+  bool keep_listing = false;   // what it has kept is still good
+};
+
 struct CreatedFile {
   Entry entry;
   OpenedFile opened;
@@ -233,7 +239,7 @@ class Operations {
   Task<void> release(OpenFile* file);
 
   // Directories, until release_directory().
-  Result<OpenDirectoryRef> open_directory(NodeId node);
+  Result<OpenedDirectory> open_directory(NodeId node);
   // Up to about 200 entries after `cookie` (0: from the beginning), as the server has them now.
   Task<Result<DirectoryEntries>> read_directory(Call call, OpenDirectoryRef directory,
                                                 std::uint64_t cookie, bool with_attributes);
