@@ -83,6 +83,14 @@ UnmountResult unmount_as_user(const std::string& mount_point, Unmount how) {
           text.empty() ? "fusermount3 failed" : text};
 }
 
+// The FUSE control filesystem, without a place in the tree; takes root.
+control::UniqueFd mount_control_filesystem() {
+  const control::UniqueFd made(::fsopen("fusectl", FSOPEN_CLOEXEC));
+  if (!made.valid()) return {};
+  if (::fsconfig(made.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return {};
+  return control::UniqueFd(::fsmount(made.get(), FSMOUNT_CLOEXEC, 0));
+}
+
 }  // namespace
 
 UnmountResult unmount(const std::string& mount_point, Unmount how) {
@@ -91,8 +99,14 @@ UnmountResult unmount(const std::string& mount_point, Unmount how) {
 }
 
 bool abort_connection(unsigned minor) {
-  const std::string path = "/sys/fs/fuse/connections/" + std::to_string(minor) + "/abort";
-  const control::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const std::string name = std::to_string(minor) + "/abort";
+  const std::string path = "/sys/fs/fuse/connections/" + name;
+  control::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.valid()) {
+    const control::UniqueFd connections = mount_control_filesystem();
+    if (!connections.valid()) return false;
+    file = control::UniqueFd(::openat(connections.get(), name.c_str(), O_WRONLY | O_CLOEXEC));
+  }
   return file.valid() && ::write(file.get(), "1", 1) == 1;
 }
 

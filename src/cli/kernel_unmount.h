@@ -24,7 +24,7 @@ struct UnmountResult {
 UnmountResult unmount(const std::string& mount_point, Unmount how);
 
 // Fails every request of the mount, now and from now on, through the FUSE control filesystem.
-// False when that is not mounted or not ours.
+// False when the mount is not ours, or nobody has mounted that filesystem and we are not root.
 bool abort_connection(unsigned minor);
 
 }  // namespace foliofs::cli

@@ -61,7 +61,12 @@ class Daemon final : public PollSource {
     } while (!ended_);
     if (status_ == 0 || !was_mounted_) log->discard();
     // The kernel or an unmount may still wait for answers that nobody gives any more.
-    if (abandoned_ || evicting_) ::_exit(status_);
+    if (abandoned_ || evicting_) {
+      // The end of the process fails its users' calls, unless a thread of ours is stuck in the
+      // kernel behind one of those (docs/ARCHITECTURE.md, "The notifier").
+      if (!kernel_gone_ && connection_) abort_connection(*connection_);
+      ::_exit(status_);
+    }
     for (std::thread& thread : unmounters_) thread.join();
     return status_;
   }
@@ -187,6 +192,7 @@ class Daemon final : public PollSource {
         table ? control::find_mount_point(table.value(), request_.mount_point) : nullptr;
     if (entry == nullptr) return "the mount is not in /proc/self/mountinfo; is /proc mounted?";
     kernel_->raise_kernel_readahead(entry->device);
+    connection_ = entry->minor;
     auto directory = control::make_runtime_dir();
     if (!directory) return directory.error().text;
     control::MountCommands::Hooks hooks;
@@ -284,6 +290,7 @@ class Daemon final : public PollSource {
   bool signalled_ = false;
   bool was_mounted_ = false;
   bool ended_ = false;  // the loop is not to run again
+  std::optional<unsigned> connection_;  // the kernel's number for the mount
   std::optional<Status> drained_;
   int status_ = 0;
 };
