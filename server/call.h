@@ -36,6 +36,7 @@ struct Call {
   BufferPool* buffers = nullptr;
   std::size_t charge = 0;
   PartialRead partial;
+  Recalls recalls;  // leases of others that the call has ended
 
   FileStore& store() const { return *session->share().store; }
 };

@@ -260,7 +260,7 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
   if (here) {
     auto result = run_handler(handler, *call, Place::kLoop);
     if (result || result.error() != Errno(EAGAIN)) {
-      finish(handler, *call, std::move(result));
+      finish(handler, std::move(call), std::move(result));
       return;
     }
   }
@@ -269,7 +269,7 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
   auto work = [&handler, call = std::move(call), occupation = std::move(occupation)]() mutable {
     auto result = run_handler(handler, *call, Place::kLane);
     occupation.end();
-    finish(handler, *call, std::move(result));
+    finish(handler, std::move(call), std::move(result));
   };
   if (turn) {
     lane.post_in_turn(*turn, std::move(work));
@@ -278,12 +278,19 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
   }
 }
 
-void Connection::finish(const Handler& handler, Call& call, Result<Reply> result) {
+void Connection::finish(const Handler& handler, std::shared_ptr<Call> call, Result<Reply> result) {
   Reply reply = result ? std::move(result.value()) : make_error(result.error());
-  Outgoing frame = make_frame(call.header, std::move(reply));
-  frame.charge = call.charge;
-  call.payload = Buffer();
-  call.session->complete(std::move(frame), handler.idempotent);
+  Outgoing frame = make_frame(call->header, std::move(reply));
+  frame.charge = call->charge;
+  call->payload = Buffer();
+  if (call->recalls.empty()) {
+    call->session->complete(std::move(frame), handler.idempotent);
+    return;
+  }
+  auto kept = std::make_shared<Outgoing>(std::move(frame));
+  call->recalls.send([&handler, session = call->session, kept] {
+    session->complete(std::move(*kept), handler.idempotent);
+  });
 }
 
 void Connection::replay(Outgoing reply, std::shared_ptr<Call> call) {

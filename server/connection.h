@@ -71,7 +71,8 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   // Requests.
   Status handle(Frame frame);
   void execute(const Handler& handler, std::shared_ptr<Call> call);
-  static void finish(const Handler& handler, Call& call, Result<Reply> result);
+  // Answers once those have returned their leases that the call has ended.
+  static void finish(const Handler& handler, std::shared_ptr<Call> call, Result<Reply> result);
   void replay(Outgoing reply, std::shared_ptr<Call> call);
 
   // Writing.

@@ -86,8 +86,9 @@ bool DiskTree::has_file(DiskHandle handle) const {
   if (!file) return errno != ESTALE;
   struct stat info {};
   if (::fstat(file.get(), &info) != 0 || info.st_nlink > 1) return true;
-  // A file that the kernel knows no name of at present stands at "/".
-  return Path(file.get()).text() == "/" || is_inside(file.get());
+  // Where a file stands that was deleted, or that the kernel knows no name of at present.
+  if (Path(file.get()).text() == "/") return info.st_nlink > 0;
+  return is_inside(file.get());
 }
 
 void DiskTree::forget() {

@@ -4,9 +4,11 @@
 #include <memory>
 #include <string>
 
+#include "server/disk_watch.h"
 #include "server/file_store.h"
 #include "server/identity.h"
 #include "server/lane.h"
+#include "server/leases.h"
 #include "server/lock_table.h"
 
 namespace foliofs::server {
@@ -16,6 +18,7 @@ struct ExportOptions {
   std::string path;
   bool read_only = false;
   SquashRule squash;
+  bool leases = true;
 };
 
 struct Export {
@@ -23,6 +26,8 @@ struct Export {
   std::unique_ptr<FileStore> store;
   std::unique_ptr<Lane> lane;  // where calls on `store` run that would keep a loop waiting
   std::unique_ptr<LockTable> locks = std::make_unique<LockTable>();
+  std::unique_ptr<LeaseGate> leases = std::make_unique<LeaseGate>();
+  std::unique_ptr<DiskWatch> watch = nullptr;  // while leases may be given
 };
 
 }  // namespace foliofs::server

@@ -23,6 +23,7 @@
 #include "server/file_handle.h"
 #include "server/identity.h"
 #include "server/inode_table.h"
+#include "server/leases.h"
 
 namespace foliofs::server {
 
@@ -72,11 +73,13 @@ enum class Waiting {
   kAllowed,
 };
 
-// For whom a call is made. `caller` must outlive the call.
+// For whom a call is made. What it refers to must outlive the call.
 struct CallContext {
   const Identity& caller;
   std::uint64_t session = 0;  // whose changes are not foreign to it
   Waiting waiting = Waiting::kAllowed;
+  LeaseHolder* holder = nullptr;  // gets leases of what it is shown; nullptr: nobody does
+  Recalls* recalls = nullptr;     // takes the leases that the call ends; nullptr: there are none
 };
 
 // A file that a session holds open: it stays readable and writable when its last name goes. Closed
@@ -136,6 +139,11 @@ struct DirectoryEntry {
   std::string_view name;
   Handle handle;  // empty when not wanted, for "." and "..", and when the file is out of reach
   wire::Attributes attributes;
+};
+
+struct DirectoryRead {
+  bool end = false;            // there was nothing behind what the sink has taken
+  wire::Attributes directory;  // from before it was read
 };
 
 // Takes the entries of a directory until it has no room.
@@ -205,10 +213,10 @@ class FileStore {
   virtual Result<NamesChanged> rename(const CallContext& context, HandleView parent, Name name,
                                       HandleView new_parent, Name new_name, unsigned flags) = 0;
   virtual Result<std::string> readlink(const CallContext& context, HandleView file) = 0;
-  // Fills `sink` from behind `cookie` (0: the beginning). True when the directory ended.
-  virtual Result<bool> read_directory(const CallContext& context, HandleView directory,
-                                      std::uint64_t cookie, bool with_attributes,
-                                      DirectorySink& sink) = 0;
+  // Fills `sink` from behind `cookie` (0: the beginning).
+  virtual Result<DirectoryRead> read_directory(const CallContext& context, HandleView directory,
+                                               std::uint64_t cookie, bool with_attributes,
+                                               DirectorySink& sink) = 0;
 
   // Attributes.
   virtual Result<wire::Attributes> attributes(const CallContext& context, HandleView file) = 0;

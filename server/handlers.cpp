@@ -90,6 +90,7 @@ constexpr std::array kHandlers = {
     changes<wire::SetXattrRequest>(handle_set_xattr),
     asks<wire::ListXattrRequest>(handle_list_xattr),
     changes<wire::RemoveXattrRequest>(handle_remove_xattr),
+    trivial(asks<wire::ReturnLeasesRequest>(handle_return_leases)),
 };
 
 constexpr std::size_t kTypes = 64;

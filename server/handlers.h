@@ -19,16 +19,17 @@ inline HandleView handle_view(const flatbuffers::Vector<std::uint8_t>* bytes) {
   return {bytes->data(), bytes->size()};
 }
 
-// `identity` must outlive what is returned.
-inline CallContext context_for(const Call& call, const Identity& identity, Place place) {
+// `call` and `identity` must outlive what is returned.
+inline CallContext context_for(Call& call, const Identity& identity, Place place) {
   return {identity, call.session->number(),
-          place == Place::kLoop ? Waiting::kNever : Waiting::kAllowed};
+          place == Place::kLoop ? Waiting::kNever : Waiting::kAllowed, &call.session->leases(),
+          &call.recalls};
 }
 
 // Who calls, and how he may wait. `call` outlives it.
 class Caller {
  public:
-  Caller(const Call& call, Identity identity, Place place)
+  Caller(Call& call, Identity identity, Place place)
       : call_(call), identity_(std::move(identity)), place_(place) {}
 
   // Refers to this caller, which stays where it is meanwhile.
@@ -36,12 +37,12 @@ class Caller {
   const Identity& identity() const { return identity_; }
 
  private:
-  const Call& call_;
+  Call& call_;
   Identity identity_;
   Place place_;
 };
 
-inline Result<Caller> caller_of(const Call& call, const wire::Caller* caller, Place place) {
+inline Result<Caller> caller_of(Call& call, const wire::Caller* caller, Place place) {
   BOOST_OUTCOME_TRY(auto identity, map_caller(call.session->share().options.squash, caller));
   return Caller(call, std::move(identity), place);
 }
@@ -100,6 +101,8 @@ Result<Reply> handle_remove_xattr(Call& call, Place place);
 Result<Reply> handle_lock(Call& call, Place place);
 Result<Reply> handle_test_lock(Call& call, Place place);
 Result<Reply> handle_cancel_lock(Call& call, Place place);
+// Leases: handlers_leases.cpp.
+Result<Reply> handle_return_leases(Call& call, Place place);
 // After the session has closed `file`: its locks on it go with the last open.
 void drop_locks_if_closed(const Call& call, const OpenFile& file);
 

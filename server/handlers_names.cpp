@@ -192,14 +192,14 @@ class EntryCollector final : public DirectorySink {
                                             entry.handle.empty() ? nullptr : &entry.attributes));
   }
 
-  Reply finish(bool end) {
+  Reply finish(const DirectoryRead& read) {
     auto entries = builder_.CreateVector(entries_);
-    builder_.Finish(wire::CreateReadDirReply(builder_, entries, end));
+    builder_.Finish(wire::CreateReadDirReply(builder_, entries, read.end, &read.directory));
     return make_reply(builder_.Release());
   }
 
   // What the largest entry and the table around the entries may take.
-  static constexpr std::size_t kMaxEntryBytes = kMaxNameBytes + kMaxHandleBytes + 512;
+  static constexpr std::size_t kMaxEntryBytes = kMaxNameBytes + kMaxHandleBytes + 768;
 
  private:
   // proto::view verifies no more tables than 65536.
@@ -218,10 +218,10 @@ Result<Reply> handle_read_dir(Call& call, Place place) {
   if (max_bytes <= EntryCollector::kMaxEntryBytes) return Errno(EINVAL);
   BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   EntryCollector collector(max_bytes);
-  BOOST_OUTCOME_TRY(const bool end, call.store().read_directory(
-                                        caller.context(), handle_view(request.handle()),
-                                        request.cookie(), request.with_attributes(), collector));
-  return collector.finish(end);
+  BOOST_OUTCOME_TRY(const auto read, call.store().read_directory(
+                                         caller.context(), handle_view(request.handle()),
+                                         request.cookie(), request.with_attributes(), collector));
+  return collector.finish(read);
 }
 
 }  // namespace foliofs::server

@@ -117,8 +117,9 @@ Result<bool> Connection::begin_session(const Export& share, const wire::HelloReq
   }
   const std::uint32_t wanted = hello.slots == 0 ? kDefaultSlots : hello.slots;
   const bool read_only = share.options.read_only || hello.read_only;
-  BOOST_OUTCOME_TRY(auto session,
-                    services_.sessions.begin(share, read_only, std::min(wanted, kMaxSlots)));
+  const bool wants_leases = (hello.features & proto::kFeatureLeases) != 0;
+  BOOST_OUTCOME_TRY(auto session, services_.sessions.begin(share, read_only, wants_leases,
+                                                           std::min(wanted, kMaxSlots)));
   if (!session->attach(shared_from_this())) return Errno(EBUSY);
   session_ = std::move(session);
   spdlog::info("session {} begun by {} at {} on export {}{}", session_->number(), client, peer_,
@@ -130,6 +131,7 @@ Outgoing Connection::hello_reply(const proto::FrameHeader& header, const wire::A
                                  bool resumed) const {
   wire::HelloReplyT reply;
   reply.version = proto::kVersion;
+  if (session_->wants_leases()) reply.features = proto::kFeatureLeases;
   reply.session.assign(session_->id().begin(), session_->id().end());
   reply.resumed = resumed;
   reply.slots = session_->slots();

@@ -37,6 +37,80 @@ ChangeCounts Inode::counts(std::uint64_t session) const {
   return counts;
 }
 
+// --- Leases -------------------------------------------------------------------------------------
+
+Inode::~Inode() {
+  for (const Lease& lease : leases_) --lease.holder->gate().held;
+}
+
+void Inode::drop_void_leases() {
+  std::erase_if(leases_, [](const Lease& lease) {
+    if (!lease.is_void()) return false;
+    --lease.holder->gate().held;
+    return true;
+  });
+}
+
+bool Inode::lease_to(LeaseHolder& holder, HandleView handle) {
+  if (!holder.may_hold() || handle.empty()) return false;
+  std::lock_guard lock(mutex_);
+  drop_void_leases();
+  for (const Lease& lease : leases_) {
+    if (lease.holder.get() == &holder) return lease.recalls == 0;
+  }
+  LeaseGate& gate = holder.gate();
+  if (++gate.held > LeaseGate::kMaxLeases) {
+    --gate.held;
+    return false;
+  }
+  handle_.assign(handle.begin(), handle.end());
+  leases_.push_back({holder.shared_from_this(), holder.generation(), 0});
+  // What is looked at from now on is newer than any change for which all are revoked before.
+  holder.given();
+  return true;
+}
+
+bool Inode::is_leased_to(const LeaseHolder& holder) const {
+  std::lock_guard lock(mutex_);
+  return std::any_of(leases_.begin(), leases_.end(), [&](const Lease& lease) {
+    return lease.holder.get() == &holder && !lease.is_void() && lease.recalls == 0;
+  });
+}
+
+// What a holder asks for meanwhile he does not believe for long, but the names of this change he
+// does not know yet: so he is told of each, also while he is being asked.
+void Inode::take_leases(std::uint64_t changer, std::vector<LostLease>& lost) {
+  drop_void_leases();
+  for (Lease& lease : leases_) {
+    if (lease.holder->session() == changer) continue;
+    ++lease.recalls;
+    lost.push_back({lease.holder, lease.generation, counts(lease.holder->session())});
+  }
+}
+
+void Inode::lease_returned(const LeaseHolder& holder, std::uint64_t generation) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(leases_, [&](Lease& lease) {
+    if (lease.holder.get() != &holder || lease.generation != generation) return false;
+    if (--lease.recalls > 0) return false;
+    --lease.holder->gate().held;
+    return true;
+  });
+}
+
+bool Inode::is_leased() {
+  std::lock_guard lock(mutex_);
+  drop_void_leases();
+  return !leases_.empty();
+}
+
+Handle Inode::leased_handle() const {
+  std::lock_guard lock(mutex_);
+  return {handle_.begin(), handle_.end()};
+}
+
+// --- InodeTable ---------------------------------------------------------------------------------
+
 InodeTable::InodeTable(std::size_t capacity)
     : shard_capacity_(std::max<std::size_t>(capacity / kShards, 1)) {}
 
@@ -55,12 +129,12 @@ std::shared_ptr<Inode> InodeTable::get(const FileId& id) {
   return inode;
 }
 
-// A record that only the table holds cannot gain a user without the shard's lock. Those in use are
-// put to the front, a few each time, so that a table full of them costs no long search.
+// A record that only the table holds cannot gain a user without the shard's lock. Those that stay
+// are put to the front, a few each time, so that a table full of them costs no long search.
 void InodeTable::evict(Shard& shard) const {
   for (int tries = 0; tries < 8 && shard.by_use.size() > shard_capacity_; ++tries) {
     auto last = std::prev(shard.by_use.end());
-    if (last->second.use_count() > 1) {
+    if (last->second.use_count() > 1 || last->second->is_leased()) {
       shard.by_use.splice(shard.by_use.begin(), shard.by_use, last);
     } else {
       shard.by_id.erase(last->first);

@@ -7,6 +7,8 @@
 // and a change on the disk within the granularity of the filesystem's timestamps, with the size
 // kept.
 //
+// A record also has the leases of its file (leases.h).
+//
 // Knows nothing of descriptors: callers pass in how to look at the file.
 #pragma once
 
@@ -17,6 +19,9 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
+
+#include "server/leases.h"
 
 namespace foliofs::server {
 
@@ -45,16 +50,12 @@ struct ChangeStamp {
   friend bool operator==(const ChangeStamp&, const ChangeStamp&) = default;
 };
 
-struct ChangeCounts {
-  std::uint64_t foreign = 0;
-  std::uint64_t epoch = 0;
-};
-
 // One file's history. Thread-safe. `look` is called with the lock held, so that what it sees cannot
 // be older than what was recorded last; it must not block for long.
-class Inode {
+class Inode : public std::enable_shared_from_this<Inode> {
  public:
   explicit Inode(std::uint64_t epoch) : epoch_(epoch) {}
+  ~Inode();
 
   // For a reply to `session` that shows `seen`. Looks again when that is not what was expected.
   template <class Look>
@@ -70,16 +71,32 @@ class Inode {
     if (active_changes_++ == 0) reconcile_outside_changes(look(), look);
   }
 
-  // `changed` false: the operation failed; it counts all the same if it has left a trace.
+  // `changed` false: the operation failed; it counts all the same if it has left a trace. The
+  // leases of others that this ends are added to `lost`.
   template <class Look>
-  ChangeCounts end_change(std::uint64_t session, bool changed, Look look) {
+  ChangeCounts end_change(std::uint64_t session, bool changed, Look look,
+                          std::vector<LostLease>& lost) {
     std::lock_guard lock(mutex_);
     const ChangeStamp now = look();
-    if (changed || now != last_seen_) count_own(session);
+    if (changed || now != last_seen_) {
+      count_own(session);
+      take_leases(session, lost);
+    }
     last_seen_ = now;
     --active_changes_;
     return counts(session);
   }
+
+  // Whether `holder` has a lease of the file from here on; `handle` is what he knows the file by.
+  // He has none while one that he had is being recalled.
+  bool lease_to(LeaseHolder& holder, HandleView handle);
+  bool is_leased_to(const LeaseHolder& holder) const;
+  // One recall of a lease of that generation has been answered.
+  void lease_returned(const LeaseHolder& holder, std::uint64_t generation);
+  // Whether anybody has a lease that is not void.
+  bool is_leased();
+  // By which leaseholders know the file; empty when there were none.
+  Handle leased_handle() const;
 
  private:
   // While a change through the server runs, a new stamp is its doing, and it will be counted.
@@ -101,6 +118,15 @@ class Inode {
     last_seen_ = seen;
   }
 
+  struct Lease {
+    LeaseHolderRef holder;
+    std::uint64_t generation = 0;
+    std::uint32_t recalls = 0;  // unanswered
+    bool is_void() const { return generation != holder->generation(); }
+  };
+
+  void drop_void_leases();
+  void take_leases(std::uint64_t changer, std::vector<LostLease>& lost);
   void count_own(std::uint64_t session);
   ChangeCounts counts(std::uint64_t session) const;
 
@@ -119,9 +145,12 @@ class Inode {
   std::uint64_t total_ = 0;
   std::uint32_t active_changes_ = 0;
   boost::container::small_vector<Own, 2> own_;  // in order of the last change
+  std::vector<Lease> leases_;
+  std::vector<std::uint8_t> handle_;
 };
 
-// Bounded; the record least recently asked for goes first, those in use stay. A file whose record
+// Bounded; the record least recently asked for goes first, those in use and those of files that
+// somebody has a lease of stay. A file whose record
 // went gets a new one with another epoch. Thread-safe.
 class InodeTable {
  public:

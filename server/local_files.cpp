@@ -24,8 +24,8 @@ bool in_file_range(std::uint64_t offset, std::size_t length) {
 Result<Opened> LocalStore::opened(const CallContext& context, UniqueFd fd, NodeRef node) {
   Opened opened;
   opened.handle = node->handle;
-  BOOST_OUTCOME_TRY(opened.attributes,
-                    attributes_of(fd.get(), *node->inode, context.session, Flags::kLookedUp));
+  BOOST_OUTCOME_TRY(opened.attributes, attributes_of(context, fd.get(), *node->inode,
+                                                     view_of(node->handle), Flags::kLookedUp));
   opened.file = std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_);
   return opened;
 }
@@ -92,7 +92,7 @@ Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, i
   const bool waits = context.waiting == Waiting::kAllowed;
   if (truncates && !waits) return Errno(EAGAIN);
   std::optional<ChangeScope> change;
-  if (truncates) change.emplace(*this, *node, context.session);
+  if (truncates) change.emplace(*this, *node, context);
   // With O_NONBLOCK it is EWOULDBLOCK where a lease has to be broken first.
   const int how = (flags & kOpenFlags) | (waits ? 0 : O_NONBLOCK);
   auto fd = open_as_owner(context, *node, how, reclaim);
@@ -105,7 +105,7 @@ Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, i
 
 Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, Name name,
                                       CreationMode mode, int flags) {
-  ChangeScope change(*this, parent, context.session);
+  ChangeScope change(*this, parent, context);
   const mode_t masked = apply_umask(parent.fd.get(), mode);
   UniqueFd fd = with_descriptor([&] {
     return ::openat(parent.fd.get(), name.c_str(),
@@ -218,7 +218,7 @@ Result<wire::Attributes> LocalStore::write(const CallContext& context, OpenFile&
     if (!in_file_range(offset, data.size())) return Errno(EFBIG);
   }
   BOOST_OUTCOME_TRYV(act_as(context.caller));
-  ChangeScope change(*this, local.fd(), local.inode(), context.session);
+  ChangeScope change(*this, local.fd(), local.inode(), context);
   for (const auto& [offset, data] : pieces) {
     BOOST_OUTCOME_TRYV(write_all(local.fd(), offset, data));
   }
@@ -234,7 +234,7 @@ Result<wire::Attributes> LocalStore::commit(const CallContext& context, OpenFile
   BOOST_OUTCOME_TRYV(act_as(context.caller));
   const int failed = data_only ? ::fdatasync(local.fd()) : ::fsync(local.fd());
   if (failed != 0) return last_errno();
-  return attributes_of(local.fd(), local.inode(), context.session);
+  return attributes_of(context, local);
 }
 
 }  // namespace foliofs::server

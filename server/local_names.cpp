@@ -14,7 +14,7 @@ namespace foliofs::server {
 Result<Entry> LocalStore::lookup(const CallContext& context, HandleView parent, Name name) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
   // Before the lookup: what the client learns of the directory is then never newer than the entry.
-  auto attributes = attributes_of(directory->fd.get(), *directory->inode, context.session);
+  auto attributes = attributes_of(context, *directory);
   return new_entry(context, *directory, name, std::move(attributes));
 }
 
@@ -23,8 +23,7 @@ Result<Entry> LocalStore::new_entry(const CallContext& context, Node& parent, Na
   if (!parent_attributes) return parent_attributes.error();
   BOOST_OUTCOME_TRY(auto fd, open_child(parent.fd.get(), name.c_str()));
   BOOST_OUTCOME_TRY(auto node, adopt(std::move(fd)));
-  BOOST_OUTCOME_TRY(auto attributes,
-                    attributes_of(node->fd.get(), *node->inode, context.session, Flags::kLookedUp));
+  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, *node, Flags::kLookedUp));
   return Entry{node->handle, attributes, parent_attributes.value()};
 }
 
@@ -33,9 +32,9 @@ template <class Make>
 Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView parent, Name name,
                                      Make make) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
-  ChangeScope change(*this, *directory, context.session);
+  ChangeScope change(*this, *directory, context);
   if (make(directory->fd.get()) != 0) return last_errno();
-  return new_entry(context, *directory, name, change.finish(true));
+  return new_entry(context, *directory, name, change.finish(true, {name.c_str()}));
 }
 
 Result<Entry> LocalStore::mknod(const CallContext& context, HandleView parent, Name name,
@@ -61,7 +60,7 @@ Result<Entry> LocalStore::symlink(const CallContext& context, HandleView parent,
 Result<Entry> LocalStore::link(const CallContext& context, HandleView file, HandleView parent,
                                Name name) {
   BOOST_OUTCOME_TRY(auto node, resolve(file));
-  ChangeScope change(*this, *node, context.session);  // a new link changes the file's ctime
+  ChangeScope change(*this, *node, context);  // a new link changes the file's ctime
   const auto source = fd_name(node->fd.get());
   // With AT_EMPTY_PATH linkat would want CAP_DAC_READ_SEARCH.
   auto entry = make_entry(context, parent, name, [&](int dir) {
@@ -119,14 +118,14 @@ Result<NamesChanged> LocalStore::unlink(const CallContext& context, HandleView p
   victim.handle = handle_in_use(victim.fd.get(), id_of(info));
   victim.inode = inodes_.get(id_of(info));
 
-  ChangeScope in_directory(*this, *node, context.session);
-  victim.change.emplace(*this, victim.fd.get(), *victim.inode, context.session);
+  ChangeScope in_directory(*this, *node, context);
+  victim.change.emplace(*this, victim.fd.get(), *victim.inode, context);
   if (::unlinkat(node->fd.get(), name.c_str(), directory ? AT_REMOVEDIR : 0) != 0) {
     return last_errno();
   }
   NamesChanged changed;
   changed.victim = victim.finish();
-  changed.parent = to_optional(in_directory.finish(true));
+  changed.parent = to_optional(in_directory.finish(true, {name.c_str()}));
   forget_if_unlinked(victim.fd.get());
   return changed;
 }
@@ -143,7 +142,7 @@ Result<NamesChanged> LocalStore::rename(const CallContext& context, HandleView p
     file.handle = handle_in_use(file.fd.get(), id_of(info));
     file.slow = goes_slowly(info);
     file.inode = inodes_.get(id_of(info));
-    file.change.emplace(*this, file.fd.get(), *file.inode, context.session);
+    file.change.emplace(*this, file.fd.get(), *file.inode, context);
     return success();
   };
   BOOST_OUTCOME_TRYV(prepare(moved, *from, name));
@@ -153,9 +152,9 @@ Result<NamesChanged> LocalStore::rename(const CallContext& context, HandleView p
 
   if (context.waiting == Waiting::kNever && replaces && replaced.slow) return Errno(EAGAIN);
 
-  ChangeScope in_from(*this, *from, context.session);
+  ChangeScope in_from(*this, *from, context);
   std::optional<ChangeScope> in_to;
-  if (to != from) in_to.emplace(*this, *to, context.session);
+  if (to != from) in_to.emplace(*this, *to, context);
   if (::renameat2(from->fd.get(), name.c_str(), to->fd.get(), new_name.c_str(), flags) != 0) {
     return last_errno();
   }
@@ -163,8 +162,11 @@ Result<NamesChanged> LocalStore::rename(const CallContext& context, HandleView p
   NamesChanged changed;
   if (replaced.change) changed.victim = replaced.finish();
   if (!replaces) changed.victim.reset();
-  changed.parent = to_optional(in_from.finish(true));
-  changed.new_parent = in_to ? to_optional(in_to->finish(true)) : changed.parent;
+  std::vector<std::string> left = {name.c_str()};
+  if (!in_to) left.push_back(new_name.c_str());
+  changed.parent = to_optional(in_from.finish(true, left));
+  changed.new_parent =
+      in_to ? to_optional(in_to->finish(true, {new_name.c_str()})) : changed.parent;
   if (replaces) forget_if_unlinked(replaced.fd.get());
   return changed;
 }
@@ -219,8 +221,8 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
     handle = node.value()->handle;
   }
   if (!handle) return;
-  auto attributes =
-      attributes_of(fd.value().get(), *inodes_.get(id_of(info)), context.session, Flags::kLookedUp);
+  auto attributes = attributes_of(context, fd.value().get(), *inodes_.get(id_of(info)),
+                                  view_of(handle.value()), Flags::kLookedUp);
   if (!attributes) return;
   entry.handle = handle.value();
   entry.attributes = attributes.value();
@@ -228,9 +230,9 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
   entry.type = attributes.value().mode() & S_IFMT;
 }
 
-Result<bool> LocalStore::read_directory(const CallContext& context, HandleView directory,
-                                        std::uint64_t cookie, bool with_attributes,
-                                        DirectorySink& sink) {
+Result<DirectoryRead> LocalStore::read_directory(const CallContext& context, HandleView directory,
+                                                 std::uint64_t cookie, bool with_attributes,
+                                                 DirectorySink& sink) {
   // One that nobody has read lately comes from the disk, entry by entry.
   constexpr std::size_t kFewEntries = 64;
   const bool waits = context.waiting == Waiting::kAllowed;
@@ -243,6 +245,8 @@ Result<bool> LocalStore::read_directory(const CallContext& context, HandleView d
   if (cookie != 0 && ::lseek(fd.get(), static_cast<off_t>(cookie), SEEK_SET) < 0) {
     return last_errno();
   }
+  DirectoryRead read;
+  BOOST_OUTCOME_TRY(read.directory, attributes_of(context, *node));
   alignas(RawEntry) std::array<char, 32768> raw;
   std::size_t count = 0;
   for (;;) {
@@ -250,12 +254,13 @@ Result<bool> LocalStore::read_directory(const CallContext& context, HandleView d
     if (filled < 0) return last_errno();
     if (filled == 0) {
       if (cookie == 0) node->lists_quickly = count <= kFewEntries;
-      return true;
+      read.end = true;
+      return read;
     }
     for (long at = 0; at < filled;) {
       if (sink.full() || (!waits && count == kFewEntries)) {
         node->lists_quickly = false;
-        return false;
+        return read;
       }
       ++count;
       const auto* found = reinterpret_cast<const RawEntry*>(raw.data() + at);

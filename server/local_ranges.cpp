@@ -42,7 +42,7 @@ Result<Appended> LocalStore::append(const CallContext& context, OpenFile& file,
   if (!lock && context.waiting == Waiting::kNever) return Errno(EAGAIN);
   if (!lock) lock.lock();
   BOOST_OUTCOME_TRYV(act_as(context.caller));
-  ChangeScope change(*this, local.fd(), local.inode(), context.session);
+  ChangeScope change(*this, local.fd(), local.inode(), context);
   BOOST_OUTCOME_TRY(const std::uint64_t offset, append_all(local.fd(), data));
   BOOST_OUTCOME_TRY(auto attributes, change.finish(true));
   return Appended{offset, attributes};
@@ -54,7 +54,7 @@ Result<wire::Attributes> LocalStore::allocate(const CallContext& context, OpenFi
   auto& local = static_cast<LocalFile&>(file);
   if (!in_file_range(offset, length)) return Errno(EFBIG);
   BOOST_OUTCOME_TRYV(act_as(context.caller));
-  ChangeScope change(*this, local.fd(), local.inode(), context.session);
+  ChangeScope change(*this, local.fd(), local.inode(), context);
   int failed = 0;
   do {
     failed = ::fallocate(local.fd(), static_cast<int>(mode), static_cast<off_t>(offset),
@@ -84,7 +84,7 @@ Result<Copied> LocalStore::copy(const CallContext& context, OpenFile& from,
     return Errno(EFBIG);
   }
   BOOST_OUTCOME_TRYV(act_as(context.caller));
-  ChangeScope change(*this, target.fd(), target.inode(), context.session);
+  ChangeScope change(*this, target.fd(), target.inode(), context);
   auto in = static_cast<off64_t>(from_offset);
   auto out = static_cast<off64_t>(to_offset);
   ssize_t copied = 0;
@@ -95,7 +95,7 @@ Result<Copied> LocalStore::copy(const CallContext& context, OpenFile& from,
   Copied result;
   result.bytes = static_cast<std::uint64_t>(copied);
   BOOST_OUTCOME_TRY(result.to, change.finish(copied > 0));
-  BOOST_OUTCOME_TRY(result.from, attributes_of(source.fd(), source.inode(), context.session));
+  BOOST_OUTCOME_TRY(result.from, attributes_of(context, source));
   return result;
 }
 

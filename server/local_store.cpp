@@ -12,23 +12,36 @@ namespace foliofs::server {
 
 // --- ChangeScope -------------------------------------------------------------------------------
 
-ChangeScope::ChangeScope(const LocalStore& store, int fd, Inode& inode, std::uint64_t session)
-    : store_(store), fd_(fd), inode_(inode), session_(session), info_() {
+ChangeScope::ChangeScope(const LocalStore& store, int fd, Inode& inode, const CallContext& context)
+    : store_(store), fd_(fd), inode_(inode), context_(context), info_() {
   inode_.begin_change([this] {
     look_at(fd_, info_);
     return stamp_of(info_);
   });
 }
 
-Result<wire::Attributes> ChangeScope::finish(bool changed) {
+ChangeScope::ChangeScope(const LocalStore& store, const Node& node, const CallContext& context)
+    : ChangeScope(store, node.fd.get(), *node.inode, context) {
+  if (context.holder != nullptr) {
+    inode_.lease_to(*context.holder, {node.handle.data(), node.handle.size()});
+  }
+}
+
+Result<wire::Attributes> ChangeScope::finish(bool changed, const std::vector<std::string>& names) {
   finished_ = true;
   bool seen = true;
-  const ChangeCounts counts = inode_.end_change(session_, changed, [&] {
+  std::vector<LostLease> lost;
+  const auto look = [&] {
     seen = look_at(fd_, info_);
     return stamp_of(info_);
-  });
+  };
+  const ChangeCounts counts = inode_.end_change(context_.session, changed, look, lost);
+  if (context_.recalls != nullptr && !lost.empty()) {
+    context_.recalls->add(inode_.shared_from_this(), inode_.leased_handle(), lost, names);
+  }
   if (!seen) return Errno(EIO);
-  return store_.describe(info_, counts);
+  const bool leased = context_.holder != nullptr && inode_.is_leased_to(*context_.holder);
+  return store_.describe(info_, counts, leased ? std::uint32_t{proto::kLeased} : 0);
 }
 
 ChangeScope::~ChangeScope() {
@@ -189,6 +202,8 @@ std::uint64_t LocalStore::ino_of(const struct statx& info) const {
 
 wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts counts,
                                       std::uint32_t flags) const {
+  // Through another name, outside of the tree, it could change unnoticed.
+  if (info.stx_nlink > 1 && !S_ISDIR(info.stx_mode)) flags &= ~std::uint32_t{proto::kLeased};
   const std::uint64_t rdev = ::makedev(info.stx_rdev_major, info.stx_rdev_minor);
   const std::int64_t birth_ns = (info.stx_mask & STATX_BTIME) != 0 ? to_ns(info.stx_btime) : 0;
   return {ino_of(info),          info.stx_size,         info.stx_blocks,       rdev,
@@ -197,22 +212,30 @@ wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts cou
           info.stx_uid,          info.stx_gid,          info.stx_blksize,      flags};
 }
 
-Result<wire::Attributes> LocalStore::attributes_of(int fd, Inode& inode, std::uint64_t session,
-                                                   Flags flags) const {
+Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, int fd, Inode& inode,
+                                                   HandleView handle, Flags flags) const {
+  // The lease comes first: whoever changes the file after it has been looked at finds the lease.
+  const bool leased = context.holder != nullptr && inode.lease_to(*context.holder, handle);
   struct statx info {};
   if (!look_at(fd, info)) return last_errno();
-  const ChangeCounts counts = inode.observe(session, stamp_of(info), [&] {
+  const ChangeCounts counts = inode.observe(context.session, stamp_of(info), [&] {
     look_at(fd, info);
     return stamp_of(info);
   });
+  std::uint32_t said = leased ? std::uint32_t{proto::kLeased} : 0;
   // Looked at after the version was observed: what is said is true of that one or of a later one.
-  return describe(info, counts, flags == Flags::kLookedUp ? security_flag(fd) : 0);
+  if (flags == Flags::kLookedUp) said |= security_flag(fd);
+  return describe(info, counts, said);
+}
+
+Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context,
+                                                   const LocalFile& file, Flags flags) const {
+  return attributes_of(context, file.fd(), file.inode(), view_of(file.node().handle), flags);
 }
 
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, HandleView file) {
   BOOST_OUTCOME_TRY(auto node, resolve(file));
-  BOOST_OUTCOME_TRY(auto attributes,
-                    attributes_of(node->fd.get(), *node->inode, context.session, Flags::kLookedUp));
+  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, *node, Flags::kLookedUp));
   // Removed behind our back: do not be the one who keeps its blocks on the disk.
   if (attributes.nlink() == 0) nodes_.unlinked(node->id);
   return attributes;
@@ -220,7 +243,7 @@ Result<wire::Attributes> LocalStore::attributes(const CallContext& context, Hand
 
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, OpenFile& file) {
   auto& local = static_cast<LocalFile&>(file);
-  return attributes_of(local.fd(), local.inode(), context.session, Flags::kLookedUp);
+  return attributes_of(context, local, Flags::kLookedUp);
 }
 
 Status LocalStore::change_times(int fd, const AttributeChanges& changes) const {
@@ -259,7 +282,7 @@ Result<wire::Attributes> LocalStore::set_attributes(const CallContext& context, 
   if (local != nullptr && &local->inode() != node->inode.get()) return Errno(EINVAL);
   if ((changes.valid & proto::kSetMode) != 0 && node->type == S_IFLNK) return Errno(EOPNOTSUPP);
 
-  ChangeScope change(*this, *node, context.session);
+  ChangeScope change(*this, *node, context);
   if ((changes.valid & (proto::kSetUid | proto::kSetGid)) != 0) {
     const uid_t uid = (changes.valid & proto::kSetUid) != 0 ? changes.uid : static_cast<uid_t>(-1);
     const gid_t gid = (changes.valid & proto::kSetGid) != 0 ? changes.gid : static_cast<gid_t>(-1);

@@ -59,9 +59,9 @@ class LocalStore final : public FileStore {
   Result<NamesChanged> rename(const CallContext& context, HandleView parent, Name name,
                               HandleView new_parent, Name new_name, unsigned flags) override;
   Result<std::string> readlink(const CallContext& context, HandleView file) override;
-  Result<bool> read_directory(const CallContext& context, HandleView directory,
-                              std::uint64_t cookie, bool with_attributes,
-                              DirectorySink& sink) override;
+  Result<DirectoryRead> read_directory(const CallContext& context, HandleView directory,
+                                       std::uint64_t cookie, bool with_attributes,
+                                       DirectorySink& sink) override;
   Result<wire::Attributes> attributes(const CallContext& context, HandleView file) override;
   Result<wire::Attributes> attributes(const CallContext& context, OpenFile& file) override;
   Result<wire::Attributes> set_attributes(const CallContext& context, HandleView file,
@@ -121,10 +121,19 @@ class LocalStore final : public FileStore {
     return UniqueFd(open());
   }
 
-  // AttributeFlags cost a system call more.
+  // kNoSecurityXattrs costs a system call more.
   enum class Flags { kNone, kLookedUp };
-  Result<wire::Attributes> attributes_of(int fd, Inode& inode, std::uint64_t session,
+  // `handle` is what clients know the file by; without one there is no lease of it.
+  Result<wire::Attributes> attributes_of(const CallContext& context, int fd, Inode& inode,
+                                         HandleView handle, Flags flags = Flags::kNone) const;
+  Result<wire::Attributes> attributes_of(const CallContext& context, const Node& node,
+                                         Flags flags = Flags::kNone) const {
+    return attributes_of(context, node.fd.get(), *node.inode, view_of(node.handle), flags);
+  }
+  // Through the open, as its mode may not be looked at any other way.
+  Result<wire::Attributes> attributes_of(const CallContext& context, const LocalFile& file,
                                          Flags flags = Flags::kNone) const;
+  static HandleView view_of(const Handle& handle) { return {handle.data(), handle.size()}; }
   wire::Attributes describe(const struct statx& info, ChangeCounts counts,
                             std::uint32_t flags = 0) const;
   // Whether this filesystem, and not only this file, can have ACLs and attributes in `security.`.
@@ -182,6 +191,7 @@ class LocalFile final : public OpenFile {
   FileId id() const override { return node_->id; }
   int fd() const { return fd_.get(); }
   Inode& inode() const { return *node_->inode; }
+  const Node& node() const { return *node_; }
   // Held by whoever uses the descriptor's position.
   std::mutex& position_mutex() { return position_mutex_; }
 
@@ -193,24 +203,26 @@ class LocalFile final : public OpenFile {
 };
 
 // Brackets a change of one file: from here to finish() what happens to it is the session's doing.
+// Leases that others have of it end with finish().
 class ChangeScope {
  public:
-  // `fd` and `inode` must outlive the scope.
-  ChangeScope(const LocalStore& store, int fd, Inode& inode, std::uint64_t session);
-  ChangeScope(const LocalStore& store, const Node& node, std::uint64_t session)
-      : ChangeScope(store, node.fd.get(), *node.inode, session) {}
+  // What it refers to must outlive the scope.
+  ChangeScope(const LocalStore& store, int fd, Inode& inode, const CallContext& context);
+  // The session gets a lease of the node, and knows from here on what becomes of it.
+  ChangeScope(const LocalStore& store, const Node& node, const CallContext& context);
   ChangeScope(const ChangeScope&) = delete;
   ChangeScope& operator=(const ChangeScope&) = delete;
   ~ChangeScope();
 
-  // The operation is over; `changed` when it succeeded. The attributes that it left. Once at most.
-  Result<wire::Attributes> finish(bool changed);
+  // The operation is over; `changed` when it succeeded. The attributes that it left. Of a
+  // directory, `names` are those in it that it has touched. Once at most.
+  Result<wire::Attributes> finish(bool changed, const std::vector<std::string>& names = {});
 
  private:
   const LocalStore& store_;
   const int fd_;
   Inode& inode_;
-  const std::uint64_t session_;
+  const CallContext& context_;
   struct statx info_;
   bool finished_ = false;
 };

@@ -60,7 +60,7 @@ Result<wire::Attributes> LocalStore::set_xattr(const CallContext& context, Handl
                                                int flags) {
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, file));
   const FdPath path(node->fd.get());
-  ChangeScope change(*this, *node, context.session);
+  ChangeScope change(*this, *node, context);
   BOOST_OUTCOME_TRYV(make_call(context, is_for_administrators(name), [&] {
     return ::setxattr(path.c_str(), name.c_str(), value.data(), value.size(), flags);
   }));
@@ -71,7 +71,7 @@ Result<wire::Attributes> LocalStore::remove_xattr(const CallContext& context, Ha
                                                   XattrName name) {
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, file));
   const FdPath path(node->fd.get());
-  ChangeScope change(*this, *node, context.session);
+  ChangeScope change(*this, *node, context);
   BOOST_OUTCOME_TRYV(make_call(context, is_for_administrators(name),
                                [&] { return ::removexattr(path.c_str(), name.c_str()); }));
   return change.finish(true);
@@ -125,7 +125,7 @@ Status kill_set_id_bits(int fd) {
 Status LocalStore::drop_set_id_bits(const CallContext& context, OpenFile& file) {
   auto& local = static_cast<LocalFile&>(file);
   if ((::fcntl(local.fd(), F_GETFL) & O_ACCMODE) == O_RDONLY) return Errno(EBADF);
-  ChangeScope change(*this, local.fd(), local.inode(), context.session);
+  ChangeScope change(*this, local.fd(), local.inode(), context);
   BOOST_OUTCOME_TRYV(kill_set_id_bits(local.fd()));
   return success();
 }

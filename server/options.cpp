@@ -60,6 +60,8 @@ Checked<void> apply_word(ExportOptions& share, std::string_view word) {
   const std::string_view value = equals == word.npos ? "" : word.substr(equals + 1);
   if (word == "ro") {
     share.read_only = true;
+  } else if (word == "noleases") {
+    share.leases = false;
   } else if (key == "squash") {
     BOOST_OUTCOME_TRY(share.squash.squash, parse_squash(value));
   } else if (key == "anonuid") {
@@ -68,7 +70,8 @@ Checked<void> apply_word(ExportOptions& share, std::string_view word) {
     BOOST_OUTCOME_TRY(share.squash.anon_gid, parse_id(key, value));
   } else {
     return refuse(fmt::format(
-        "unknown export option \"{}\"; there are ro, squash=, anonuid= and anongid=", word));
+        "unknown export option \"{}\"; there are ro, noleases, squash=, anonuid= and anongid=",
+        word));
   }
   return success();
 }
@@ -83,7 +86,8 @@ Checked<ExportOptions> parse_export(std::string_view text) {
   const std::string_view first = text.substr(0, text.size() - rest.size());
   const std::size_t equals = first.find('=');
   if (equals == first.npos || equals + 1 == first.size()) {
-    return usage(refuse("expected NAME=PATH[,ro][,squash=root|none|all][,anonuid=N][,anongid=N]"));
+    return usage(refuse(
+        "expected NAME=PATH[,ro][,noleases][,squash=root|none|all][,anonuid=N][,anongid=N]"));
   }
   ExportOptions share;
   share.name = first.substr(0, equals);
@@ -194,6 +198,8 @@ Checked<ExportOptions> read_export(const toml::value& value) {
       BOOST_OUTCOME_TRY(share.path, to_text(entry, key));
     } else if (key == "ro") {
       BOOST_OUTCOME_TRY(share.read_only, to_switch(entry, key));
+    } else if (key == "leases") {
+      BOOST_OUTCOME_TRY(share.leases, to_switch(entry, key));
     } else if (key == "squash") {
       BOOST_OUTCOME_TRY(auto text, to_text(entry, key));
       BOOST_OUTCOME_TRY(share.squash.squash, parse_squash(text));
@@ -204,9 +210,10 @@ Checked<ExportOptions> read_export(const toml::value& value) {
       BOOST_OUTCOME_TRY(auto id, to_number(entry, key, 0xfffffffe));
       share.squash.anon_gid = static_cast<gid_t>(id);
     } else {
-      return refuse(fmt::format(
-          "unknown key \"{}\" in an export; there are name, path, ro, squash, anonuid and anongid",
-          key));
+      return refuse(
+          fmt::format("unknown key \"{}\" in an export; there are name, path, ro, leases, squash, "
+                      "anonuid and anongid",
+                      key));
     }
   }
   BOOST_OUTCOME_TRYV(check_name(share.name));
@@ -296,9 +303,9 @@ struct RawOptions {
 
 void describe(CLI::App& app, RawOptions& raw) {
   app.set_version_flag("--version", "foliofsd " FOLIOFS_VERSION);
-  app.add_option(
-         "--export", raw.exports,
-         "Directory to offer: NAME=PATH[,ro][,squash=root|none|all][,anonuid=N][,anongid=N]")
+  app.add_option("--export", raw.exports,
+                 "Directory to offer: "
+                 "NAME=PATH[,ro][,noleases][,squash=root|none|all][,anonuid=N][,anongid=N]")
       ->type_name("SPEC")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

@@ -153,11 +153,36 @@ Checked<void> Server::open_exports() {
     }
     const std::string remark = store.value()->remark();
     if (!remark.empty()) spdlog::warn("export {}: {}", share.name, remark);
-    services_.exports.emplace(
+    auto opened = services_.exports.emplace(
         share.name, Export{share, std::move(store.value()),
                            std::make_unique<Lane>(lane_threads(options_.exports.size()))});
+    if (share.leases) watch_disk(opened.first->second);
   }
   return success();
+}
+
+// Leases are for trees that are changed through this server. When others change one on the disk
+// itself, all of its leases are revoked, and for a while clients ask again as without leases.
+void Server::watch_disk(Export& share) {
+  constexpr std::chrono::milliseconds kQuiet{10'000};
+  const ExportOptions& options = share.options;
+  Result<std::unique_ptr<DiskWatch>> watch = Errno(EOPNOTSUPP);
+  UniqueFd root(::open(options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root) {
+    watch = last_errno();
+  } else if (!share.store->remote()) {
+    watch = DiskWatch::start(root.get(), [this, &share] {
+      share.leases->close_for(kQuiet);
+      services_.sessions.revoke_leases(share);
+    });
+  }
+  if (!watch) {
+    spdlog::info("export {}: no leases, as changes on the disk itself cannot be noticed ({})",
+                 options.name, errno_text(watch.error()));
+    return;
+  }
+  share.watch = std::move(watch.value());
+  share.leases->open();
 }
 
 Checked<void> Server::listen() {
@@ -230,7 +255,7 @@ void Server::adopt(Worker& worker, int fd, Services& services) {
 
 // Ends sessions that stayed without a connection, and lets go of descriptors that nobody uses.
 Task<void> Server::keep_house() {
-  constexpr std::chrono::milliseconds kSeldom{5'000};
+  constexpr std::chrono::milliseconds kSeldom{1'000};
   constexpr std::chrono::milliseconds kIdle{30'000};
   constexpr std::chrono::milliseconds kOften{50};
   const auto interval = std::clamp(services_.grace / 2, kOften, kSeldom);
@@ -246,6 +271,7 @@ Task<void> Server::keep_house() {
                    server::describe(session->counters()));
       session->share().lane->post([session] { session->end(); });
     }
+    services_.sessions.revoke_overdue_leases(now, kRecallPatience);
     if (now - idle_dropped < kIdle) continue;
     idle_dropped = now;
     for (auto& [name, share] : services_.exports) {
@@ -280,6 +306,7 @@ void Server::stop() {
     asio::post(worker->loop.executor(), [&worker = *worker] { close_all(worker); });
     worker->loop.finish();
   }
+  for (auto& [name, share] : services_.exports) share.watch.reset();
   for (auto& worker : workers_) worker->loop.join();
   for (auto& [name, share] : services_.exports) share.lane->join();
   for (auto& session : services_.sessions.take_all()) session->end();

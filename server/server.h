@@ -51,6 +51,7 @@ class Server {
   };
 
   Checked<void> open_exports();
+  void watch_disk(Export& share);
   Checked<void> listen();
   Task<void> accept();
   Task<void> keep_house();

@@ -1,6 +1,7 @@
 #include "server/session.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstring>
@@ -17,12 +18,14 @@ std::string describe(const SessionCounters& counters) {
 }
 
 Session::Session(SessionId id, std::uint64_t number, const Export& share, bool read_only,
-                 std::uint32_t slots, OpenBudget& budget)
+                 bool wants_leases, std::uint32_t slots, OpenBudget& budget)
     : id_(id),
       number_(number),
       share_(share),
       read_only_(read_only),
+      wants_leases_(wants_leases),
       budget_(budget),
+      leases_(std::make_shared<LeaseHolder>(number, *share.leases)),
       slots_(slots),
       next_open_(random_value<std::uint64_t>()) {}
 
@@ -34,6 +37,9 @@ bool Session::attach(const SinkRef& sink) {
     std::lock_guard lock(mutex_);
     if (ended_) return false;
     before = std::exchange(sink_, sink);
+    // What a recall has told over a connection that is gone may be lost with it: then the client
+    // returns everything first.
+    leases_->set_ready(wants_leases_ && !std::exchange(had_connection_, true));
   }
   if (before != nullptr && before != sink) before->fence();
   return true;
@@ -45,6 +51,7 @@ void Session::detach(const ReplySink* sink, SteadyTime now) {
   if (sink_.get() != sink) return;
   gone = std::exchange(sink_, nullptr);
   lost_at_ = now;
+  leases_->set_ready(false);
 }
 
 bool Session::expire(SteadyTime now, std::chrono::milliseconds grace) {
@@ -82,6 +89,7 @@ void Session::end() {
     budget_.used -= closing.size();
   }
   share_.locks->end_session(number_);
+  leases_->end();
 }
 
 bool Session::has_ended() const {
@@ -232,14 +240,12 @@ bool Session::has_open(const FileId& file) const {
                      [&](const auto& item) { return item.second.file->id() == file; });
 }
 
-// --- Locks --------------------------------------------------------------------------------------
+// --- Notices ------------------------------------------------------------------------------------
 
-void Session::lock_granted(std::uint64_t waiter) {
-  wire::LockGrantedT granted;
-  granted.waiter = waiter;
+void Session::notify(proto::MessageType type, proto::MetaBuffer meta) {
   Outgoing notice;
-  notice.meta = std::make_shared<const proto::MetaBuffer>(proto::encode(granted));
-  notice.header.type = proto::MessageType::kLockGranted;
+  notice.meta = std::make_shared<const proto::MetaBuffer>(std::move(meta));
+  notice.header.type = type;
   notice.header.flags = proto::kFlagNotice;
   notice.header.meta_bytes = static_cast<std::uint32_t>(notice.meta->size());
   SinkRef to;
@@ -250,16 +256,43 @@ void Session::lock_granted(std::uint64_t waiter) {
   if (to != nullptr) to->deliver(std::move(notice));
 }
 
+void Session::lock_granted(std::uint64_t waiter) {
+  wire::LockGrantedT granted;
+  granted.waiter = waiter;
+  notify(proto::MessageType::kLockGranted, proto::encode(granted));
+}
+
+void Session::leases_recalled(std::uint64_t recall, const std::vector<RecalledLease>& leases) {
+  wire::LeasesRecalledT recalled;
+  recalled.recall = recall;
+  for (const RecalledLease& lease : leases) {
+    auto one = std::make_unique<wire::RecalledLeaseT>();
+    one->handle.assign(lease.handle.begin(), lease.handle.end());
+    one->names = lease.names;
+    one->foreign_changes = lease.counts.foreign;
+    one->change_epoch = lease.counts.epoch;
+    recalled.leases.push_back(std::move(one));
+  }
+  notify(proto::MessageType::kLeasesRecalled, proto::encode(recalled));
+}
+
+void Session::all_leases_recalled() {
+  wire::LeasesRecalledT recalled;
+  recalled.everything = true;
+  notify(proto::MessageType::kLeasesRecalled, proto::encode(recalled));
+}
+
 // --- SessionTable -------------------------------------------------------------------------------
 
 Result<std::shared_ptr<Session>> SessionTable::begin(const Export& share, bool read_only,
-                                                     std::uint32_t slots) {
+                                                     bool wants_leases, std::uint32_t slots) {
   std::lock_guard lock(mutex_);
   if (sessions_.size() >= most_ && !make_place()) return Errno(EBUSY);
   SessionId id;
   fill_random(id);
-  auto session =
-      std::make_shared<Session>(id, next_number_++, share, read_only, slots, open_budget_);
+  auto session = std::make_shared<Session>(id, next_number_++, share, read_only, wants_leases,
+                                           slots, open_budget_);
+  session->leases().listen(session);
   sessions_.emplace(id, session);
   return session;
 }
@@ -303,6 +336,27 @@ std::vector<std::shared_ptr<Session>> SessionTable::take_lost(SteadyTime now,
     sessions_.erase(here);
   }
   return lost;
+}
+
+std::vector<std::shared_ptr<Session>> SessionTable::all() const {
+  std::vector<std::shared_ptr<Session>> all;
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, session] : sessions_) all.push_back(session);
+  return all;
+}
+
+void SessionTable::revoke_overdue_leases(SteadyTime now, std::chrono::milliseconds patience) {
+  for (const auto& session : all()) {
+    if (!session->leases().revoke_overdue(now - patience)) continue;
+    spdlog::warn("session {} has not answered a recall for {} s: its leases are void",
+                 session->number(), patience.count() / 1000);
+  }
+}
+
+void SessionTable::revoke_leases(const Export& share) {
+  for (const auto& session : all()) {
+    if (&session->share() == &share) session->leases().revoke_all();
+  }
 }
 
 std::vector<std::shared_ptr<Session>> SessionTable::take_all() {

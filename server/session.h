@@ -104,11 +104,11 @@ struct SessionCounters {
 // "12 requests, 4096 bytes read, …", for the log.
 std::string describe(const SessionCounters& counters);
 
-class Session final : public LockListener {
+class Session final : public LockListener, public LeaseListener {
  public:
   // `share` and `budget` must outlive the session. REQUIRES: 1 <= slots <= kMaxSlots.
   Session(SessionId id, std::uint64_t number, const Export& share, bool read_only,
-          std::uint32_t slots, OpenBudget& budget);
+          bool wants_leases, std::uint32_t slots, OpenBudget& budget);
 
   const SessionId& id() const { return id_; }
   std::uint64_t number() const { return number_; }
@@ -116,6 +116,9 @@ class Session final : public LockListener {
   bool read_only() const { return read_only_; }
   std::uint32_t slots() const { return static_cast<std::uint32_t>(slots_.size()); }
   SessionCounters& counters() { return counters_; }
+  LeaseHolder& leases() const { return *leases_; }
+  // Whether its client knows what a lease is.
+  bool wants_leases() const { return wants_leases_; }
 
   // `sink` is the session's connection from here on; the one before is fenced. False when the
   // session has ended.
@@ -155,6 +158,9 @@ class Session final : public LockListener {
 
   // Says so to the client, if it is there. One that is not asks when it comes back.
   void lock_granted(std::uint64_t waiter) override;
+  // The same of leases. A client that comes back returns all that it had.
+  void leases_recalled(std::uint64_t recall, const std::vector<RecalledLease>& leases) override;
+  void all_leases_recalled() override;
 
  private:
   struct Slot {
@@ -172,19 +178,23 @@ class Session final : public LockListener {
                        bool idempotent);
   friend class OpenRoom;
   void give_back_room();
+  void notify(proto::MessageType type, proto::MetaBuffer meta);
   static void occupy(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink);
 
   const SessionId id_;
   const std::uint64_t number_;
   const Export& share_;
   const bool read_only_;
+  const bool wants_leases_;
   OpenBudget& budget_;
+  const LeaseHolderRef leases_;
   SessionCounters counters_;
 
   mutable std::mutex mutex_;  // guards what follows
   bool ended_ = false;
   bool used_ = false;  // has had a request
-  SinkRef sink_;       // the session's connection, if it has one
+  bool had_connection_ = false;
+  SinkRef sink_;  // the session's connection, if it has one
   SteadyTime lost_at_ = std::chrono::steady_clock::now();
   std::vector<Slot> slots_;
   std::uint64_t next_open_;
@@ -206,13 +216,18 @@ class SessionTable {
 
   // Ends the session that has been without a connection for longest, of those without open files,
   // when there are too many; EBUSY when there is no such session.
-  Result<std::shared_ptr<Session>> begin(const Export& share, bool read_only, std::uint32_t slots);
+  Result<std::shared_ptr<Session>> begin(const Export& share, bool read_only, bool wants_leases,
+                                         std::uint32_t slots);
   // nullptr when there is none.
   std::shared_ptr<Session> find(std::span<const std::uint8_t> id) const;
   void remove(const SessionId& id);
   // Takes out those that have expired for want of a connection; to be ended.
   std::vector<std::shared_ptr<Session>> take_lost(SteadyTime now, std::chrono::milliseconds grace);
   std::vector<std::shared_ptr<Session>> take_all();
+  // Of those that have not answered a recall for so long, all leases are void.
+  void revoke_overdue_leases(SteadyTime now, std::chrono::milliseconds patience);
+  // Those of every session of the export.
+  void revoke_leases(const Export& share);
 
  private:
   struct Hash {
@@ -224,6 +239,7 @@ class SessionTable {
   };
 
   bool make_place();
+  std::vector<std::shared_ptr<Session>> all() const;
 
   const std::size_t most_;
   OpenBudget open_budget_;

@@ -38,6 +38,7 @@ rpc::SessionOptions session_options(const vfs::MountOptions& options) {
   session.export_name = options.export_name;
   session.client_name = host_name() + ":" + std::to_string(::getpid());
   session.read_only = options.read_only;
+  session.wants_leases = options.coherence == vfs::Coherence::kLease;
   session.timeout_us = options.timeo_us;
   session.hard = options.hard;
   return session;
@@ -289,7 +290,7 @@ class Daemon final : public PollSource {
   bool evicting_ = false;   // drain, and then end although the kernel has not let go
   bool signalled_ = false;
   bool was_mounted_ = false;
-  bool ended_ = false;  // the loop is not to run again
+  bool ended_ = false;                  // the loop is not to run again
   std::optional<unsigned> connection_;  // the kernel's number for the mount
   std::optional<Status> drained_;
   int status_ = 0;

@@ -138,6 +138,10 @@ const char* message_name(MessageType type) {
       return "listxattr";
     case MessageType::kRemoveXattr:
       return "removexattr";
+    case MessageType::kReturnLeases:
+      return "returnleases";
+    case MessageType::kLeasesRecalled:
+      return "leasesrecalled";
   }
   return "unknown";
 }

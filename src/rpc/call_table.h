@@ -45,7 +45,7 @@ class CallTable {
 
   // Queues the call, or lets it wait for a slot.
   void submit(Call& call);
-  // In the slot that is kept back. False, and nothing done: it is taken.
+  // In a slot that is kept back. False, and nothing done: none is free.
   bool submit_reserved(Call& call);
   // In any other that is free. False, and nothing done: none is.
   bool submit_if_free(Call& call);

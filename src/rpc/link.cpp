@@ -20,8 +20,8 @@ constexpr std::size_t kTurnBytes = 2u << 20;
 constexpr int kTurnReplies = 64;
 // The same for a sender that never has to wait.
 constexpr std::size_t kSendTurnBytes = 256u << 10;
-// A notice is a table with a number or two.
-constexpr std::uint32_t kMaxNoticeBytes = 1024;
+// A notice is about a waiter, or the few files that one call changes.
+constexpr std::uint32_t kMaxNoticeBytes = 16384;
 // Largest errno that Linux has (MAX_ERRNO).
 constexpr std::int32_t kMaxErrno = 4095;
 
@@ -62,11 +62,10 @@ std::span<const std::byte> bytes_of(const proto::MetaBuffer& meta) {
 
 }  // namespace
 
-Link::Link(std::unique_ptr<Transport> transport, Clock& clock, CallTable& calls,
-           LockGranted lock_granted)
+Link::Link(std::unique_ptr<Transport> transport, Clock& clock, CallTable& calls, Notices notices)
     : transport_(std::move(transport)),
       calls_(calls),
-      lock_granted_(std::move(lock_granted)),
+      notices_(std::move(notices)),
       reader_(*transport_, clock) {}
 
 void Link::break_off(Errno reason) {
@@ -189,16 +188,25 @@ Task<Status> Link::receive_all() {
 
 Task<Status> Link::receive_notice(proto::FrameHeader header) {
   const bool addressed = header.slot != 0 || header.sequence != 0 || header.request_id != 0;
-  if (header.type != proto::MessageType::kLockGranted || addressed || header.payload_bytes > 0 ||
-      header.meta_bytes > kMaxNoticeBytes) {
+  if (addressed || header.payload_bytes > 0 || header.meta_bytes > kMaxNoticeBytes) {
     co_return Errno(EPROTO);
   }
   auto staged = co_await reader_.stage(header.meta_bytes);
   if (!staged) co_return staged.error();
-  const auto* granted = proto::view<wire::LockGranted>(reader_.take(header.meta_bytes));
-  if (granted == nullptr) co_return Errno(EPROTO);
-  if (lock_granted_) lock_granted_(granted->waiter());
-  co_return success();
+  co_return take_notice(header.type, reader_.take(header.meta_bytes));
+}
+
+Status Link::take_notice(proto::MessageType type, std::span<const std::byte> meta) {
+  if (type == proto::MessageType::kLockGranted) {
+    const auto* granted = proto::view<wire::LockGranted>(meta);
+    if (granted == nullptr) return Errno(EPROTO);
+    if (notices_.lock_granted) notices_.lock_granted(granted->waiter());
+    return success();
+  }
+  if (type != proto::MessageType::kLeasesRecalled) return Errno(EPROTO);
+  BOOST_OUTCOME_TRY(auto recalled, proto::decode<wire::LeasesRecalled>(meta));
+  if (notices_.leases_recalled) notices_.leases_recalled(std::move(recalled));
+  return success();
 }
 
 // The call that waits for the frame; nullptr when nobody does (any more).

@@ -20,14 +20,16 @@
 
 namespace foliofs::rpc {
 
+// Who hears what the server says unasked; may be empty.
+struct Notices {
+  std::function<void(std::uint64_t waiter)> lock_granted;
+  std::function<void(wire::LeasesRecalledT recalled)> leases_recalled;
+};
+
 class Link {
  public:
-  // Called with the waiter of a LOCK_GRANTED, the only notice that there is.
-  using LockGranted = std::function<void(std::uint64_t waiter)>;
-
-  // `clock`, `calls` and what `lock_granted` refers to must outlive the link.
-  Link(std::unique_ptr<Transport> transport, Clock& clock, CallTable& calls,
-       LockGranted lock_granted = {});
+  // `clock`, `calls` and what `notices` refer to must outlive the link.
+  Link(std::unique_ptr<Transport> transport, Clock& clock, CallTable& calls, Notices notices = {});
 
   // Sends Hello and returns the answer. Errors: the server's (`error_text` gets its words), the
   // transport's, EPROTO. REQUIRES: send() and receive() are not running yet.
@@ -52,13 +54,14 @@ class Link {
   std::size_t gather();
   Task<Status> receive_all();
   Task<Status> receive_notice(proto::FrameHeader header);
+  Status take_notice(proto::MessageType type, std::span<const std::byte> meta);
   void receive_staged(const proto::FrameHeader& header, Call* call);
   Task<Status> receive_long(const proto::FrameHeader& header, Call* call);
   Result<Call*> owner_of(const proto::FrameHeader& header);
 
   std::unique_ptr<Transport> transport_;
   CallTable& calls_;
-  const LockGranted lock_granted_;
+  const Notices notices_;
   FrameReader reader_;
   std::vector<iovec> vectors_;  // of the write under way
   std::vector<Call*> batch_;    // whose memory it uses; pinned

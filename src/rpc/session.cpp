@@ -91,7 +91,9 @@ Task<Result<RawReply>> Session::Impl::exchange(proto::MessageType type, proto::M
   }
   call.urgency = urgency;
   const bool first = calls_.live() == 0;
-  calls_.submit(call);
+  // Others wait for leases that are to be returned, perhaps all that we have under way.
+  const bool kept_slot = type == proto::MessageType::kReturnLeases && calls_.submit_reserved(call);
+  if (!kept_slot) calls_.submit(call);
   if (first) quiet_since_ = std::max(quiet_since_, call.started);
   if (urgency == Urgency::kSoon && !linger_.is_set()) {
     linger_.set(kLinger, [this] { calls_.work().wake_one(); });
@@ -159,14 +161,21 @@ Task<void> Session::Impl::ping() {
 Duration Session::Impl::keep_alive_interval() const {
   const auto third = Duration(static_cast<std::int64_t>(
       std::min<std::uint64_t>(hello_.grace_us / 3, kLongestKeepAlive.count())));
-  return std::max(third, kShortestKeepAlive);
+  const Duration usual = std::max(third, kShortestKeepAlive);
+  return keeps_in_touch_ ? std::min<Duration>(usual, kLeaseSilence / 3) : usual;
+}
+
+void Session::Impl::keep_in_touch() {
+  keeps_in_touch_ = true;
+  if (started_ && !closing_) idle_.set(keep_alive_interval(), [this] { on_idle(); });
 }
 
 void Session::Impl::on_idle() {
   const Duration interval = keep_alive_interval();
-  if (state_ == ConnectionState::kConnected && clock_.now() - link_->heard_at() >= interval) {
-    start_ping();
-  }
+  const bool connected = state_ == ConnectionState::kConnected;
+  const Duration silence = connected ? clock_.now() - link_->heard_at() : Duration::zero();
+  if (connected && silence >= interval) start_ping();
+  if (keeps_in_touch_ && silence >= kLeaseSilence && events_.out_of_touch) events_.out_of_touch();
   idle_.set(interval, [this] { on_idle(); });
 }
 
@@ -238,6 +247,10 @@ Task<Result<RawReply>> Session::exchange(proto::MessageType type, proto::MetaBuf
 
 void Session::set_timeout(std::chrono::microseconds timeout_us, bool hard) {
   impl_->set_timeout(timeout_us, hard);
+}
+
+void Session::keep_in_touch() {
+  impl_->keep_in_touch();
 }
 
 void Session::set_events(SessionEvents events) {

@@ -107,10 +107,14 @@ Task<Status> Session::Impl::connect_once() {
   error_text_.clear();
   auto transport = co_await dial_and_wait();
   if (!transport) co_return transport.error();
-  link_ = std::make_unique<Link>(std::move(transport.value()), clock_, calls_,
-                                 [this](std::uint64_t waiter) {
-                                   if (events_.lock_granted) events_.lock_granted(waiter);
-                                 });
+  Notices notices;
+  notices.lock_granted = [this](std::uint64_t waiter) {
+    if (events_.lock_granted) events_.lock_granted(waiter);
+  };
+  notices.leases_recalled = [this](wire::LeasesRecalledT recalled) {
+    if (events_.leases_recalled) events_.leases_recalled(std::move(recalled));
+  };
+  link_ = std::make_unique<Link>(std::move(transport.value()), clock_, calls_, std::move(notices));
 
   wire::HelloRequestT request;
   request.version = proto::kVersion;
@@ -119,6 +123,7 @@ Task<Status> Session::Impl::connect_once() {
   request.session = session_id_;
   request.slots = std::clamp<std::uint32_t>(options_.slots, 1, kMaxSlots);
   request.read_only = options_.read_only;
+  if (options_.wants_leases) request.features = proto::kFeatureLeases;
 
   greeting_.set(kGreetTimeout, [this] { link_->break_off(Errno(ETIMEDOUT)); });
   auto reply = co_await link_->greet(request, error_text_);

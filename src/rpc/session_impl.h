@@ -36,6 +36,7 @@ class Session::Impl {
     options_.hard = hard;
   }
   void set_events(SessionEvents events) { events_ = std::move(events); }
+  void keep_in_touch();
   Task<void> close();
 
   const std::string& error_text() const { return error_text_; }
@@ -110,6 +111,7 @@ class Session::Impl {
   // not count), or when the first call began after a time without any.
   TimePoint quiet_since_{};
   bool pinging_ = false;
+  bool keeps_in_touch_ = false;
 
   Duration backoff_{0};
   std::optional<Errno> logged_error_;  // of the reconnect under way, not to be logged again

@@ -31,11 +31,13 @@ bool SlotTable::take(Call& call) {
 
 bool SlotTable::take_reserved(Call& call) {
   if (slots_.empty()) return false;
-  const std::uint32_t last = size() - 1;
-  if (!is_reserved(last)) return take(call);
-  if (slots_[last].taken) return false;
-  occupy(last, call);
-  return true;
+  if (!is_reserved(size() - 1)) return take(call);
+  for (std::uint32_t slot = size() - 1; is_reserved(slot); --slot) {
+    if (slots_[slot].taken) continue;
+    occupy(slot, call);
+    return true;
+  }
+  return false;
 }
 
 void SlotTable::occupy(std::uint32_t slot, Call& call) {

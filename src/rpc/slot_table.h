@@ -15,15 +15,16 @@ namespace foliofs::rpc {
 
 class SlotTable {
  public:
-  // All slots free, sequences at 0: a session that has just begun. The last slot is kept for the
-  // session's own use when there are at least two. REQUIRES: 1 <= slots <= kMaxSlots.
+  // All slots free, sequences at 0: a session that has just begun. The last slot is kept for what
+  // others may wait for when there are at least two, and the one before when there are eight.
+  // REQUIRES: 1 <= slots <= kMaxSlots.
   void reset(std::uint32_t slots);
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(slots_.size()); }
 
   // Gives `call` a free slot, its next sequence number and a request id. False: none is free.
   bool take(Call& call);
-  // The same with the slot that is kept back, for pings and the goodbye.
+  // The same with a slot that is kept back, for pings, the goodbye and leases that are returned.
   bool take_reserved(Call& call);
 
   // The call was answered.
@@ -56,7 +57,9 @@ class SlotTable {
 
   void occupy(std::uint32_t slot, Call& call);
   void free(std::uint32_t slot);
-  bool is_reserved(std::uint32_t slot) const { return slot > 0 && slot + 1 == size(); }
+  bool is_reserved(std::uint32_t slot) const {
+    return slot > 0 && slot + (size() < 8 ? 1 : 2) >= size();
+  }
 
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;  // the one used last is taken first: it is warm on both ends

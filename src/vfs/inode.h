@@ -15,6 +15,7 @@
 #include "foliofs/cache/mapping.h"
 #include "foliofs/vfs/operations.h"
 #include "inode_locks.h"
+#include "leases.h"
 #include "refilled_pages.h"
 
 namespace foliofs::vfs {
@@ -50,6 +51,9 @@ struct NameLookups {
   bool listing_is_useless = false;
 };
 
+// Attributes that are believed for as long as their lease is held.
+inline constexpr TimePoint kWhileLeased = TimePoint::max();
+
 struct Inode {
   NodeId node = 0;
   HandleBytes handle;
@@ -62,6 +66,11 @@ struct Inode {
   std::string name;
   FileVersion named_version;      // at which it was found there
   std::uint32_t named_links = 0;  // how many names it may have in the kernel's memory
+
+  Lease lease;
+  std::uint64_t named_under = 0;  // the parent's lease that covers `name`; 0: none
+  // The kernel was told to believe something of it for long.
+  bool kernel_believes = false;
 
   Attributes attributes;  // the latest from the server
   TimePoint attributes_expire{};
@@ -77,6 +86,7 @@ struct Inode {
   // The name under which the kernel was last given the file (name_key), and until when at least it
   // believes that and the attributes that came with it.
   std::size_t told_name = 0;
+  TimePoint name_told{};
   TimePoint told_until{};
   ListedName listed;
   NameLookups name_lookups;  // of a directory
@@ -175,6 +185,7 @@ struct OpenFile : std::enable_shared_from_this<OpenFile> {
 
 struct OpenDirectory : std::enable_shared_from_this<OpenDirectory> {
   InodeRef inode;
+  bool cached = false;  // the kernel keeps what it reads
 };
 
 }  // namespace foliofs::vfs

@@ -108,7 +108,12 @@ Task<Result<std::uint64_t>> InodeIo::read(std::uint64_t offset, std::span<const 
     payload.receive = into;
     auto reply = co_await session_.exchange(proto::MessageType::kRead, proto::encode(request),
                                             payload, open->incarnation);
-    if (reply) co_return reply.value().payload_bytes;
+    if (reply) {
+      auto inode = inode_.lock();
+      auto core = core_.lock();
+      if (inode && core) (*core)->note_access(*inode);
+      co_return reply.value().payload_bytes;
+    }
     if (reply.error() != rpc::kSessionLost) co_return reply.error();
   }
   co_return Errno(EIO);

@@ -34,12 +34,15 @@ void InodeTable::change_handle(Inode& inode, HandleBytes handle) {
 
 void InodeTable::forget_name(const Inode& inode) {
   auto found = by_name_.find(key(inode.parent, inode.name));
-  if (found != by_name_.end() && found->second == inode.node) by_name_.erase(found);
+  if (found == by_name_.end() || found->second != inode.node) return;
+  by_name_.erase(found);
+  if (auto parent = find(inode.parent)) parent->lease.names_complete = 0;
 }
 
 void InodeTable::change_name(Inode& inode, NodeId parent, const std::string& name) {
   if (inode.parent == parent && inode.name == name) return;
   forget_name(inode);
+  inode.named_under = 0;
   inode.parent = parent;
   inode.name = name;
   if (!name.empty()) by_name_[key(parent, name)] = inode.node;

@@ -1,11 +1,26 @@
-// Names that a listing has shown: for as long as attributes may be believed, a lookup of one is
-// answered from memory. When the kernel asks again for one name of a directory after another, as
-// for programs that go through a tree, one listing takes the place of all those lookups.
+// Names that are known without asking. Under a lease of their directory (leases.h) they stand until
+// it goes. Others that a listing has shown: for as long as attributes may be believed, a lookup of
+// one is answered from memory. When the kernel asks again for one name of a directory after
+// another, as for programs that go through a tree, one listing takes the place of all those
+// lookups.
 //
 // What a listing does not show is not taken for absent: another client may have made it since.
 #include "mount_core.h"
 
 namespace foliofs::vfs {
+
+std::optional<Entry> MountCore::leased_entry(const Inode& parent, const std::string& name) {
+  InodeRef inode = inodes.find_by_name(parent.node, name);
+  if (!inode && leases.knows_all_names(parent)) {
+    Entry none;
+    none.name_timeout_us = options.actimeo_us;
+    return none;
+  }
+  if (!inode || !leases.covers_name(*inode, parent)) return std::nullopt;
+  if (attribute_timeout(*inode) == Duration::zero()) return std::nullopt;
+  ++inode->lookups;
+  return entry_of(*inode, parent.node, name);
+}
 
 std::optional<Entry> MountCore::listed_entry(const Inode& parent, const std::string& name) {
   InodeRef inode = inodes.find_by_name(parent.node, name);

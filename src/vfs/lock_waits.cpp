@@ -31,24 +31,6 @@ Task<void> reclaim(MountCore& core, InodeRef inode) {
 
 }  // namespace
 
-LockWaits::LockWaits(MountCore& core) : core_(core) {
-  rpc::SessionEvents events;
-  events.lock_granted = [this](std::uint64_t waiter) {
-    granted(waiter);
-  };
-  events.connection_lost = [this] {
-    connection_lost();
-  };
-  events.session_renewed = [this] {
-    session_renewed();
-  };
-  core_.session.set_events(std::move(events));
-}
-
-LockWaits::~LockWaits() {
-  core_.session.set_events({});
-}
-
 std::uint64_t LockWaits::add(LockWaitRef wait) {
   waits_[++last_waiter_] = std::move(wait);
   return last_waiter_;

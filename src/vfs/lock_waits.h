@@ -15,9 +15,8 @@ namespace foliofs::vfs {
 
 class LockWaits {
  public:
-  // Hears the session's events from here on. `core` must outlive it.
-  explicit LockWaits(MountCore& core);
-  ~LockWaits();
+  // `core` must outlive it.
+  explicit LockWaits(MountCore& core) : core_(core) {}
   LockWaits(const LockWaits&) = delete;
   LockWaits& operator=(const LockWaits&) = delete;
 
@@ -26,11 +25,12 @@ class LockWaits {
   void remove(std::uint64_t waiter) { waits_.erase(waiter); }
   void interrupt_all();
 
- private:
+  // What the session has heard.
   void granted(std::uint64_t waiter);
   void connection_lost();
   void session_renewed();
 
+ private:
   MountCore& core_;
   std::map<std::uint64_t, LockWaitRef> waits_;
   std::uint64_t last_waiter_ = 0;

@@ -48,6 +48,29 @@ MountCore::MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, 
   if (session.hello().root_attributes) {
     root->attributes = from_wire(*session.hello().root_attributes);
   }
+  rpc::SessionEvents events;
+  events.lock_granted = [this](std::uint64_t waiter) {
+    lock_waits.granted(waiter);
+  };
+  events.leases_recalled = [this](wire::LeasesRecalledT lost) {
+    leases.recalled(std::move(lost));
+  };
+  events.out_of_touch = [this] {
+    leases.lose_all_and_say_so();
+  };
+  events.connection_lost = [this] {
+    lock_waits.connection_lost();
+    leases.lose_all_and_say_so();
+  };
+  events.session_renewed = [this] {
+    lock_waits.session_renewed();
+  };
+  session.set_events(std::move(events));
+  if ((session.hello().features & proto::kFeatureLeases) != 0) session.keep_in_touch();
+}
+
+MountCore::~MountCore() {
+  session.set_events({});
 }
 
 Task<Result<wire::EntryReplyT>> MountCore::ask_name(wire::CallerT caller, InodeRef parent,
@@ -148,9 +171,15 @@ Entry MountCore::entry_of(Inode& inode, NodeId parent, std::string_view name, Du
   Entry entry;
   entry.node = inode.node;
   entry.attributes = shown_attributes(inode);
-  entry.name_timeout_us = options.actimeo_us - age;
+  const InodeRef directory = inodes.find(parent);
+  // Of other names of the file nothing is remembered, so the kernel could not be told of them.
+  const bool sole_name = inode.attributes.is_directory() || inode.attributes.nlink <= 1;
+  const bool covered = directory && sole_name && leases.covers_name(inode, *directory);
+  entry.name_timeout_us = covered ? Leases::kBelieved : options.actimeo_us - age;
   entry.attribute_timeout_us = attribute_timeout(inode);
+  inode.kernel_believes = inode.kernel_believes || covered;
   inode.told_name = name_key(parent, name);
+  inode.name_told = clock.now();
   inode.told_until = clock.now() + std::min(entry.name_timeout_us, entry.attribute_timeout_us);
   return entry;
 }
@@ -167,6 +196,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
                                       std::uint64_t asked_at) {
   const bool old = overtaken(attributes, inode->attributes);
   const std::uint64_t end = inode->mapping ? inode->mapping->size() : 0;
+  if (!old) leases.take(*inode, attributes, asked_at);
   if (!old && inode->generation <= asked_at) {
     inode->attributes = attributes;
     remember_flags(*inode, attributes);
@@ -199,7 +229,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   }
   co_await wait_until_valid(inode);
   const bool latest = !old && inode->generation <= asked_at;
-  inode->attributes_expire = latest ? clock.now() + options.actimeo_us : TimePoint{};
+  inode->attributes_expire = latest ? believed_until(*inode) : TimePoint{};
   co_return changed || grown;
 }
 
@@ -294,9 +324,11 @@ Task<void> MountCore::wait_until_valid(InodeRef inode) {
 void MountCore::take_own_change(Inode& inode, const Attributes& now) {
   changed(inode);
   const std::uint64_t size = std::max(inode.attributes.size, now.size);
-  if (now.ctime_ns >= inode.attributes.ctime_ns) {
+  if (overtaken(now, inode.attributes)) {
+    inode.attributes_expire = {};
+  } else if (now.ctime_ns >= inode.attributes.ctime_ns) {
     inode.attributes = now;
-    inode.attributes_expire = clock.now() + options.actimeo_us;
+    inode.attributes_expire = believed_until(inode);
   }
   if (inode.attributes.is_regular()) inode.attributes.size = size;
   auto& cached = inode.cached_version;
@@ -311,21 +343,40 @@ void MountCore::directory_changed(Inode& directory, const wire::Attributes* afte
   // Another change of ours was answered meanwhile: only a later ctime says which came last.
   const bool overlapped = directory.generation > asked_at;
   forget_attributes(directory);
-  if (after == nullptr) return;
+  if (after == nullptr) {
+    directory.lease.names_complete = 0;  // it may have been done all the same
+    return;
+  }
   const Attributes now = from_wire(*after);
+  leases.take(directory, now, asked_at);
   if (overtaken(now, directory.attributes)) return;
   if (overlapped && now.ctime_ns <= directory.attributes.ctime_ns) return;
   directory.attributes = now;
-  directory.attributes_expire = clock.now() + options.actimeo_us;
+  directory.attributes_expire = believed_until(directory);
 }
 
 void MountCore::directory_seen(Inode& directory, const wire::Attributes* before,
                                std::uint64_t asked_at) {
-  if (before == nullptr || directory.generation > asked_at) return;
+  if (before == nullptr) return;
   const Attributes now = from_wire(*before);
   if (overtaken(now, directory.attributes)) return;
+  leases.take(directory, now, asked_at);
+  if (directory.generation > asked_at) return;
   directory.attributes = now;
-  directory.attributes_expire = clock.now() + options.actimeo_us;
+  directory.attributes_expire = believed_until(directory);
+}
+
+TimePoint MountCore::believed_until(const Inode& inode) const {
+  // What is said while a lease is on its way back may be from before the change.
+  if (inode.lease.returning != 0) return {};
+  return leases.holds(inode) ? kWhileLeased : clock.now() + options.actimeo_us;
+}
+
+// As relatime has it (mount(8)).
+void MountCore::note_access(Inode& inode) const {
+  const Attributes& known = inode.attributes;
+  if (known.atime_ns > std::max(known.mtime_ns, known.ctime_ns)) return;
+  inode.attributes_expire = std::min(inode.attributes_expire, clock.now() + options.actimeo_us);
 }
 
 Attributes MountCore::shown_attributes(Inode& inode) {
@@ -341,6 +392,7 @@ Attributes MountCore::shown_attributes(Inode& inode) {
   inode.told_size = shown.size;
   inode.told_mtime_ns = shown.mtime_ns;
   inode.told_ctime_ns = shown.ctime_ns;
+  inode.kernel_believes = inode.kernel_believes || leases.holds(inode);
   return shown;
 }
 
@@ -349,6 +401,7 @@ Duration MountCore::attribute_timeout(const Inode& inode) const {
   if (inode.dirty() || inode.mtime_shown || inode.revalidating != 0) return Duration::zero();
   if (may_lose_set_id_bits(inode)) return Duration::zero();
   if (!known_now(inode)) return Duration::zero();
+  if (inode.attributes_expire == kWhileLeased) return Leases::kBelieved;
   return inode.attributes_expire - clock.now();
 }
 

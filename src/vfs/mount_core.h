@@ -24,6 +24,9 @@ class MountCore {
 
   MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, MountOptions with,
             FaultPoints* faults);
+  ~MountCore();
+  MountCore(const MountCore&) = delete;
+  MountCore& operator=(const MountCore&) = delete;
 
   const Executor executor;
   Clock& clock;
@@ -48,6 +51,7 @@ class MountCore {
   std::uint32_t background_tasks = 0;
   WaitQueue background_ended;
   LockWaits lock_waits{*this};
+  Leases leases{*this};
 
   template <class Request>
   using Table = typename Request::NativeTableType;
@@ -148,6 +152,8 @@ class MountCore {
   // One READDIR, as Operations::read_directory().
   Task<Result<DirectoryEntries>> read_directory(Call call, InodeRef directory, std::uint64_t cookie,
                                                 bool with_attributes);
+  // The same for what is known under a lease of `parent`: that there is no such name, too.
+  std::optional<Entry> leased_entry(const Inode& parent, const std::string& name);
   // What a recent listing has shown under this name, with a reference for the kernel.
   std::optional<Entry> listed_entry(const Inode& parent, const std::string& name);
   // Before a lookup: whether more are likely to follow in `parent`, so that it had better be
@@ -184,8 +190,16 @@ class MountCore {
   Attributes shown_attributes(Inode& inode);
   // Whether the server need not be asked for them.
   bool known_now(const Inode& inode) const {
-    return inode.attributes_expire > clock.now() && !inode.size_unknown;
+    return attributes_are_believed(inode) && !inode.size_unknown;
   }
+  bool attributes_are_believed(const Inode& inode) const {
+    if (inode.attributes_expire == kWhileLeased) return leases.holds(inode);
+    return inode.attributes_expire > clock.now();
+  }
+  // Until when those may be that have just been said.
+  TimePoint believed_until(const Inode& inode) const;
+  // Bytes of the file have been read on the server, which may have moved the time of access.
+  void note_access(Inode& inode) const;
   // How long the kernel may believe that.
   Duration attribute_timeout(const Inode& inode) const;
 

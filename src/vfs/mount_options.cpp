@@ -101,10 +101,10 @@ OptionResult set_invalidate(MountOptions& options, std::string_view key, std::st
   return ok();
 }
 
-OptionResult set_coherence(MountOptions&, std::string_view key, std::string_view value) {
-  if (value == "cto") return ok();
-  if (value == "lease") return refuse("{}=lease is not available yet; use {}=cto", key, key);
-  return refuse("{}={}: expected cto", key, value);
+OptionResult set_coherence(MountOptions& options, std::string_view key, std::string_view value) {
+  if (value != "cto" && value != "lease") return refuse("{}={}: expected lease or cto", key, value);
+  options.coherence = value == "cto" ? Coherence::kCloseToOpen : Coherence::kLease;
+  return ok();
 }
 
 OptionResult set_kernel_cache(MountOptions& options, std::string_view key, std::string_view value) {
@@ -337,7 +337,7 @@ std::vector<OptionPair> describe_options(const MountOptions& options) {
   };
   return {{"port", std::to_string(options.port)},
           {"invalidate", cache::mode_name(options.invalidate)},
-          {"coherence", "cto"},
+          {"coherence", options.coherence == Coherence::kLease ? "lease" : "cto"},
           {"actimeo", seconds(options.actimeo_us)},
           {"cache_size", std::to_string(options.cache.cache_size)},
           {"folio_size", std::to_string(options.cache.folio_size)},

@@ -18,13 +18,24 @@ Result<OpenedDirectory> Operations::open_directory(NodeId node) {
   ++inode->open_count;
   core_.open_directories[directory.get()] = directory;
   OpenedDirectory opened;
-  opened.directory = std::move(directory);
+  opened.directory = directory;
+  Lease& lease = inode->lease;
+  // A stream from the time of another lease may bring what it was answered then.
+  const bool mixes = lease.listing_streams != 0 && lease.kernel_listing != lease.number;
+  directory->cached = core_.options.kernel_cache && core_.leases.holds(*inode) && !mixes;
+  if (!directory->cached) return opened;
+  opened.cache_listing = true;
+  opened.keep_listing = std::exchange(lease.kernel_listing, lease.number) == lease.number;
+  ++lease.listing_streams;
+  inode->kernel_believes = true;
   return opened;
 }
 
 void Operations::release_directory(OpenDirectory* directory) {
   InodeRef inode = directory->inode;
+  const bool cached = directory->cached;
   if (core_.open_directories.erase(directory) == 0) return;
+  if (cached) --inode->lease.listing_streams;
   --inode->open_count;
   core_.inodes.drop_if_unused(inode);
 }
@@ -51,6 +62,9 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
   if (!reply) co_return reply.error();
   DirectoryEntries read;
   read.end = reply.value().end;
+  directory_seen(*directory, reply.value().directory.get(), asked_at);
+  const bool names_stand = directory->generation <= asked_at;
+  bool all_entered = cookie == 0 && read.end;
   for (auto& wire : reply.value().entries) {
     DirectoryEntry entry;
     entry.name = std::move(wire->name);
@@ -62,12 +76,16 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
     if (wire->attributes && !wire->handle.empty()) {
       InodeRef entered = co_await enter(directory, entry.name, wire->handle,
                                         from_wire(*wire->attributes), asked_at);
+      if (names_stand) leases.name_seen(*entered, *directory, asked_at);
       entered->listed = {name_key(directory->node, entry.name), now, asked_at};
       entry.entry.emplace();
       entry.entry->node = entered->node;
+    } else if (entry.name != "." && entry.name != "..") {
+      all_entered = false;
     }
     read.entries.push_back(std::move(entry));
   }
+  if (all_entered) leases.all_names_seen(*directory, asked_at);
   co_return read;
 }
 
@@ -78,7 +96,9 @@ void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) 
   const bool name_is_good = directory.inode->generation <= entry.change;
   const Duration age = core_.clock.now() - entry.asked_at;
   const NodeId parent = directory.inode->node;
-  if (inode && name_is_good && age < core_.options.actimeo_us &&
+  const bool recent = age < core_.options.actimeo_us;
+  const bool covered = inode && core_.leases.covers_name(*inode, *directory.inode);
+  if (inode && name_is_good && (recent || covered) &&
       core_.attribute_timeout(*inode) > Duration::zero() &&
       !core_.knows_entry(*inode, parent, entry.name)) {
     entry.entry = core_.entry_of(*inode, parent, entry.name, age);

@@ -93,6 +93,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   const bool first = !inode->cached_version;
   OpenedFile opened = core_.add_open_file(inode, std::move(server_open), flags);
   const bool changed = co_await core_.take_attributes(inode, attributes, asked_at);
+  if (reply.value().payload_bytes != 0) core_.note_access(*inode);
   opened.keep_cache = !changed && !first;
   const bool news =
       attributes.size != inode->told_size || attributes.mtime_ns != inode->told_mtime_ns;
@@ -143,6 +144,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   request.umask = call.umask;
   request.open_flags = static_cast<std::uint32_t>(flags & kServerCreateFlags);
   const std::uint64_t asked_at = core_.change;
+  const OwnChange under_way(core_, parent);
   bool retried = false;
   auto reply = co_await core_.call_on<wire::CreateRequest>(parent, &wire::CreateRequestT::parent,
                                                            request, &retried);
@@ -166,6 +168,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
     if (!truncated) co_return truncated.error();
   }
   inode = co_await core_.enter(parent, name, reply.value().handle, attributes, asked_at);
+  if (reply.value().created) core_.leases.name_seen(*inode, *parent, asked_at);
   core_.changed(*inode);
   core_.prepare_mapping(inode);
   if (!inode->cached_version) inode->cached_version = attributes;

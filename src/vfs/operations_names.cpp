@@ -45,12 +45,15 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   core_.directory_seen(*parent, reply.value().parent_attributes.get(), asked_at);
   InodeRef inode = co_await core_.enter(parent, name, reply.value().handle,
                                         from_wire(*reply.value().attributes), asked_at);
+  if (parent->generation <= asked_at) core_.leases.name_seen(*inode, *parent, asked_at);
   co_return core_.entry_of(*inode, parent_node, name);
 }
 
 std::optional<Entry> Operations::try_lookup(NodeId parent_node, const std::string& name) {
   InodeRef parent = core_.inodes.find(parent_node);
-  return parent ? core_.listed_entry(*parent, name) : std::nullopt;
+  if (!parent || !check_name(name)) return std::nullopt;
+  if (auto leased = core_.leased_entry(*parent, name)) return leased;
+  return core_.listed_entry(*parent, name);
 }
 
 void Operations::forget(NodeId node, std::uint64_t count) {
@@ -75,6 +78,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   request.caller = caller_of(call);
   request.name = name;
   const std::uint64_t asked_at = core.change;
+  const OwnChange under_way(core, parent);
   bool retried = false;
   auto reply = co_await core.call_on<Request>(parent, &Request::NativeTableType::parent,
                                               std::move(request), &retried, 0, other, other_at);
@@ -87,6 +91,10 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
   InodeRef inode = co_await core.enter(parent, name, reply.value().handle,
                                        from_wire(*reply.value().attributes), asked_at);
+  core.leases.name_seen(*inode, *parent, asked_at);
+  // In a directory that nobody else has changed yet there is nothing.
+  const bool empty = inode->attributes.is_directory() && inode->attributes.foreign_changes == 0;
+  if (empty) core.leases.all_names_seen(*inode, asked_at);
   core.changed(*inode);
   co_return core.entry_of(*inode, parent->node, name);
 }
@@ -140,6 +148,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   request.name = name;
   request.directory = directory;
   const std::uint64_t asked_at = core_.change;
+  const OwnChange under_way(core_, parent);
   bool retried = false;
   auto reply = co_await core_.call_on<wire::UnlinkRequest>(parent, &wire::UnlinkRequestT::parent,
                                                            request, &retried);
@@ -182,6 +191,8 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   request.new_name = new_name;
   request.flags = flags;
   const std::uint64_t asked_at = core_.change;
+  const OwnChange under_way(core_, parent);
+  const OwnChange under_way_there(core_, new_parent);
   bool retried = false;
   auto reply = co_await core_.call_on<wire::RenameRequest>(parent, &wire::RenameRequestT::parent,
                                                            request, &retried, 0, new_parent,
@@ -202,10 +213,12 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
     replaced->attributes_expire = {};
     const bool exchanged = (flags & RENAME_EXCHANGE) != 0;
     core_.inodes.change_name(*replaced, parent_node, exchanged ? name : std::string());
+    if (exchanged && reply) core_.leases.name_seen(*replaced, *parent, asked_at);
   }
   if (moved) {
     moved->attributes_expire = {};
     core_.inodes.change_name(*moved, new_parent_node, new_name);
+    if (reply) core_.leases.name_seen(*moved, *new_parent, asked_at);
   }
   co_return success();
 }

@@ -93,7 +93,7 @@ void remember_new_file(Inode& inode) {
 
 bool Operations::lacks_xattr(NodeId node, std::string_view name) const {
   InodeRef inode = core_.inodes.find(node);
-  if (!inode || inode->attributes_expire <= core_.clock.now()) return false;
+  if (!inode || !core_.attributes_are_believed(*inode)) return false;
   const AbsentXattrs& absent = inode->absent_xattrs;
   if (absent.version != version_of(inode->attributes)) return false;
   if (absent.all_security && is_security_xattr(name, inode->attributes.mode)) return true;

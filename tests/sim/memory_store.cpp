@@ -87,6 +87,14 @@ wire::Attributes MemoryStore::attributes_of(File& file, std::uint64_t session) {
   return describe(file, file.changes->observe(session, stamp_of(file), look));
 }
 
+// No leases here: the clients of a simulation do not ask for them.
+template <class Look>
+server::ChangeCounts MemoryStore::end_change(const CallContext& context, File& file, bool changed,
+                                             Look look) {
+  std::vector<server::LostLease> none;
+  return file.changes->end_change(context.session, changed, look, none);
+}
+
 wire::Attributes MemoryStore::root_attributes() const {
   return wire::Attributes(kRootIno, 4096, 8, 0, 0, 0, 0, 0, 0, 1, S_IFDIR | 0755, 2, 1000, 1000,
                           4096, 0);
@@ -117,7 +125,7 @@ Result<wire::Attributes> MemoryStore::set_attributes(const CallContext& context,
   file->ctime_ns = next_time();
   if ((changes.valid & proto::kSetSize) != 0) file->mtime_ns = file->ctime_ns;
   if ((changes.valid & proto::kSetMtime) != 0) file->mtime_ns = changes.mtime_ns;
-  return describe(*file, file->changes->end_change(context.session, true, look));
+  return describe(*file, end_change(context, *file, true, look));
 }
 
 void MemoryStore::resize(File& file, std::uint64_t size) {
@@ -189,7 +197,7 @@ Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::
   const bool changed = written != 0 || mtime_ns;
   if (changed) file.ctime_ns = next_time();
   if (changed) file.mtime_ns = mtime_ns.value_or(file.ctime_ns);
-  const auto counts = file.changes->end_change(context.session, !error, look);
+  const auto counts = end_change(context, file, !error, look);
   if (error) return *error;
   return describe(file, counts);
 }
@@ -231,8 +239,9 @@ Result<server::NamesChanged> MemoryStore::rename(const CallContext&, HandleView,
 Result<std::string> MemoryStore::readlink(const CallContext&, HandleView) {
   return Errno(EOPNOTSUPP);
 }
-Result<bool> MemoryStore::read_directory(const CallContext&, HandleView, std::uint64_t, bool,
-                                         server::DirectorySink&) {
+Result<server::DirectoryRead> MemoryStore::read_directory(const CallContext&, HandleView,
+                                                          std::uint64_t, bool,
+                                                          server::DirectorySink&) {
   return Errno(EOPNOTSUPP);
 }
 Result<std::size_t> MemoryStore::get_xattr(const CallContext&, HandleView, server::XattrName,

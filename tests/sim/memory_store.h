@@ -80,8 +80,9 @@ class MemoryStore final : public server::FileStore {
   Result<server::NamesChanged> rename(const server::CallContext&, server::HandleView, server::Name,
                                       server::HandleView, server::Name, unsigned) override;
   Result<std::string> readlink(const server::CallContext&, server::HandleView) override;
-  Result<bool> read_directory(const server::CallContext&, server::HandleView, std::uint64_t, bool,
-                              server::DirectorySink&) override;
+  Result<server::DirectoryRead> read_directory(const server::CallContext&, server::HandleView,
+                                               std::uint64_t, bool,
+                                               server::DirectorySink&) override;
   Result<server::Space> space(const server::CallContext&, server::HandleView) override;
   Result<std::size_t> get_xattr(const server::CallContext&, server::HandleView, server::XattrName,
                                 std::span<std::byte>) override;
@@ -127,6 +128,9 @@ class MemoryStore final : public server::FileStore {
   static File& file_of(server::OpenFile& open) { return *static_cast<Open&>(open).file; }
   static server::ChangeStamp stamp_of(const File& file);
   std::int64_t next_time();
+  template <class Look>
+  server::ChangeCounts end_change(const server::CallContext& context, File& file, bool changed,
+                                  Look look);
   wire::Attributes attributes_of(File& file, std::uint64_t session);
   wire::Attributes describe(const File& file, server::ChangeCounts counts) const;
   wire::Attributes root_attributes() const;

@@ -150,7 +150,8 @@ server::Reply SimServer::hello(const wire::HelloRequestT& request, const server:
     reply.resumed = session != nullptr;
   }
   if (session == nullptr) {
-    auto begun = sessions_.back().begin(export_, request.read_only, request.slots);
+    auto begun =
+        sessions_.back().begin(export_, request.read_only, /*wants_leases=*/false, request.slots);
     if (!begun) return server::make_error(begun.error());
     session = begun.value();
   }

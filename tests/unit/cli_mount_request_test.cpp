@@ -112,12 +112,5 @@ TEST_F(MakeMountRequest, refuses_words_that_mean_nothing_unless_told_to_be_slopp
   EXPECT_EQ(refusal(), "");
 }
 
-TEST_F(MakeMountRequest, refuses_what_is_not_available_yet) {
-  words_.options = {"coherence=lease"};
-  EXPECT_THAT(refusal(), HasSubstr("not available yet"));
-  words_.options = {"coherence=cto"};
-  EXPECT_EQ(refusal(), "");
-}
-
 }  // namespace
 }  // namespace foliofs::cli

@@ -40,7 +40,7 @@ TEST(Link, ASenderThatCanAlwaysSendLetsOthersRun) {
 
   const std::vector<std::byte> data(kCallBytes);
   const iovec part{const_cast<std::byte*>(data.data()), data.size()};
-  calls.begin_session(kCalls + 1, 1);
+  calls.begin_session(kCalls + 2, 1);
   std::deque<Call> all;
   for (std::uint32_t i = 0; i < kCalls; ++i) {
     const Payload payload{std::span(&part, 1), {}};
@@ -99,8 +99,14 @@ class Notices : public ::testing::Test {
     test::Loop loop;
     RpcStats stats;
     CallTable calls(loop.clock, stats);
-    Link link(std::make_unique<Speaker>(std::move(bytes)), loop.clock, calls,
-              [this](std::uint64_t waiter) { heard.push_back(waiter); });
+    rpc::Notices hears;
+    hears.lock_granted = [this](std::uint64_t waiter) {
+      heard.push_back(waiter);
+    };
+    hears.leases_recalled = [this](wire::LeasesRecalledT said) {
+      heard.push_back(said.recall);
+    };
+    Link link(std::make_unique<Speaker>(std::move(bytes)), loop.clock, calls, std::move(hears));
     loop.run(link.receive());
     return link.reason();
   }

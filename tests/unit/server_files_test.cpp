@@ -103,6 +103,7 @@ struct Turned {
   InodeTable table;
   std::shared_ptr<Inode> inode = table.get(FileId{1, 2, 3});
   ChangeStamp stamp;
+  std::vector<LostLease> lost;
 
   auto look() {
     return [this] {
@@ -116,7 +117,7 @@ struct Turned {
   void change_by(std::uint64_t session) {
     inode->begin_change(look());
     touch();
-    inode->end_change(session, true, look());
+    inode->end_change(session, true, look(), lost);
   }
 };
 
@@ -158,7 +159,7 @@ TEST(InodeTest, WhileAChangeRunsNobodyElseIsBlamed) {
   file.touch();
   EXPECT_EQ(file.foreign(1), 0u);
   EXPECT_EQ(file.foreign(2), 0u);
-  file.inode->end_change(1, true, file.look());
+  file.inode->end_change(1, true, file.look(), file.lost);
   EXPECT_EQ(file.foreign(1), 0u);
   EXPECT_EQ(file.foreign(2), 1u);
 }
@@ -168,9 +169,9 @@ TEST(InodeTest, OverlappingChangesCountEach) {
   file.inode->begin_change(file.look());
   file.inode->begin_change(file.look());
   file.touch();
-  file.inode->end_change(1, true, file.look());
+  file.inode->end_change(1, true, file.look(), file.lost);
   file.touch();
-  file.inode->end_change(2, true, file.look());
+  file.inode->end_change(2, true, file.look(), file.lost);
   EXPECT_EQ(file.foreign(1), 1u);
   EXPECT_EQ(file.foreign(2), 1u);
 }
@@ -178,11 +179,11 @@ TEST(InodeTest, OverlappingChangesCountEach) {
 TEST(InodeTest, AFailureCountsOnlyIfItLeftATrace) {
   Turned file;
   file.inode->begin_change(file.look());
-  file.inode->end_change(1, false, file.look());
+  file.inode->end_change(1, false, file.look(), file.lost);
   EXPECT_EQ(file.foreign(2), 0u);
   file.inode->begin_change(file.look());
   file.touch();
-  file.inode->end_change(1, false, file.look());
+  file.inode->end_change(1, false, file.look(), file.lost);
   EXPECT_EQ(file.foreign(1), 0u);
   EXPECT_EQ(file.foreign(2), 1u);
 }

@@ -51,7 +51,7 @@ class SessionTest : public ::testing::Test {
 
   Export share_;
   OpenBudget budget_;
-  Session session_{SessionId{}, 1, share_, false, 4, budget_};
+  Session session_{SessionId{}, 1, share_, false, false, 4, budget_};
   std::shared_ptr<Recorder> first_ = std::make_shared<Recorder>();
   std::shared_ptr<Recorder> second_ = std::make_shared<Recorder>();
 };
@@ -151,7 +151,7 @@ TEST_F(SessionTest, OpensAreBounded) {
   }
   EXPECT_TRUE(session_.make_room()) << "what was not used is given back";
 
-  Session other{SessionId{}, 2, share_, false, 4, budget_};
+  Session other{SessionId{}, 2, share_, false, false, 4, budget_};
   auto third = other.make_room();
   auto fourth = other.make_room();
   EXPECT_TRUE(third && fourth);
@@ -182,8 +182,8 @@ TEST_F(SessionTest, OpensEndWithTheSession) {
 TEST(SessionTableTest, FindsByIdOnly) {
   Export share;
   SessionTable table;
-  auto one = table.begin(share, false, 1);
-  auto two = table.begin(share, false, 1);
+  auto one = table.begin(share, false, false, 1);
+  auto two = table.begin(share, false, false, 1);
   ASSERT_TRUE(one && two);
   EXPECT_NE(one.value()->id(), two.value()->id());
   EXPECT_NE(one.value()->number(), two.value()->number());
@@ -201,7 +201,7 @@ TEST(SessionTableTest, AFullOneGivesUpTheLongestLostThatHoldsNothing) {
   const SteadyTime now{100s};
   std::vector<std::shared_ptr<Session>> sessions;
   for (int i = 0; i < 3; ++i) {
-    sessions.push_back(table.begin(share, false, 1).value());
+    sessions.push_back(table.begin(share, false, false, 1).value());
     auto sink = std::make_shared<Recorder>();
     ASSERT_TRUE(sessions.back()->attach(sink));
     if (i < 2) sessions.back()->detach(sink.get(), now + std::chrono::seconds(i));
@@ -209,7 +209,7 @@ TEST(SessionTableTest, AFullOneGivesUpTheLongestLostThatHoldsNothing) {
   // The first has been lost for longest, but holds a file; the last has its connection.
   bool closed = false;
   sessions[0]->add_open(sessions[0]->make_room().value(), std::make_shared<NoFile>(closed), {});
-  auto fourth = table.begin(share, false, 1);
+  auto fourth = table.begin(share, false, false, 1);
   ASSERT_TRUE(fourth);
   EXPECT_EQ(table.find(sessions[1]->id()), nullptr);
   EXPECT_FALSE(sessions[1]->attach(std::make_shared<Recorder>()));
@@ -217,7 +217,7 @@ TEST(SessionTableTest, AFullOneGivesUpTheLongestLostThatHoldsNothing) {
   EXPECT_EQ(table.find(sessions[2]->id()), sessions[2]);
   auto sink = std::make_shared<Recorder>();
   ASSERT_TRUE(fourth.value()->attach(sink));
-  EXPECT_EQ(table.begin(share, false, 1).error(), Errno(EBUSY));
+  EXPECT_EQ(table.begin(share, false, false, 1).error(), Errno(EBUSY));
 }
 
 TEST(LobbyTest, WhoHasWaitedLongestGoes) {

@@ -2,6 +2,7 @@
 // is believed.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -34,5 +35,11 @@ inline constexpr std::size_t kMaxGroups = 1024;
 // Requests that one session may have in flight.
 inline constexpr std::uint32_t kMaxSlots = 256;
 inline constexpr std::uint32_t kDefaultSlots = 128;
+
+// Leases. A client that has heard nothing from the server for kLeaseSilence believes none of them
+// any more; a server gives one up that has not been returned kRecallPatience after its recall. What
+// is between them is for messages on their way and for the client's kernel.
+inline constexpr std::chrono::milliseconds kLeaseSilence{6'000};
+inline constexpr std::chrono::milliseconds kRecallPatience{10'000};
 
 }  // namespace foliofs

@@ -40,6 +40,7 @@ struct SessionOptions {
   std::string client_name;
   bool read_only = false;
   std::uint32_t slots = 128;
+  bool wants_leases = false;
   // How long a call waits for an answer while the server is away or silent, before it fails with
   // ETIMEDOUT; with `hard` it waits for ever. Time during which the server says anything else does
   // not count: a server that is slow is not away.
@@ -67,6 +68,10 @@ struct RawReply {
 struct SessionEvents {
   // The server has granted the lock for which this waiter waits.
   std::function<void(std::uint64_t waiter)> lock_granted;
+  std::function<void(wire::LeasesRecalledT recalled)> leases_recalled;
+  // Nothing has been heard from the server for kLeaseSilence, although it is asked again and again.
+  // Only with keep_in_touch(). Comes again while it lasts.
+  std::function<void()> out_of_touch;
   // A connection is gone, and with it perhaps what the server has told over it. Calls that are made
   // now go out over the next one.
   std::function<void()> connection_lost;
@@ -126,6 +131,9 @@ class Session {
 
   // SessionOptions' `timeout_us` and `hard` anew, for the calls that wait now as well.
   void set_timeout(std::chrono::microseconds timeout_us, bool hard);
+
+  // Asks an idle server for a sign of life several times in kLeaseSilence.
+  void keep_in_touch();
 
   // What the callbacks refer to must outlive the session, or be replaced by none before.
   void set_events(SessionEvents events);

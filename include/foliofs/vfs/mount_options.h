@@ -26,11 +26,18 @@ struct AskedSizes {
   std::optional<std::uint64_t> readahead;
 };
 
+// How the client finds out that somebody else has changed something.
+enum class Coherence {
+  kCloseToOpen,  // asks at open, and when what it knows is older than actimeo
+  kLease,        // the same for what it has no lease of; of the rest the server tells it
+};
+
 struct MountOptions {
   std::string host = "127.0.0.1";
   std::string export_name;
   std::uint16_t port = kDefaultPort;
   cache::InvalidateMode invalidate = cache::InvalidateMode::kHybrid;
+  Coherence coherence = Coherence::kLease;
   std::chrono::microseconds actimeo_us = std::chrono::seconds(1);
   AskedSizes asked;
   cache::CacheConfig cache;  // folio_size, cache_size, dirty_*, readahead, as they are in effect

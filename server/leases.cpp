@@ -1,0 +1,107 @@
+#include "server/leases.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/inode_table.h"
+
+namespace foliofs::server {
+
+// --- LeaseHolder --------------------------------------------------------------------------------
+
+void LeaseHolder::set_ready(bool ready) {
+  std::lock_guard lock(mutex_);
+  ready_ = ready && !ended_;
+}
+
+void LeaseHolder::recall(std::uint64_t generation, std::vector<std::shared_ptr<Inode>> inodes,
+                         const std::vector<RecalledLease>& leases, RecallWaitRef wait) {
+  std::uint64_t number = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (ended_ || generation != this->generation()) return;
+    number = ++last_recall_;
+    unanswered_.emplace(number, Recall{generation, std::move(inodes),
+                                       std::chrono::steady_clock::now(), std::move(wait)});
+  }
+  if (auto listener = listener_.lock()) listener->leases_recalled(number, leases);
+}
+
+void LeaseHolder::returned(std::uint64_t recall) {
+  Recall answered;
+  {
+    std::lock_guard lock(mutex_);
+    auto found = unanswered_.find(recall);
+    if (found == unanswered_.end()) return;
+    answered = std::move(found->second);
+    unanswered_.erase(found);
+  }
+  for (const auto& inode : answered.inodes) inode->lease_returned(*this, answered.generation);
+}
+
+void LeaseHolder::returned_all() {
+  std::unordered_map<std::uint64_t, Recall> answered;
+  std::lock_guard lock(mutex_);
+  // Entries of an earlier generation are dropped from their files when somebody meets them.
+  generation_.fetch_add(1, std::memory_order_release);
+  answered.swap(unanswered_);
+}
+
+void LeaseHolder::revoke_all() {
+  if (!given_.exchange(false)) return;
+  returned_all();
+  if (auto listener = listener_.lock()) listener->all_leases_recalled();
+}
+
+void LeaseHolder::end() {
+  {
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+    ready_ = false;
+  }
+  returned_all();
+}
+
+bool LeaseHolder::revoke_overdue(LeaseTime deadline) {
+  {
+    std::lock_guard lock(mutex_);
+    const bool overdue = std::any_of(unanswered_.begin(), unanswered_.end(), [&](const auto& item) {
+      return item.second.since < deadline;
+    });
+    if (!overdue) return false;
+  }
+  revoke_all();
+  return true;
+}
+
+// --- Recalls ------------------------------------------------------------------------------------
+
+void Recalls::add(const std::shared_ptr<Inode>& inode, const Handle& handle,
+                  const std::vector<LostLease>& lost, const std::vector<std::string>& names) {
+  for (const LostLease& lease : lost) {
+    lost_.push_back({lease, inode, {handle, names, lease.counts}});
+  }
+}
+
+void Recalls::send(std::function<void()> done) {
+  auto wait = std::make_shared<RecallWait>(std::move(done));
+  std::vector<Item> rest = std::exchange(lost_, {});
+  // One message for each holder: a call changes few files.
+  while (!rest.empty()) {
+    const LeaseHolderRef holder = rest.front().lease.holder;
+    const std::uint64_t generation = rest.front().lease.generation;
+    auto others = std::stable_partition(rest.begin(), rest.end(), [&](const Item& item) {
+      return item.lease.holder == holder && item.lease.generation == generation;
+    });
+    std::vector<std::shared_ptr<Inode>> inodes;
+    std::vector<RecalledLease> leases;
+    for (auto item = rest.begin(); item != others; ++item) {
+      inodes.push_back(std::move(item->inode));
+      leases.push_back(std::move(item->told));
+    }
+    rest.erase(rest.begin(), others);
+    holder->recall(generation, std::move(inodes), leases, wait);
+  }
+}
+
+}  // namespace foliofs::server
