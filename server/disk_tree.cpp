@@ -8,7 +8,6 @@
 #include <climits>
 #include <cstring>
 #include <functional>
-#include <optional>
 #include <string_view>
 
 namespace foliofs::server {
@@ -63,7 +62,7 @@ Result<DiskTree> DiskTree::open(int root) {
   const DiskHandle handle(kernel.room, sizeof(struct file_handle) + kernel.handle.handle_bytes);
   const UniqueFd again = tree.reopen(handle, O_DIRECTORY);
   if (!again) return last_errno();
-  if (!Path(again.get()).good()) return Errno(ENAMETOOLONG);
+  if (!Path(tree.root()).good()) return Errno(ENAMETOOLONG);
   return tree;
 }
 
@@ -103,7 +102,8 @@ UniqueFd DiskTree::reopen(DiskHandle handle, int flags) const {
     return {};
   }
   std::memcpy(kernel.room, handle.data(), handle.size());
-  return UniqueFd(::open_by_handle_at(root_.get(), &kernel.handle, O_PATH | O_CLOEXEC | flags));
+  flags |= O_PATH | O_NOFOLLOW | O_CLOEXEC;
+  return UniqueFd(::open_by_handle_at(root_.get(), &kernel.handle, flags));
 }
 
 bool DiskTree::is_inside(int fd) const {

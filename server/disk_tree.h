@@ -17,7 +17,7 @@ class DiskTree {
  public:
   // The tree below the directory that `root` refers to, wherever that will be moved. `root` is
   // borrowed during the call. EPERM without CAP_DAC_READ_SEARCH; EOPNOTSUPP when the filesystem has
-  // no handles.
+  // no handles; ENAMETOOLONG when the path to the tree is too long.
   static Result<DiskTree> open(int root);
 
   // A directory of the filesystem; lives as long as the tree.
