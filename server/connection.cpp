@@ -288,9 +288,10 @@ void Connection::finish(const Handler& handler, std::shared_ptr<Call> call, Resu
     return;
   }
   auto kept = std::make_shared<Outgoing>(std::move(frame));
-  call->recalls.send([&handler, session = call->session, kept] {
+  auto done = [&handler, session = call->session, kept] {
     session->complete(std::move(*kept), handler.idempotent);
-  });
+  };
+  call->recalls.send(std::chrono::steady_clock::now(), std::move(done));
 }
 
 void Connection::replay(Outgoing reply, std::shared_ptr<Call> call) {

@@ -84,7 +84,7 @@ bool DiskTree::has_file(DiskHandle handle) const {
   const UniqueFd file = reopen(handle, 0);
   if (!file) return errno != ESTALE;
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0 || info.st_nlink > 1) return true;
+  if (::fstat(file.get(), &info) != 0) return true;
   // Where a file stands that was deleted, or that the kernel knows no name of at present.
   if (Path(file.get()).text() == "/") return info.st_nlink > 0;
   return is_inside(file.get());

@@ -27,8 +27,8 @@ class DiskTree {
   // was in, and of what was in it something is left only if it has_file().
   bool has_directory(DiskHandle handle);
 
-  // Whether a file, which may be reached through a directory outside or a deleted one, has a name
-  // inside, or may have.
+  // Whether a file, which may be reached through a directory outside or a deleted one, is inside,
+  // or may be. One of several names is where it was found last.
   bool has_file(DiskHandle handle) const;
 
   // To be called when a directory was moved: what was outside may be inside now.

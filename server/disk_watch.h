@@ -5,6 +5,7 @@
 // filesystem (FileStore::remote()) cannot be seen, nor can:
 //   - a store through a shared mapping, asynchronous I/O (io_submit) or a loop device, before the
 //     file is closed and no longer mapped;
+//   - a change of a file of the tree through another name that it has outside;
 //   - a change of a file of the tree that was moved out of it and is still open;
 //   - what is done with the filesystem below another one (the layers of an overlay).
 #pragma once
@@ -31,8 +32,8 @@ class DiskWatch {
   // Calls `changed` on the watch's own thread, with all signals blocked, when a process other than
   // this one has changed content, attributes, xattrs or names: soon after the change, but not
   // within 100 ms of the last call; a change in that time is told at its end. It may also be called
-  // when there was none: when the kernel has lost events, when it cannot be told where one was, as
-  // of a file outside that has several names. Must not throw and not destroy the watch.
+  // when there was none: when the kernel has lost events, or it cannot be told where one was. Must
+  // not throw and not destroy the watch.
   //
   // The thread keeps the credentials of the one that calls. EPERM without CAP_SYS_ADMIN and
   // CAP_DAC_READ_SEARCH; EOPNOTSUPP, ENODEV, EXDEV where the filesystem cannot be watched; EMFILE

@@ -15,14 +15,14 @@ void LeaseHolder::set_ready(bool ready) {
 }
 
 void LeaseHolder::recall(std::uint64_t generation, std::vector<std::shared_ptr<Inode>> inodes,
-                         const std::vector<RecalledLease>& leases, RecallWaitRef wait) {
+                         const std::vector<RecalledLease>& leases, LeaseTime now,
+                         RecallWaitRef wait) {
   std::uint64_t number = 0;
   {
     std::lock_guard lock(mutex_);
     if (ended_ || generation != this->generation()) return;
     number = ++last_recall_;
-    unanswered_.emplace(number, Recall{generation, std::move(inodes),
-                                       std::chrono::steady_clock::now(), std::move(wait)});
+    unanswered_.emplace(number, Recall{generation, std::move(inodes), now, std::move(wait)});
   }
   if (auto listener = listener_.lock()) listener->leases_recalled(number, leases);
 }
@@ -83,7 +83,7 @@ void Recalls::add(const std::shared_ptr<Inode>& inode, const Handle& handle,
   }
 }
 
-void Recalls::send(std::function<void()> done) {
+void Recalls::send(LeaseTime now, std::function<void()> done) {
   auto wait = std::make_shared<RecallWait>(std::move(done));
   std::vector<Item> rest = std::exchange(lost_, {});
   // One message for each holder: a call changes few files.
@@ -100,7 +100,7 @@ void Recalls::send(std::function<void()> done) {
       leases.push_back(std::move(item->told));
     }
     rest.erase(rest.begin(), others);
-    holder->recall(generation, std::move(inodes), leases, wait);
+    holder->recall(generation, std::move(inodes), leases, now, wait);
   }
 }
 

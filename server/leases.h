@@ -108,7 +108,7 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
   // Asks for leases of `generation` back, of the files `inodes`; `wait` is held until they are
   // here.
   void recall(std::uint64_t generation, std::vector<std::shared_ptr<Inode>> inodes,
-              const std::vector<RecalledLease>& leases, RecallWaitRef wait);
+              const std::vector<RecalledLease>& leases, LeaseTime now, RecallWaitRef wait);
   // The client has returned those of one recall. Ignores numbers that it does not know.
   void returned(std::uint64_t recall);
   // The client believes nothing any more, whatever it was told.
@@ -159,7 +159,7 @@ class Recalls {
            const std::vector<LostLease>& lost, const std::vector<std::string>& names);
   bool empty() const { return lost_.empty(); }
   // Tells the holders; `done` runs when all have answered, on any thread, perhaps at once.
-  void send(std::function<void()> done);
+  void send(LeaseTime now, std::function<void()> done);
 
  private:
   struct Item {

@@ -7,9 +7,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 
 #include "server/credentials.h"
@@ -153,36 +155,47 @@ Checked<void> Server::open_exports() {
     }
     const std::string remark = store.value()->remark();
     if (!remark.empty()) spdlog::warn("export {}: {}", share.name, remark);
-    auto opened = services_.exports.emplace(
+    services_.exports.emplace(
         share.name, Export{share, std::move(store.value()),
                            std::make_unique<Lane>(lane_threads(options_.exports.size()))});
-    if (share.leases) watch_disk(opened.first->second);
+  }
+  for (auto& [name, share] : services_.exports) {
+    const std::string why_not = watch_disk(share);
+    if (!why_not.empty()) spdlog::info("export {}: no leases, {}", name, why_not);
   }
   return success();
 }
 
 // Leases are for trees that are changed through this server. When others change one on the disk
 // itself, all of its leases are revoked, and for a while clients ask again as without leases.
-void Server::watch_disk(Export& share) {
+std::string Server::watch_disk(Export& share) {
   constexpr std::chrono::milliseconds kQuiet{10'000};
-  const ExportOptions& options = share.options;
-  Result<std::unique_ptr<DiskWatch>> watch = Errno(EOPNOTSUPP);
-  UniqueFd root(::open(options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!root) {
-    watch = last_errno();
-  } else if (!share.store->remote()) {
-    watch = DiskWatch::start(root.get(), [this, &share] {
-      share.leases->close_for(kQuiet);
-      services_.sessions.revoke_leases(share);
-    });
-  }
+  if (!share.options.leases) return "as it is told";
+  if (share.store->remote()) return "as other machines change it";
+  // What comes through the other one is not told from what comes through this.
+  if (overlaps_another(share)) return "as another export has the same files";
+  UniqueFd root(::open(share.options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  auto watch = !root ? last_errno() : DiskWatch::start(root.get(), [this, &share] {
+    share.leases->close_for(kQuiet);
+    services_.sessions.revoke_leases(share);
+  });
   if (!watch) {
-    spdlog::info("export {}: no leases, as changes on the disk itself cannot be noticed ({})",
-                 options.name, errno_text(watch.error()));
-    return;
+    return "as changes on the disk itself cannot be noticed: " + errno_text(watch.error());
   }
   share.watch = std::move(watch.value());
   share.leases->open();
+  return {};
+}
+
+bool Server::overlaps_another(const Export& share) const {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const std::string path = fs::canonical(share.options.path, ignored) / "";
+  return std::any_of(services_.exports.begin(), services_.exports.end(), [&](const auto& item) {
+    if (&item.second == &share) return false;
+    const std::string other = fs::canonical(item.second.options.path, ignored) / "";
+    return path.starts_with(other) || other.starts_with(path);
+  });
 }
 
 Checked<void> Server::listen() {
@@ -293,6 +306,7 @@ void Server::close_all(Worker& worker) {
 // executes in a lane is waited for: a write that has begun is done, or reports its error to
 // nobody.
 void Server::stop() {
+  for (auto& [name, share] : services_.exports) share.watch.reset();
   if (!started_) return;
   started_ = false;
   asio::post(workers_.front()->loop.executor(), [this] {
@@ -306,7 +320,6 @@ void Server::stop() {
     asio::post(worker->loop.executor(), [&worker = *worker] { close_all(worker); });
     worker->loop.finish();
   }
-  for (auto& [name, share] : services_.exports) share.watch.reset();
   for (auto& worker : workers_) worker->loop.join();
   for (auto& [name, share] : services_.exports) share.lane->join();
   for (auto& session : services_.sessions.take_all()) session->end();

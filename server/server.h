@@ -51,7 +51,9 @@ class Server {
   };
 
   Checked<void> open_exports();
-  void watch_disk(Export& share);
+  // Why clients of the export get no leases, for the log; empty when they do from now on.
+  std::string watch_disk(Export& share);
+  bool overlaps_another(const Export& share) const;
   Checked<void> listen();
   Task<void> accept();
   Task<void> keep_house();

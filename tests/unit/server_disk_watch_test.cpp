@@ -211,14 +211,6 @@ TEST_P(DiskWatchTest, StoresThroughAMapping) {
   }));
 }
 
-TEST_P(DiskWatchTest, AFileThroughItsNameOutside) {
-  const std::string inside = at("tree/file"), outside = at("outside/link");
-  fs::create_hard_link(inside, outside);
-  EXPECT_TRUE(notices([&] { return put(outside.c_str()); }));
-  EXPECT_TRUE(notices([&] { return ::chmod(outside.c_str(), 0600) == 0; }));
-  EXPECT_TRUE(notices([&] { return ::unlink(outside.c_str()) == 0; }));
-}
-
 TEST_P(DiskWatchTest, WhatIsDoneInADirectoryThatIsDeletedThen) {
   const std::string dir = at("tree/sub"), file = at("tree/sub/file");
   EXPECT_TRUE(notices([&] { return ::unlink(file.c_str()) == 0 && ::rmdir(dir.c_str()) == 0; }));
