@@ -78,6 +78,8 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
                                         from_wire(*wire->attributes), asked_at);
       if (names_stand) leases.name_seen(*entered, *directory, asked_at);
       entered->listed = {name_key(directory->node, entry.name), now, asked_at};
+      // Of several names of a file only the last that was seen is known.
+      if (!entered->attributes.is_directory() && entered->attributes.nlink > 1) all_entered = false;
       entry.entry.emplace();
       entry.entry->node = entered->node;
     } else if (entry.name != "." && entry.name != "..") {
