@@ -23,10 +23,11 @@ struct ExportOptions {
 
 struct Export {
   ExportOptions options;
+  // The store's files refer to it.
+  std::unique_ptr<LeaseGate> leases = std::make_unique<LeaseGate>();
   std::unique_ptr<FileStore> store;
   std::unique_ptr<Lane> lane;  // where calls on `store` run that would keep a loop waiting
   std::unique_ptr<LockTable> locks = std::make_unique<LockTable>();
-  std::unique_ptr<LeaseGate> leases = std::make_unique<LeaseGate>();
   std::unique_ptr<DiskWatch> watch = nullptr;  // while leases may be given
 };
 

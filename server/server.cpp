@@ -156,8 +156,9 @@ Checked<void> Server::open_exports() {
     const std::string remark = store.value()->remark();
     if (!remark.empty()) spdlog::warn("export {}: {}", share.name, remark);
     services_.exports.emplace(
-        share.name, Export{share, std::move(store.value()),
-                           std::make_unique<Lane>(lane_threads(options_.exports.size()))});
+        share.name, Export{.options = share,
+                           .store = std::move(store.value()),
+                           .lane = std::make_unique<Lane>(lane_threads(options_.exports.size()))});
   }
   for (auto& [name, share] : services_.exports) {
     const std::string why_not = watch_disk(share);
