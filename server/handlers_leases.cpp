@@ -9,6 +9,14 @@ Result<Reply> handle_return_leases(Call& call, Place) {
   if (request.recalls() != nullptr) {
     for (const std::uint64_t recall : *request.recalls()) leases.returned(recall);
   }
+  if (request.dropped() != nullptr) {
+    if (request.dropped()->size() > kMaxDroppedLeases) return Errno(EINVAL);
+    for (const auto* file : *request.dropped()) {
+      if (file->handle() != nullptr) {
+        leases.given_up({file->handle()->data(), file->handle()->size()});
+      }
+    }
+  }
   if (request.everything()) {
     leases.returned_all();
     leases.set_ready(call.session->wants_leases());

@@ -40,33 +40,28 @@ ChangeCounts Inode::counts(std::uint64_t session) const {
 // --- Leases -------------------------------------------------------------------------------------
 
 Inode::~Inode() {
-  for (const Lease& lease : leases_) --lease.holder->gate().held;
+  for (const Lease& lease : leases_) lease.holder->drop(lease.generation, handle_);
 }
 
 void Inode::drop_void_leases() {
-  std::erase_if(leases_, [](const Lease& lease) {
-    if (!lease.is_void()) return false;
-    --lease.holder->gate().held;
-    return true;
-  });
+  std::erase_if(leases_, [](const Lease& lease) { return lease.is_void(); });
 }
 
 bool Inode::lease_to(LeaseHolder& holder, HandleView handle) {
   if (!holder.may_hold() || handle.empty()) return false;
   std::lock_guard lock(mutex_);
   drop_void_leases();
+  // Where a handle is the number of a descriptor, it may have become another one meanwhile.
+  const bool same = std::equal(handle_.begin(), handle_.end(), handle.begin(), handle.end());
+  if (!leases_.empty() && !same) return false;
   for (const Lease& lease : leases_) {
     if (lease.holder.get() == &holder) return lease.recalls == 0;
   }
-  LeaseGate& gate = holder.gate();
-  if (++gate.held > LeaseGate::kMaxLeases) {
-    --gate.held;
-    return false;
-  }
+  // What is looked at from then on is newer than any change for which all are revoked before.
+  const std::uint64_t generation = holder.give(shared_from_this(), handle);
+  if (generation == 0) return false;
   handle_.assign(handle.begin(), handle.end());
-  leases_.push_back({holder.shared_from_this(), holder.generation(), 0});
-  // What is looked at from now on is newer than any change for which all are revoked before.
-  holder.given();
+  leases_.push_back({holder.shared_from_this(), generation, 0});
   return true;
 }
 
@@ -93,7 +88,18 @@ void Inode::lease_returned(const LeaseHolder& holder, std::uint64_t generation) 
   std::erase_if(leases_, [&](Lease& lease) {
     if (lease.holder.get() != &holder || lease.generation != generation) return false;
     if (--lease.recalls > 0) return false;
-    --lease.holder->gate().held;
+    lease.holder->drop(generation, handle_);
+    return true;
+  });
+}
+
+void Inode::lease_given_up(const LeaseHolder& holder, std::uint64_t generation, HandleView handle) {
+  std::lock_guard lock(mutex_);
+  if (!std::equal(handle_.begin(), handle_.end(), handle.begin(), handle.end())) return;
+  std::erase_if(leases_, [&](const Lease& lease) {
+    const bool meant = lease.holder.get() == &holder && lease.generation == generation;
+    if (!meant || lease.recalls > 0) return false;
+    lease.holder->drop(generation, handle_);
     return true;
   });
 }

@@ -93,6 +93,8 @@ class Inode : public std::enable_shared_from_this<Inode> {
   bool is_leased_to(const LeaseHolder& holder) const;
   // One recall of a lease of that generation has been answered.
   void lease_returned(const LeaseHolder& holder, std::uint64_t generation);
+  // The holder has no use any more for a lease of that generation, which nobody has asked back.
+  void lease_given_up(const LeaseHolder& holder, std::uint64_t generation, HandleView handle);
   // Whether anybody has a lease that is not void.
   bool is_leased();
   // By which leaseholders know the file; empty when there were none.

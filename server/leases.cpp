@@ -1,17 +1,43 @@
 #include "server/leases.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "server/inode_table.h"
 
 namespace foliofs::server {
 
+namespace {
+
+std::size_t hash_of(HandleView handle) {
+  return std::hash<std::string_view>()(
+      {reinterpret_cast<const char*>(handle.data()), handle.size()});
+}
+
+}  // namespace
+
 // --- LeaseHolder --------------------------------------------------------------------------------
 
 void LeaseHolder::set_ready(bool ready) {
   std::lock_guard lock(mutex_);
   ready_ = ready && !ended_;
+}
+
+std::uint64_t LeaseHolder::give(const std::shared_ptr<Inode>& inode, HandleView handle) {
+  std::lock_guard lock(mutex_);
+  if (!ready_ || !gate_.take_room()) return 0;
+  ++held_;
+  by_handle_[hash_of(handle)] = inode;
+  return generation();
+}
+
+void LeaseHolder::drop(std::uint64_t generation, HandleView handle) {
+  std::lock_guard lock(mutex_);
+  if (generation != this->generation()) return;
+  --held_;
+  by_handle_.erase(hash_of(handle));
+  gate_.give_back_room(1);
 }
 
 void LeaseHolder::recall(std::uint64_t generation, std::vector<std::shared_ptr<Inode>> inodes,
@@ -39,16 +65,35 @@ void LeaseHolder::returned(std::uint64_t recall) {
   for (const auto& inode : answered.inodes) inode->lease_returned(*this, answered.generation);
 }
 
+void LeaseHolder::given_up(HandleView handle) {
+  std::shared_ptr<Inode> inode;
+  std::uint64_t generation = 0;
+  {
+    std::lock_guard lock(mutex_);
+    auto found = by_handle_.find(hash_of(handle));
+    if (found == by_handle_.end()) return;
+    inode = found->second.lock();
+    generation = this->generation();
+  }
+  if (inode) inode->lease_given_up(*this, generation, handle);
+}
+
 void LeaseHolder::returned_all() {
   std::unordered_map<std::uint64_t, Recall> answered;
+  std::unordered_map<std::size_t, std::weak_ptr<Inode>> void_now;
   std::lock_guard lock(mutex_);
   // Entries of an earlier generation are dropped from their files when somebody meets them.
   generation_.fetch_add(1, std::memory_order_release);
+  gate_.give_back_room(std::exchange(held_, 0));
   answered.swap(unanswered_);
+  void_now.swap(by_handle_);
 }
 
 void LeaseHolder::revoke_all() {
-  if (!given_.exchange(false)) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (held_ == 0) return;
+  }
   returned_all();
   if (auto listener = listener_.lock()) listener->all_leases_recalled();
 }

@@ -66,11 +66,19 @@ class LeaseGate {
                closed_until_.load(std::memory_order_relaxed);
   }
 
-  // Leases of one export that are held, and how many there may be.
+  // How many leases of one export may be held.
   static constexpr std::size_t kMaxLeases = 1 << 18;
-  std::atomic<std::size_t> held{0};
+  // Room for one of them; false when there is none.
+  bool take_room() {
+    if (held_.fetch_add(1) < kMaxLeases) return true;
+    --held_;
+    return false;
+  }
+  void give_back_room(std::size_t leases) { held_ -= leases; }
+  std::size_t held() const { return held_; }
 
  private:
+  std::atomic<std::size_t> held_ = 0;
   std::atomic<bool> open_ = false;
   std::atomic<LeaseTime::rep> closed_until_ = 0;
 };
@@ -92,13 +100,16 @@ using RecallWaitRef = std::shared_ptr<RecallWait>;
 // The leases of one session, all of one generation: those of an earlier one are void. Thread-safe.
 class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
  public:
-  // `gate` must outlive the holder and the leases.
+  // `gate` must outlive the holder, or end().
   LeaseHolder(std::uint64_t session, LeaseGate& gate) : session_(session), gate_(gate) {}
 
   std::uint64_t session() const { return session_; }
-  LeaseGate& gate() const { return gate_; }
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
   bool may_hold() const { return ready_.load(std::memory_order_relaxed) && gate_.gives_leases(); }
+  // A lease of `inode`, of the generation returned; 0: there is none to be had. Not void it goes by
+  // drop().
+  std::uint64_t give(const std::shared_ptr<Inode>& inode, HandleView handle);
+  void drop(std::uint64_t generation, HandleView handle);
 
   // Begins to give leases to the session, or leaves off; those that it has stay.
   void set_ready(bool ready);
@@ -111,11 +122,11 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
               const std::vector<RecalledLease>& leases, LeaseTime now, RecallWaitRef wait);
   // The client has returned those of one recall. Ignores numbers that it does not know.
   void returned(std::uint64_t recall);
+  // The client gives up a lease that nobody has asked back. Ignores what is none.
+  void given_up(HandleView handle);
   // The client believes nothing any more, whatever it was told.
   void returned_all();
-  // One has been given.
-  void given() { given_ = true; }
-  // They are void, and the client is told so; nothing when it has had none since the last time.
+  // They are void, and the client is told so; nothing when there are none.
   void revoke_all();
   // Nobody is there any more to hold leases.
   void end();
@@ -135,9 +146,11 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
   std::weak_ptr<LeaseListener> listener_;
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> ready_ = false;
-  std::atomic<bool> given_ = false;
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards what follows; taken after that of an inode
   bool ended_ = false;
+  std::size_t held_ = 0;  // of this generation
+  // Those of this generation, by a hash of the handle. Of two files with the same one is there.
+  std::unordered_map<std::size_t, std::weak_ptr<Inode>> by_handle_;
   std::uint64_t last_recall_ = 0;
   std::unordered_map<std::uint64_t, Recall> unanswered_;
 };

@@ -120,7 +120,7 @@ Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, 
     return result;
   }();
   if (!created) remove_again(parent, name, fd.get());
-  auto parent_attributes = change.finish(true);
+  auto parent_attributes = change.finish(true, {name.c_str()});
   if (created && parent_attributes) created.value().parent = parent_attributes.value();
   return created;
 }

@@ -32,9 +32,10 @@ struct Options {
   unsigned threads = 0;  // 0: one a core, at most 8
   std::chrono::microseconds poll{200};
   std::chrono::milliseconds grace{90'000};
-  std::chrono::milliseconds hello_timeout{10'000};  // not for users
-  HandleKind handles = HandleKind::kAutomatic;      // not for users
-  std::string state_dir;                            // empty: the default
+  std::chrono::milliseconds hello_timeout{10'000};             // not for users
+  HandleKind handles = HandleKind::kAutomatic;                 // not for users
+  std::chrono::milliseconds recall_patience{kRecallPatience};  // not for users
+  std::string state_dir;                                       // empty: the default
   std::string log_level = "info";
 };
 

@@ -272,7 +272,8 @@ Task<void> Server::keep_house() {
   constexpr std::chrono::milliseconds kSeldom{1'000};
   constexpr std::chrono::milliseconds kIdle{30'000};
   constexpr std::chrono::milliseconds kOften{50};
-  const auto interval = std::clamp(services_.grace / 2, kOften, kSeldom);
+  const auto interval =
+      std::clamp(std::min(services_.grace, options_.recall_patience) / 2, kOften, kSeldom);
   auto idle_dropped = std::chrono::steady_clock::now();
   while (!stopping_) {
     house_timer_->expires_after(interval);
@@ -285,7 +286,7 @@ Task<void> Server::keep_house() {
                    server::describe(session->counters()));
       session->share().lane->post([session] { session->end(); });
     }
-    services_.sessions.revoke_overdue_leases(now, kRecallPatience);
+    services_.sessions.revoke_overdue_leases(now, options_.recall_patience);
     if (now - idle_dropped < kIdle) continue;
     idle_dropped = now;
     for (auto& [name, share] : services_.exports) {

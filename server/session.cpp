@@ -286,18 +286,27 @@ void Session::all_leases_recalled() {
 
 Result<std::shared_ptr<Session>> SessionTable::begin(const Export& share, bool read_only,
                                                      bool wants_leases, std::uint32_t slots) {
-  std::lock_guard lock(mutex_);
-  if (sessions_.size() >= most_ && !make_place()) return Errno(EBUSY);
-  SessionId id;
-  fill_random(id);
-  auto session = std::make_shared<Session>(id, next_number_++, share, read_only, wants_leases,
-                                           slots, open_budget_);
-  session->leases().listen(session);
-  sessions_.emplace(id, session);
+  std::shared_ptr<Session> session;
+  std::shared_ptr<Session> given_up;
+  {
+    std::lock_guard lock(mutex_);
+    if (sessions_.size() >= most_) {
+      given_up = make_place();
+      if (given_up == nullptr) return Errno(EBUSY);
+    }
+    SessionId id;
+    fill_random(id);
+    session = std::make_shared<Session>(id, next_number_++, share, read_only, wants_leases, slots,
+                                        open_budget_);
+    session->leases().listen(session);
+    sessions_.emplace(id, session);
+  }
+  // Nobody is to wait for the leases that it had.
+  if (given_up != nullptr) given_up->end();
   return session;
 }
 
-bool SessionTable::make_place() {
+std::shared_ptr<Session> SessionTable::make_place() {
   auto chosen = sessions_.end();
   std::optional<SteadyTime> longest;
   for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
@@ -306,9 +315,10 @@ bool SessionTable::make_place() {
     longest = since;
     chosen = it;
   }
-  if (chosen == sessions_.end() || !chosen->second->give_up()) return false;
+  if (chosen == sessions_.end() || !chosen->second->give_up()) return nullptr;
+  auto given_up = std::move(chosen->second);
   sessions_.erase(chosen);
-  return true;
+  return given_up;
 }
 
 std::shared_ptr<Session> SessionTable::find(std::span<const std::uint8_t> id) const {

@@ -238,7 +238,8 @@ class SessionTable {
     }
   };
 
-  bool make_place();
+  // Takes out the session that is given up for another one; to be ended. nullptr: there is none.
+  std::shared_ptr<Session> make_place();
   std::vector<std::shared_ptr<Session>> all() const;
 
   const std::size_t most_;

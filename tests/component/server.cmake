@@ -1,6 +1,8 @@
 foliofs_test(server_component_test LABEL component
   SOURCES
     server_changes_test.cpp
+    server_lease_recalls_test.cpp
+    server_leases_test.cpp
     server_limits_test.cpp
     server_locks_test.cpp
     server_messages_test.cpp

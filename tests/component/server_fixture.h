@@ -120,6 +120,7 @@ class RawClient {
                                   std::uint32_t slots = 8) {
     wire::HelloRequestT request;
     request.version = proto::kVersion;
+    request.features = features;
     request.export_name = name;
     request.client_name = "test";
     request.session = std::move(session);
@@ -264,6 +265,7 @@ class RawClient {
     return call(request);
   }
 
+  std::uint64_t features = 0;  // said in hello()
   std::uint32_t uid = ::geteuid();
   std::uint32_t gid = ::getegid();
   std::vector<std::uint32_t> groups;

@@ -44,27 +44,30 @@ std::string config_refusal(const std::string& text) {
 }
 
 TEST(ParseExport, AllWords) {
-  auto share = parse_export("data=/srv/data,ro,squash=all,anonuid=12,anongid=34");
+  auto share = parse_export("data=/srv/data,ro,noleases,squash=all,anonuid=12,anongid=34");
   ASSERT_TRUE(share) << share.error().line;
   EXPECT_EQ(share.value().name, "data");
   EXPECT_EQ(share.value().path, "/srv/data");
   EXPECT_TRUE(share.value().read_only);
+  EXPECT_FALSE(share.value().leases);
   EXPECT_EQ(share.value().squash.squash, Squash::kAll);
   EXPECT_EQ(share.value().squash.anon_uid, 12u);
   EXPECT_EQ(share.value().squash.anon_gid, 34u);
 }
 
-TEST(ParseExport, RootIsSquashedUnlessToldOtherwise) {
+TEST(ParseExport, RootIsSquashedAndLeasesAreGivenUnlessToldOtherwise) {
   EXPECT_EQ(parse_export("a=/x").value().squash.squash, Squash::kRoot);
   EXPECT_EQ(parse_export("a=/x").value().squash.anon_uid, 65534u);
   EXPECT_EQ(parse_export("a=/x,squash=none").value().squash.squash, Squash::kNone);
   EXPECT_FALSE(parse_export("a=/x").value().read_only);
+  EXPECT_TRUE(parse_export("a=/x").value().leases);
 }
 
 TEST(ParseExport, Refuses) {
-  for (const char* bad : {"", "a", "a=", "=/x", "a b=/x", "../x=/x", "a=/x,", "a=/x,rw",
-                          "a=/x,ro=1", "a=/x,squash=some", "a=/x,anonuid=-1",
-                          "a=/x,anonuid=4294967295", "a=/x,anonuid=1x", "a=/x,anongid="}) {
+  for (const char* bad :
+       {"", "a", "a=", "=/x", "a b=/x", "../x=/x", "a=/x,", "a=/x,rw", "a=/x,ro=1",
+        "a=/x,noleases=1", "a=/x,leases", "a=/x,squash=some", "a=/x,anonuid=-1",
+        "a=/x,anonuid=4294967295", "a=/x,anonuid=1x", "a=/x,anongid="}) {
     EXPECT_FALSE(parse_export(bad)) << bad;
   }
 }
@@ -150,6 +153,7 @@ log-level = "warn"
 name = "a"
 path = "/with,comma"
 ro = true
+leases = false
 squash = "none"
 anonuid = 1
 anongid = 2
@@ -170,6 +174,8 @@ path = "/b"
   ASSERT_EQ(options.exports.size(), 2u);
   EXPECT_EQ(options.exports[0].path, "/with,comma");
   EXPECT_TRUE(options.exports[0].read_only);
+  EXPECT_FALSE(options.exports[0].leases);
+  EXPECT_TRUE(options.exports[1].leases);
   EXPECT_EQ(options.exports[0].squash.squash, Squash::kNone);
   EXPECT_EQ(options.exports[0].squash.anon_uid, 1u);
   EXPECT_EQ(options.exports[0].squash.anon_gid, 2u);
@@ -203,6 +209,8 @@ TEST(Config, Refuses) {
   EXPECT_THAT(config_refusal("threads = \"two\"\n"), HasSubstr("threads"));
   EXPECT_THAT(config_refusal("poll = -1\n"), HasSubstr("poll"));
   EXPECT_THAT(config_refusal("allow-plaintext = 1\n"), HasSubstr("allow-plaintext"));
+  EXPECT_THAT(config_refusal("[[export]]\nname = \"a\"\npath = \"/a\"\nleases = 0\n"),
+              HasSubstr("leases"));
   EXPECT_THAT(config_refusal("log-level = \"loud\"\n"), HasSubstr("loud"));
   EXPECT_THAT(config_refusal("[[export]]\nname = \"a\"\n"), HasSubstr("path"));
   EXPECT_THAT(config_refusal("[[export]]\npath = \"/a\"\n"), HasSubstr("name"));

@@ -28,6 +28,9 @@ inline constexpr std::size_t kMaxXattrNameBytes = 255;
 inline constexpr std::uint32_t kMaxXattrBytes = 65536;
 // Longest file handle, bytes: the kernel's MAX_HANDLE_SZ, and our header and MAC.
 inline constexpr std::size_t kMaxHandleBytes = 192;
+
+// Leases that one message gives up.
+inline constexpr std::size_t kMaxDroppedLeases = 2048;
 // Supplementary groups that a call may carry (NGROUPS_MAX is 65536; the kernel's NFS server takes
 // 16 of them, we take what fits in a small frame).
 inline constexpr std::size_t kMaxGroups = 1024;
