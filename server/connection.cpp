@@ -244,6 +244,7 @@ Status Connection::handle(Frame frame) {
     spdlog::info("session {} ended by its client: {}", session_->number(),
                  describe(session_->counters()));
     services_.sessions.remove(session_->id());
+    session_->leases().end();  // nobody is to wait for the lane with them
     Lane& lane = *session_->share().lane;
     lane.post([session = std::move(session_)] { session->end(); });
   }
@@ -260,16 +261,17 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
   if (here) {
     auto result = run_handler(handler, *call, Place::kLoop);
     if (result || result.error() != Errno(EAGAIN)) {
-      finish(handler, std::move(call), std::move(result));
+      finish(handler, std::move(call), std::move(result), weak_from_this());
       return;
     }
   }
   auto occupation = handler.occupies ? Lane::Occupation(lane) : Lane::Occupation();
   const std::optional<std::uint64_t> turn = turn_of(*call);
-  auto work = [&handler, call = std::move(call), occupation = std::move(occupation)]() mutable {
+  auto work = [&handler, from = weak_from_this(), call = std::move(call),
+               occupation = std::move(occupation)]() mutable {
     auto result = run_handler(handler, *call, Place::kLane);
     occupation.end();
-    finish(handler, std::move(call), std::move(result));
+    finish(handler, std::move(call), std::move(result), from);
   };
   if (turn) {
     lane.post_in_turn(*turn, std::move(work));
@@ -278,7 +280,8 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
   }
 }
 
-void Connection::finish(const Handler& handler, std::shared_ptr<Call> call, Result<Reply> result) {
+void Connection::finish(const Handler& handler, std::shared_ptr<Call> call, Result<Reply> result,
+                        const std::weak_ptr<Connection>& from) {
   Reply reply = result ? std::move(result.value()) : make_error(result.error());
   Outgoing frame = make_frame(call->header, std::move(reply));
   frame.charge = call->charge;
@@ -287,11 +290,25 @@ void Connection::finish(const Handler& handler, std::shared_ptr<Call> call, Resu
     call->session->complete(std::move(frame), handler.idempotent);
     return;
   }
+  charge_less(from, frame);
   auto kept = std::make_shared<Outgoing>(std::move(frame));
   auto done = [&handler, session = call->session, kept] {
     session->complete(std::move(*kept), handler.idempotent);
   };
   call->recalls.send(std::chrono::steady_clock::now(), std::move(done));
+}
+
+// A connection that holds too much is not read from; and what it has to say may be that it returns
+// leases, for which the same others wait.
+void Connection::charge_less(const std::weak_ptr<Connection>& from, Outgoing& reply) {
+  auto connection = from.lock();
+  const std::size_t less = reply.charge - std::min(reply.charge, held_by(reply));
+  reply.charge -= less;
+  if (connection == nullptr || less == 0) return;
+  asio::post(connection->socket_.get_executor(), [connection, less] {
+    connection->held_bytes_ -= less;
+    connection->progress_.wake_all();
+  });
 }
 
 void Connection::replay(Outgoing reply, std::shared_ptr<Call> call) {

@@ -61,6 +61,17 @@ class Holder : public RawClient {
     }
     return described;
   }
+  // Gives up what nobody has asked back.
+  Status drop(const std::vector<Bytes>& handles) {
+    wire::ReturnLeasesRequestT request;
+    for (const Bytes& handle : handles) {
+      request.dropped.push_back(std::make_unique<wire::LeasedFileT>());
+      request.dropped.back()->handle = handle;
+    }
+    auto answer = call(request);
+    if (!answer) return answer.error();
+    return success();
+  }
   Status give_back(std::vector<std::uint64_t> recalls, bool everything = false) {
     wire::ReturnLeasesRequestT request;
     request.recalls = std::move(recalls);
@@ -76,8 +87,8 @@ class Holder : public RawClient {
 
 // Whether the next that comes is the reply to what is asked now: no notice, and no reply to what
 // was asked before in another slot.
-inline bool hears_nothing(RawClient& client) {
-  return bool(client.exchange(client.next(MessageType::kPing, 7), wire::PingRequestT()));
+inline bool hears_nothing(RawClient& client, std::uint32_t slot = 7) {
+  return bool(client.exchange(client.next(MessageType::kPing, slot), wire::PingRequestT()));
 }
 
 // A tree of "file", "other" and "directory" with "inner" and "below" in it, a session that has

@@ -203,6 +203,22 @@ TEST_F(Leases, ManyHoldADirectory) {
   for (auto& holder : holders) EXPECT_TRUE(holder->gets_lease(root_));
 }
 
+TEST_F(Leases, WhatIsGivenUpIsNotRecalled) {
+  EXPECT_TRUE(holder_->drop({file_, directory_, Bytes(), Bytes(200, 1)}));
+  EXPECT_TRUE(is_answered(*other_, begin_write(*other_)));
+  EXPECT_TRUE(other_->mkdir(directory_, "made"));
+  EXPECT_TRUE(hears_nothing(*holder_));
+  EXPECT_TRUE(holder_->gets_lease(file_));
+  const FrameHeader write = begin_write(*other_);
+  const auto recalled = holder_->next_recall();
+  EXPECT_THAT(holder_->describe(recalled), ElementsAre("file"));
+  // What has been asked back is returned, and not given up.
+  EXPECT_TRUE(holder_->drop({file_}));
+  EXPECT_TRUE(hears_nothing(*other_));
+  EXPECT_TRUE(holder_->give_back({recalled.recall}));
+  EXPECT_TRUE(is_answered(*other_, write));
+}
+
 TEST_F(Leases, NumbersThatNobodyKnowsAreIgnored) {
   const FrameHeader write = begin_write(*other_);
   const auto recalled = holder_->next_recall();
@@ -291,6 +307,36 @@ TEST_F(Leases, NobodyWaitsForASessionThatHasEnded) {
   EXPECT_TRUE(is_answered(*other_, first));
   EXPECT_TRUE(other_->mkdir(root_, "made"));
 }
+
+// --- Much at once -------------------------------------------------------------------------------
+
+class LeasesWithPatience : public Leases {
+  void adjust(Options& options) override {
+    Leases::adjust(options);
+    options.recall_patience = 1h;
+  }
+};
+
+// Otherwise it could not return leases either, for which they may wait.
+TEST_F(LeasesWithPatience, ACallThatWaitsForOthersDoesNotStopItsConnection) {
+  constexpr std::uint32_t kWrites = 80;  // more bytes than a connection may hold
+  RawClient client(port());
+  ASSERT_TRUE(client.hello("data", {}, kWrites + 1));
+  const std::uint64_t open_id = open_file(client, file_);
+  const std::string payload(kMaxPayloadBytes, 'x');
+  for (std::uint32_t slot = 0; slot < kWrites; ++slot) {
+    const FrameHeader header = client.next(MessageType::kWrite, slot);
+    ASSERT_TRUE(client.send(header, write_request(open_id), payload));
+  }
+  std::vector<std::uint64_t> recalls;
+  for (std::uint32_t i = 0; i < kWrites; ++i) recalls.push_back(holder_->next_recall().recall);
+  EXPECT_TRUE(hears_nothing(client, kWrites));
+  EXPECT_TRUE(holder_->give_back(recalls));
+  for (std::uint32_t i = 0; i < kWrites; ++i) EXPECT_TRUE(client.receive());
+  EXPECT_TRUE(hears_nothing(client, kWrites));
+}
+
+// --- Sessions that end --------------------------------------------------------------------------
 
 class LeasesOfTheLost : public Leases {
   void adjust(Options& options) override {

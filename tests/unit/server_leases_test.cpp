@@ -261,6 +261,45 @@ TEST_F(Leases, MakeRoomWhenTheyAreVoid) {
   EXPECT_EQ(gate_.held(), 0u);
 }
 
+// --- Given up -----------------------------------------------------------------------------------
+
+TEST_F(Leases, AreGivenUpByHandle) {
+  auto file = this->file(), other = this->file();
+  const Holder one = holder(1), two = holder(2);
+  EXPECT_TRUE(lease(file, one));
+  EXPECT_TRUE(lease(file, two));
+  EXPECT_TRUE(other->lease_to(*one, view(kOther)));
+  one->given_up(view(kHandle));
+  one->given_up(view(kHandle));
+  one->given_up({});
+  EXPECT_FALSE(file->is_leased_to(*one));
+  EXPECT_TRUE(file->is_leased_to(*two));
+  EXPECT_TRUE(other->is_leased_to(*one));
+  EXPECT_EQ(gate_.held(), 2u);
+  EXPECT_TRUE(lease(file, one));
+  one->returned_all();
+  one->given_up(view(kHandle));
+  EXPECT_EQ(gate_.held(), 1u);
+  EXPECT_TRUE(lease(file, one));
+  file.reset();
+  one->given_up(view(kHandle));
+  EXPECT_EQ(gate_.held(), 0u);
+}
+
+TEST_F(Leases, WhatIsRecalledIsNotGivenUp) {
+  auto file = this->file();
+  const Holder one = holder(1);
+  EXPECT_TRUE(lease(file, one));
+  int answered = 0;
+  change_and_tell(file, 2, answered);
+  one->given_up(view(kHandle));
+  EXPECT_EQ(answered, 0);
+  EXPECT_FALSE(lease(file, one));
+  one->returned(one.client->recalls[0]);
+  EXPECT_EQ(answered, 1);
+  EXPECT_TRUE(lease(file, one));
+}
+
 // --- Recalls ------------------------------------------------------------------------------------
 
 TEST_F(Leases, AChangeThatEndsNoneIsAnsweredAtOnce) {
