@@ -87,7 +87,7 @@ void Inode::lease_returned(const LeaseHolder& holder, std::uint64_t generation) 
   std::lock_guard lock(mutex_);
   std::erase_if(leases_, [&](Lease& lease) {
     if (lease.holder.get() != &holder || lease.generation != generation) return false;
-    if (--lease.recalls > 0) return false;
+    if (--lease.recalls > 0 || keeps_returned_) return false;
     lease.holder->drop(generation, handle_);
     return true;
   });

@@ -91,6 +91,12 @@ class Inode : public std::enable_shared_from_this<Inode> {
   // He has none while one that he had is being recalled.
   bool lease_to(LeaseHolder& holder, HandleView handle);
   bool is_leased_to(const LeaseHolder& holder) const;
+  // Whoever has a lease of a directory goes on believing the names that he has seen in it when he
+  // returns it, but for those that have changed: so it stays, and he is told of the next ones.
+  void keep_returned_leases() {
+    std::lock_guard lock(mutex_);
+    keeps_returned_ = true;
+  }
   // One recall of a lease of that generation has been answered.
   void lease_returned(const LeaseHolder& holder, std::uint64_t generation);
   // The holder has no use any more for a lease of that generation, which nobody has asked back.
@@ -148,6 +154,7 @@ class Inode : public std::enable_shared_from_this<Inode> {
   std::uint32_t active_changes_ = 0;
   boost::container::small_vector<Own, 2> own_;  // in order of the last change
   std::vector<Lease> leases_;
+  bool keeps_returned_ = false;
   std::vector<std::uint8_t> handle_;
 };
 

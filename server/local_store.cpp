@@ -23,6 +23,7 @@ ChangeScope::ChangeScope(const LocalStore& store, int fd, Inode& inode, const Ca
 ChangeScope::ChangeScope(const LocalStore& store, const Node& node, const CallContext& context)
     : ChangeScope(store, node.fd.get(), *node.inode, context) {
   if (context.holder != nullptr) {
+    if (S_ISDIR(info_.stx_mode)) inode_.keep_returned_leases();
     inode_.lease_to(*context.holder, {node.handle.data(), node.handle.size()});
   }
 }
@@ -218,6 +219,7 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, i
   const bool leased = context.holder != nullptr && inode.lease_to(*context.holder, handle);
   struct statx info {};
   if (!look_at(fd, info)) return last_errno();
+  if (leased && S_ISDIR(info.stx_mode)) inode.keep_returned_leases();
   const ChangeCounts counts = inode.observe(context.session, stamp_of(info), [&] {
     look_at(fd, info);
     return stamp_of(info);
