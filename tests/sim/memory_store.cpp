@@ -23,7 +23,7 @@ void MemoryStore::add(const std::string& name, std::string data) {
 
 void MemoryStore::restart() {
   ++run_;
-  for (const auto& file : files_) file->changes = std::make_unique<server::Inode>(run_);
+  for (const auto& file : files_) file->changes = std::make_shared<server::Inode>(run_);
 }
 
 // --- Finding ------------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ Result<server::Entry> MemoryStore::lookup(const CallContext& context, HandleView
     if (file->name != name.c_str()) continue;
     server::Entry entry;
     entry.handle = handle_of(file->ino);
-    entry.attributes = attributes_of(*file, context.session);
+    entry.attributes = attributes_of(context, *file);
     entry.parent = root_attributes();
     return entry;
   }
@@ -74,25 +74,37 @@ std::int64_t MemoryStore::next_time() {
   return last_time_;
 }
 
-wire::Attributes MemoryStore::describe(const File& file, server::ChangeCounts counts) const {
+wire::Attributes MemoryStore::describe(const File& file, server::ChangeCounts counts, bool leased) {
   return wire::Attributes(file.ino, file.data.size(), (file.data.size() + 511) / 512, 0,
                           file.atime_ns, file.mtime_ns, file.ctime_ns, 0, counts.foreign,
-                          counts.epoch, S_IFREG | 0644, 1, 1000, 1000, 4096, 0);
+                          counts.epoch, S_IFREG | 0644, 1, 1000, 1000, 4096,
+                          leased ? std::uint32_t{proto::kLeased} : 0);
 }
 
-wire::Attributes MemoryStore::attributes_of(File& file, std::uint64_t session) {
+// As LocalStore does it: the lease comes before the look.
+wire::Attributes MemoryStore::attributes_of(const CallContext& context, const File& file) {
+  const server::Handle handle = handle_of(file.ino);
+  const bool leased = context.holder != nullptr &&
+                      file.changes->lease_to(*context.holder, {handle.data(), handle.size()});
   auto look = [&] {
     return stamp_of(file);
   };
-  return describe(file, file.changes->observe(session, stamp_of(file), look));
+  return describe(file, file.changes->observe(context.session, stamp_of(file), look), leased);
 }
 
-// No leases here: the clients of a simulation do not ask for them.
-template <class Look>
-server::ChangeCounts MemoryStore::end_change(const CallContext& context, File& file, bool changed,
-                                             Look look) {
-  std::vector<server::LostLease> none;
-  return file.changes->end_change(context.session, changed, look, none);
+// As ChangeScope::finish().
+wire::Attributes MemoryStore::end_change(const CallContext& context, const File& file,
+                                         bool changed) {
+  std::vector<server::LostLease> lost;
+  auto look = [&] {
+    return stamp_of(file);
+  };
+  const auto counts = file.changes->end_change(context.session, changed, look, lost);
+  if (context.recalls != nullptr && !lost.empty()) {
+    context.recalls->add(file.changes, file.changes->leased_handle(), lost, {});
+  }
+  const bool leased = context.holder != nullptr && file.changes->is_leased_to(*context.holder);
+  return describe(file, counts, leased);
 }
 
 wire::Attributes MemoryStore::root_attributes() const {
@@ -102,14 +114,14 @@ wire::Attributes MemoryStore::root_attributes() const {
 
 Result<wire::Attributes> MemoryStore::attributes(const CallContext& context, HandleView handle) {
   auto file = find(handle);
-  if (file) return attributes_of(*file.value(), context.session);
+  if (file) return attributes_of(context, *file.value());
   if (file.error() == Errno(EISDIR)) return root_attributes();
   return file.error();
 }
 
 Result<wire::Attributes> MemoryStore::attributes(const CallContext& context,
                                                  server::OpenFile& file) {
-  return attributes_of(file_of(file), context.session);
+  return attributes_of(context, file_of(file));
 }
 
 Result<wire::Attributes> MemoryStore::set_attributes(const CallContext& context, HandleView handle,
@@ -121,11 +133,15 @@ Result<wire::Attributes> MemoryStore::set_attributes(const CallContext& context,
     return stamp_of(*file);
   };
   file->changes->begin_change(look);
+  const server::Handle own = handle_of(file->ino);
+  if (context.holder != nullptr) {
+    file->changes->lease_to(*context.holder, {own.data(), own.size()});
+  }
   if ((changes.valid & proto::kSetSize) != 0) resize(*file, changes.size);
   file->ctime_ns = next_time();
   if ((changes.valid & proto::kSetSize) != 0) file->mtime_ns = file->ctime_ns;
   if ((changes.valid & proto::kSetMtime) != 0) file->mtime_ns = changes.mtime_ns;
-  return describe(*file, end_change(context, *file, true, look));
+  return end_change(context, *file, true);
 }
 
 void MemoryStore::resize(File& file, std::uint64_t size) {
@@ -140,7 +156,7 @@ Result<server::Opened> MemoryStore::open(const CallContext& context, HandleView 
   BOOST_OUTCOME_TRY(auto file, find(handle));
   if ((flags & O_TRUNC) != 0) return Errno(EINVAL);  // comes as a SETATTR
   server::Opened opened;
-  opened.attributes = attributes_of(*file, context.session);
+  opened.attributes = attributes_of(context, *file);
   opened.handle = handle_of(file->ino);
   opened.file = std::make_shared<Open>(file);
   return opened;
@@ -197,15 +213,15 @@ Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::
   const bool changed = written != 0 || mtime_ns;
   if (changed) file.ctime_ns = next_time();
   if (changed) file.mtime_ns = mtime_ns.value_or(file.ctime_ns);
-  const auto counts = end_change(context, file, !error, look);
+  const wire::Attributes attributes = end_change(context, file, !error);
   if (error) return *error;
-  return describe(file, counts);
+  return attributes;
 }
 
 Result<wire::Attributes> MemoryStore::commit(const CallContext& context, server::OpenFile& open,
                                              bool) {
   if (auto error = failure(file_of(open), Failing::kChanges)) return *error;
-  return attributes_of(file_of(open), context.session);
+  return attributes_of(context, file_of(open));
 }
 
 // --- What no simulated program asks for ---------------------------------------------------------

@@ -113,8 +113,8 @@ class MemoryStore final : public server::FileStore {
     const std::string name;
     std::string data;
     std::int64_t atime_ns = 0, mtime_ns = 0, ctime_ns = 0;
-    // Who has made how many, as this process of the server knows.
-    std::unique_ptr<server::Inode> changes = std::make_unique<server::Inode>(/*epoch=*/1);
+    // Who has made how many, as this process of the server knows, and who has leases.
+    std::shared_ptr<server::Inode> changes = std::make_shared<server::Inode>(/*epoch=*/1);
   };
   struct Open final : server::OpenFile {
     explicit Open(std::shared_ptr<File> f) : file(std::move(f)) {}
@@ -128,11 +128,12 @@ class MemoryStore final : public server::FileStore {
   static File& file_of(server::OpenFile& open) { return *static_cast<Open&>(open).file; }
   static server::ChangeStamp stamp_of(const File& file);
   std::int64_t next_time();
-  template <class Look>
-  server::ChangeCounts end_change(const server::CallContext& context, File& file, bool changed,
-                                  Look look);
-  wire::Attributes attributes_of(File& file, std::uint64_t session);
-  wire::Attributes describe(const File& file, server::ChangeCounts counts) const;
+  // Ends what begin_change() has begun, and with it the leases of others.
+  static wire::Attributes end_change(const server::CallContext& context, const File& file,
+                                     bool changed);
+  // Gives a lease of the file.
+  static wire::Attributes attributes_of(const server::CallContext& context, const File& file);
+  static wire::Attributes describe(const File& file, server::ChangeCounts counts, bool leased);
   wire::Attributes root_attributes() const;
   void resize(File& file, std::uint64_t size);
   void store(File& file, std::uint64_t offset, std::string_view bytes);

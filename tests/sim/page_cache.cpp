@@ -13,10 +13,11 @@ namespace foliofs::sim {
 
 using Edge = WaitGraph::Edge;
 
-PageCache::PageCache(Executor executor, Clock& clock, WaitGraph& graph, Reference& reference,
-                     int client)
+PageCache::PageCache(Executor executor, Clock& clock, Random& random, WaitGraph& graph,
+                     Reference& reference, int client)
     : executor_(std::move(executor)),
       clock_(clock),
+      random_(random),
       graph_(graph),
       reference_(reference),
       client_(client),
@@ -152,23 +153,6 @@ Task<Status> PageCache::fill(std::string who, DescriptionRef description,
   }
   if (error) co_return *error;
   co_return success();
-}
-
-Task<bool> PageCache::update_size(std::string who, FileRef file, vfs::OpenFileRef opened) {
-  const std::uint64_t version = file->attribute_version;
-  std::optional<vfs::Attributes> known = operations_->try_getattr(file->node, opened == nullptr);
-  if (!known) {
-    vfs::Call call;
-    const Edge waits(graph_, who, core_of(*file));
-    auto asked = co_await operations_->getattr(call, file->node, opened);
-    if (!asked) co_return true;
-    known = asked.value();
-  }
-  if (version != file->attribute_version) co_return false;  // older than a change of our own
-  file->attributes_until = clock_.now() + operations_->attribute_timeout_us(file->node);
-  const std::uint64_t before = std::exchange(file->size, known->size);
-  if (before != known->size) co_await truncate_pages(who, file, known->size);
-  co_return true;
 }
 
 // --- Writing back -------------------------------------------------------------------------------

@@ -9,6 +9,8 @@
 //   launders it if it is dirty, and drops it. Notifications are sent by one thread.
 // - A truncating SETATTR lets the pages' WRITEs in flight end and holds back new ones until it is
 //   answered; then it drops what is beyond the end, and invalidates the rest.
+// - Attributes are believed for as long as the client has said. An answer is not, when the question
+//   is older than a change of one's own or a notification; who has asked is shown it all the same.
 // - FLUSH comes after the dirty pages of the file, and does not come if one of those failed.
 #pragma once
 
@@ -20,6 +22,7 @@
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/vfs/mount.h"
 #include "foliofs/vfs/operations.h"
+#include "tests/sim/random.h"
 #include "tests/sim/reference.h"
 #include "tests/sim/wait_graph.h"
 
@@ -31,7 +34,8 @@ class PageCache final : public vfs::Kernel {
 
   // All references must outlive it. `executor` is that of the programs and of the notifier; the
   // reference hears of pages that are written back whole.
-  PageCache(Executor executor, Clock& clock, WaitGraph& graph, Reference& reference, int client);
+  PageCache(Executor executor, Clock& clock, Random& random, WaitGraph& graph, Reference& reference,
+            int client);
 
   // What the kernel sends its requests to.
   void attach(vfs::Operations& operations) { operations_ = &operations; }
@@ -87,15 +91,16 @@ class PageCache final : public vfs::Kernel {
   std::uint32_t page_errors(const std::string& name) const;
   // Dirty pages, and those under writeback, as far as the file reaches.
   std::vector<Reference::Piece> dirty(const std::string& name) const;
-  // What stat(2) learns.
-  Task<Status> stat(std::string who, std::string name);
+  // stat(2): the size.
+  Task<Result<std::uint64_t>> stat(std::string who, std::string name);
 
   // vfs::Kernel
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range) override;
   Task<void> extend(std::uint64_t node, std::uint64_t size, std::byte last) override;
-  // This kernel keeps neither attributes nor names.
-  Task<void> expire_attributes(std::vector<vfs::KernelNode>) override { co_return; }
+  Task<void> expire_attributes(std::vector<vfs::KernelNode> nodes) override;
+  // This kernel keeps no names.
   Task<void> expire_names(std::vector<vfs::KernelName>) override { co_return; }
+  Task<void> forget(std::vector<vfs::KernelFile>) override { co_return; }
 
  private:
   struct Page;
@@ -116,8 +121,12 @@ class PageCache final : public vfs::Kernel {
   Task<Result<PageRef>> read_page(std::string who, DescriptionRef description, std::uint64_t index,
                                   std::uint64_t ahead);
   Task<Status> fill(std::string who, DescriptionRef description, std::vector<PageRef> pages);
-  // False when the answer came too late to be believed.
-  Task<bool> update_size(std::string who, FileRef file, vfs::OpenFileRef opened);
+  struct Answer {
+    std::uint64_t size = 0;
+    bool believed = false;
+  };
+  Task<Result<Answer>> ask_attributes(std::string who, FileRef file, vfs::OpenFileRef opened);
+  static void expire_attributes_of(File& file);
   Task<Status> write_page_part(std::string who, DescriptionRef description, ByteRange part,
                                char value);
   // Takes a dirty, locked page and writes it back; unlocks it before, or keeps the lock.
@@ -142,6 +151,7 @@ class PageCache final : public vfs::Kernel {
 
   const Executor executor_;
   Clock& clock_;
+  Random& random_;
   WaitGraph& graph_;
   Reference& reference_;
   const int client_;

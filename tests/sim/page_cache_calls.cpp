@@ -16,6 +16,7 @@ void PageCache::enter(const std::string& name, const vfs::Entry& entry) {
   file->name = name;
   file->node = entry.node;
   file->size = entry.attributes.size;
+  file->attributes_until = clock_.now() + entry.attribute_timeout_us;
   files_[name] = std::move(file);
 }
 
@@ -42,10 +43,55 @@ Task<Result<PageCache::DescriptionRef>> PageCache::open(std::string who, std::st
   co_return description;
 }
 
-Task<Status> PageCache::stat(std::string who, std::string name) {
+// --- Attributes ---------------------------------------------------------------------------------
+
+Task<Result<std::uint64_t>> PageCache::stat(std::string who, std::string name) {
   FileRef file = files_.at(name);
-  if (clock_.now() >= file->attributes_until) (void)co_await update_size(who, file, nullptr);
-  co_return success();
+  if (clock_.now() < file->attributes_until) co_return file->size;
+  auto answer = co_await ask_attributes(who, file, nullptr);
+  if (!answer) co_return answer.error();
+  co_return answer.value().size;
+}
+
+// fuse_do_getattr().
+Task<Result<PageCache::Answer>> PageCache::ask_attributes(std::string who, FileRef file,
+                                                          vfs::OpenFileRef opened) {
+  const std::uint64_t version = file->attribute_version;
+  std::optional<vfs::Attributes> known = operations_->try_getattr(file->node, opened == nullptr);
+  if (!known) {
+    vfs::Call call;
+    const Edge waits(graph_, who, core_of(*file));
+    auto asked = co_await operations_->getattr(call, file->node, opened);
+    if (!asked) co_return asked.error();
+    known = asked.value();
+  }
+  const Duration timeout = operations_->attribute_timeout_us(file->node);
+  // The program's thread takes the answer when it runs again.
+  co_await boost::asio::post(executor_, boost::asio::use_awaitable);
+  Answer answer{known->size, version == file->attribute_version};
+  if (!answer.believed) co_return answer;
+  ++file->attribute_version;
+  file->attributes_until = clock_.now() + timeout;
+  const std::uint64_t before = std::exchange(file->size, known->size);
+  if (before != known->size) co_await truncate_pages(who, file, known->size);
+  co_return answer;
+}
+
+void PageCache::expire_attributes_of(File& file) {
+  ++file.attribute_version;
+  file.attributes_until = {};
+}
+
+// fuse_reverse_inval_inode() of no pages: it waits for nobody, but takes a while.
+Task<void> PageCache::expire_attributes(std::vector<vfs::KernelNode> nodes) {
+  constexpr std::uint64_t kSlowUs = 2000;
+  const Edge waits(graph_, "leases of " + name_, "expiry of attributes at " + name_);
+  for (const vfs::KernelNode& node : nodes) {
+    const Duration delay(random_.one_in(2) ? 0 : random_.below(kSlowUs));
+    co_await clock_.sleep(delay);
+    if (FileRef file = find(node.id)) expire_attributes_of(*file);
+  }
+  co_await boost::asio::post(executor_, boost::asio::use_awaitable);
 }
 
 // --- read(2), write(2) --------------------------------------------------------------------------
@@ -56,8 +102,8 @@ Task<Result<PageCache::Bytes>> PageCache::read(std::string who, DescriptionRef d
   const bool expired = clock_.now() >= file->attributes_until;
   Bytes bytes;
   if (range.end > file->size && expired) {
-    const bool known = co_await update_size(who, file, description->opened);
-    bytes.size_ignored = !known;
+    auto answer = co_await ask_attributes(who, file, description->opened);
+    bytes.size_ignored = answer && !answer.value().believed;
   }
   for (std::uint64_t at = range.begin; at < std::min(range.end, file->size);) {
     const std::uint64_t index = at / kPage;
@@ -132,13 +178,18 @@ Task<Status> PageCache::truncate(std::string who, DescriptionRef description, st
   change.valid = proto::kSetSize;
   change.size = size;
   Status status = success();
+  Duration timeout{0};
   {
     const Edge waits(graph_, who, core_of(*file));
     auto changed = co_await operations_->setattr(call, file->node, change, description->opened);
     if (!changed) status = changed.error();
+    timeout = operations_->attribute_timeout_us(file->node);
   }
+  // The program's thread takes the answer when it runs again, whatever the kernel has been told.
+  co_await boost::asio::post(executor_, boost::asio::use_awaitable);
   if (status) {
     ++file->attribute_version;
+    file->attributes_until = clock_.now() + timeout;
     file->size = size;
   }
   file->nowrite_for.clear();
@@ -304,8 +355,7 @@ Task<void> PageCache::send(std::shared_ptr<Notification> notification) {
     co_return;
   }
   // fuse_reverse_inval_inode(): an answer that is still on its way is too old.
-  ++file->attribute_version;
-  file->attributes_until = {};
+  expire_attributes_of(*file);
   co_await invalidate_range(notifier(), file, notification->range);
 }
 
@@ -313,7 +363,7 @@ Task<void> PageCache::send(std::shared_ptr<Notification> notification) {
 Task<void> PageCache::store_last(std::string who, FileRef file, std::uint64_t size,
                                  std::byte last) {
   if (size > file->size) {
-    ++file->attribute_version;
+    expire_attributes_of(*file);
     file->size = size;
   }
   PageRef page = co_await lock_page(who, file, (size - 1) / kPage);

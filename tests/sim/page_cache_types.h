@@ -25,8 +25,10 @@ struct PageCache::File {
   std::string name;
   vfs::NodeId node = 0;
   std::uint64_t size = 0;
-  TimePoint attributes_until{};
-  std::uint64_t attribute_version = 0;  // counts this kernel's own changes of the size
+  TimePoint attributes_until{};  // they are believed
+  // Counts what makes answers to earlier questions too old: own changes, notifications, and answers
+  // that were believed (fuse_inode::attr_version).
+  std::uint64_t attribute_version = 0;
   std::map<std::uint64_t, PageRef> pages;
 
   bool locked = false;  // i_rwsem

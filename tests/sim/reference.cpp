@@ -8,6 +8,8 @@ namespace foliofs::sim {
 
 namespace {
 
+constexpr std::uint64_t kPage = 4096;
+
 std::string name_of(int client) {
   return client < 0 ? "nobody" : std::string(1, static_cast<char>('A' + client));
 }
@@ -127,6 +129,21 @@ void Reference::synced(int client, const std::string& name, Moment since) {
   }
 }
 
+void Reference::changed_on_server(int client, const std::string& name, std::uint64_t size,
+                                  std::uint64_t call) {
+  files_[name].sizes.push_back({size, client, call, now()});
+}
+
+Moment Reference::answered(std::uint64_t call) {
+  const Moment moment = now();
+  for (auto& [name, file] : files_) {
+    for (auto it = file.sizes.rbegin(); it != file.sizes.rend(); ++it) {
+      if (it->call == call) it->answered = moment;
+    }
+  }
+  return moment;
+}
+
 void Reference::refreshed(int client, const std::string& name, Moment since) {
   Moment& refreshed = files_[name].refreshed[client];
   refreshed = std::max(refreshed, since);
@@ -241,6 +258,66 @@ std::string Reference::check_read(int client, const std::string& name, View view
   return check_not_older(file, end, holes, must_see);
 }
 
+bool Reference::may_be_cut(const File& file, const Event& event) {
+  return std::any_of(file.events.begin(), file.events.end(), [&](const Event& other) {
+    const bool is_truncation = other.value == 0 && other.client >= 0;
+    return is_truncation && other.range.begin < event.range.end && !older(other, event);
+  });
+}
+
+bool Reference::may_end_at(const File& file, int client, Moment since, std::uint64_t size) {
+  if (!file.pages_sent[client].empty() && file.page_ends.contains(size)) return true;
+  return std::any_of(file.events.begin(), file.events.end(), [&](const Event& event) {
+    if (event.client != client || event.settled < since) return false;
+    if (event.value == 0) return event.range.begin == size;
+    // A write(2) comes page by page.
+    const bool inside = event.range.begin < size && size < event.range.end;
+    return event.range.end == size || (inside && size % kPage == 0);
+  });
+}
+
+// Or has, after `since`.
+bool Reference::truncates(const File& file, int client, Moment since) {
+  return std::any_of(file.events.begin(), file.events.end(), [&](const Event& event) {
+    const bool over = event.failed || event.acknowledged < since;
+    return event.value == 0 && event.client == client && !over;
+  });
+}
+
+std::string Reference::check_stat(int client, const std::string& name, View view,
+                                  std::uint64_t size, Moment told) const {
+  const File& file = file_of(name);
+  const ServerSize first{file.size_at_first, -1, 0, 0, 0};
+  // The oldest state that may be seen still.
+  auto oldest = file.sizes.end();
+  for (auto it = file.sizes.begin(); it != file.sizes.end(); ++it) {
+    if (it->client != client && it->answered < told) oldest = it;
+  }
+  const bool none = oldest == file.sizes.end();
+  const ServerSize& seen = none ? first : *oldest;
+  // After a READ that ended early the kernel takes the beginning of its page for the end.
+  auto explains = [&](const ServerSize& state) {
+    return state.size == size || (state.size < size && size % kPage == 0);
+  };
+  const bool explained =
+      explains(seen) || std::any_of(none ? file.sizes.begin() : oldest, file.sizes.end(), explains);
+  // While a truncation of its own is under way, the client shows what it knew before.
+  const bool exempt = truncates(file, client, view.since);
+  if (!explained && !exempt && !may_end_at(file, client, view.since, size)) {
+    return fmt::format(
+        "stat says {}; at moment {} the file ended at {} by a call of {}, answered {}", size,
+        seen.changed, seen.size, name_of(seen.client), seen.answered);
+  }
+  for (const Event& event : file.events) {
+    const bool own = event.value != 0 && event.client == client;
+    if (!own || event.acknowledged >= view.since || size >= event.range.end) continue;
+    if (!may_be_cut(file, event)) {
+      return fmt::format("stat says {}, before the end of {}", size, describe(event));
+    }
+  }
+  return {};
+}
+
 std::string Reference::check_beyond_end(int client, const std::string& name, View view,
                                         ByteRange range) const {
   const std::string hole(1, '\0');
@@ -352,18 +429,13 @@ std::string Reference::check_size(const std::string& name, std::uint64_t size) c
       return is_truncation(other) && other.acknowledged != kNever && moves && older(event, other);
     });
   };
-  auto may_be_cut = [&](const Event& event) {
-    return std::any_of(file.events.begin(), file.events.end(), [&](const Event& other) {
-      return is_truncation(other) && other.range.begin < event.range.end && !older(other, event);
-    });
-  };
   bool explained = file.page_ends.contains(size);
   for (const Event& event : file.events) {
     const std::uint64_t end = is_truncation(event) ? event.range.begin : file.size_at_first;
     const bool ended_there = event.value == 0 ? end == size : event.stored_ends.contains(size);
     explained = explained || (ended_there && !undone(event));
     if (event.value != 0 && event.settled != kNever && size < event.range.end &&
-        !may_be_cut(event)) {
+        !may_be_cut(file, event)) {
       return fmt::format("the file ends at {}, before {}", size, describe(event));
     }
   }

@@ -71,6 +71,11 @@ class Reference {
   void page_sent(int client, const std::string& file, const Piece& page, Moment dirtied_at);
   // All that the client had acknowledged by `since` is on the server, it was told.
   void synced(int client, const std::string& file, Moment since);
+  // The file on the server has been changed by a call of the client, and is so large now.
+  void changed_on_server(int client, const std::string& file, std::uint64_t size,
+                         std::uint64_t call);
+  // The call is answered, and whoever had leases has returned them. When.
+  Moment answered(std::uint64_t call);
   // The client has looked anew: what was settled by `since` must be seen by reads from now on.
   void refreshed(int client, const std::string& file, Moment since);
 
@@ -88,6 +93,12 @@ class Reference {
   // or nothing.
   std::string check_read(int client, const std::string& file, View view, ByteRange range,
                          std::string_view bytes, bool old_end) const;
+  // stat(2) that began as `view` says has told `size`: where the file ended on the server, then or
+  // later, or where an own write ends that may not be there. It may not be what it was before an
+  // own write that was acknowledged, nor before a change of the other client that had been answered
+  // at `told`.
+  std::string check_stat(int client, const std::string& file, View view, std::uint64_t size,
+                         Moment told) const;
   // A mapping's access to `range` was refused because the file ends before it.
   std::string check_beyond_end(int client, const std::string& file, View view,
                                ByteRange range) const;
@@ -123,10 +134,19 @@ class Reference {
     // Where WRITEs that ended with its bytes ended: it may have arrived in pieces.
     std::set<std::uint64_t> stored_ends;
   };
+  // Of a file on the server, after a change.
+  struct ServerSize {
+    std::uint64_t size = 0;
+    int client = -1;
+    std::uint64_t call = 0;
+    Moment changed = 0;
+    Moment answered = kNever;
+  };
   struct File {
     File();
     std::vector<Event> events;  // the first is how the file was at first
     std::uint64_t size_at_first = 0;
+    std::vector<ServerSize> sizes;  // after each change
     std::size_t by_value[256] = {};
     int writes = 0;
     std::set<std::uint64_t> page_ends;  // of pages that were written back whole
@@ -140,6 +160,11 @@ class Reference {
   // A store to a mapping while the same client truncated the file: the kernel drops its page when
   // the truncation is answered, although the server may have let others write since.
   static bool cut_by_own_truncation(const File& file, const Event& event);
+  // A truncation that may be younger has cut it off.
+  static bool may_be_cut(const File& file, const Event& event);
+  // The client may see its end there, although the server does not have it yet.
+  static bool may_end_at(const File& file, int client, Moment since, std::uint64_t size);
+  static bool truncates(const File& file, int client, Moment since);
   static std::string describe(const Event& event);
   const File& file_of(const std::string& name) const;
   // The events that a byte of `value` at `offset` may come from.

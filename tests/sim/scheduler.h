@@ -33,6 +33,7 @@ class Scheduler : public boost::asio::execution_context {
 
   Executor executor(Lane lane);
   test::VirtualClock& clock() { return clock_; }
+  const test::VirtualClock& clock() const { return clock_; }
 
   // Runs one continuation, or lets time pass to the next sleeper. False when there is neither.
   bool step();

@@ -126,6 +126,7 @@ SimServer::SimServer(Executor executor, Clock& clock, Random& random,
     : executor_(std::move(executor)), clock_(clock), random_(random), store_(store.get()) {
   export_.options.name = "share";
   export_.store = std::move(store);
+  export_.leases->open();
   sessions_.emplace_back();
 }
 
@@ -150,13 +151,14 @@ server::Reply SimServer::hello(const wire::HelloRequestT& request, const server:
     reply.resumed = session != nullptr;
   }
   if (session == nullptr) {
-    auto begun =
-        sessions_.back().begin(export_, request.read_only, /*wants_leases=*/false, request.slots);
+    const bool wants_leases = (request.features & proto::kFeatureLeases) != 0;
+    auto begun = sessions_.back().begin(export_, request.read_only, wants_leases, request.slots);
     if (!begun) return server::make_error(begun.error());
     session = begun.value();
   }
   (void)session->attach(sink);
   reply.version = proto::kVersion;
+  if (session->wants_leases()) reply.features = proto::kFeatureLeases;
   reply.session.assign(session->id().begin(), session->id().end());
   reply.slots = session->slots();
   reply.max_payload = kMaxPayloadBytes;
@@ -191,14 +193,41 @@ Task<void> SimServer::run_call(const server::Handler* handler, std::shared_ptr<s
   if (wait.count() != 0) co_await clock_.sleep(wait);
   if (run != run_) co_return;
   executing_for_ = client;
+  const std::uint64_t number = ++calls_;
   auto result = server::run_handler(*handler, *call, server::Place::kLane);
   executing_for_ = -1;
   server::Reply reply = result ? std::move(result.value()) : server::make_error(result.error());
   wait = some_time();
   if (wait.count() != 0) co_await clock_.sleep(wait);
   if (run != run_) co_return;
-  server::Outgoing frame = server::make_frame(call->header, std::move(reply));
-  call->session->complete(std::move(frame), handler->idempotent);
+  answer(*handler, std::move(call), std::move(reply), client, number);
+}
+
+void SimServer::answer(const server::Handler& handler, std::shared_ptr<server::Call> call,
+                       server::Reply reply, int client, std::uint64_t number) {
+  auto frame =
+      std::make_shared<server::Outgoing>(server::make_frame(call->header, std::move(reply)));
+  auto answered = std::make_shared<bool>(false);
+  auto done = [this, number, session = call->session, frame, answered, run = run_,
+               idempotent = handler.idempotent] {
+    *answered = true;
+    if (run == run_ && on_answered) on_answered(number);
+    session->complete(std::move(*frame), idempotent);
+  };
+  if (call->recalls.empty()) return done();
+  if (on_recall) on_recall(client);
+  call->recalls.send(clock_.now(), std::move(done));
+  spawn(executor_, "overdue recalls", revoke_overdue(client, answered, run_));
+}
+
+// Server::keep_house() comes round once a second.
+Task<void> SimServer::revoke_overdue(int client, std::shared_ptr<bool> answered,
+                                     std::uint64_t run) {
+  constexpr std::uint64_t kRoundUs = 1'000'000;
+  co_await clock_.sleep(kRecallPatience + Duration(1 + random_.below(kRoundUs)));
+  if (*answered || run != run_) co_return;
+  if (on_overdue) on_overdue(client);
+  sessions_.back().revoke_overdue_leases(clock_.now(), kRecallPatience);
 }
 
 void SimServer::cut(int client) {

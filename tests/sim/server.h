@@ -5,6 +5,7 @@
 // with others; its reply may take as long.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -32,6 +33,15 @@ class SimServer {
 
   // Of whom the call that the store executes right now is; -1 between calls.
   int executing_for() const { return executing_for_; }
+  // And its number.
+  std::uint64_t executing_call() const { return calls_; }
+  // Hears that a call is answered, as far as the server has to do with it.
+  std::function<void(std::uint64_t call)> on_answered;
+
+  // Hears that a call of `client` has ended leases of others.
+  std::function<void(int client)> on_recall;
+  // Hears that a call of `client` waits for a lease that was not returned in time.
+  std::function<void(int client)> on_overdue;
 
   // --- What goes wrong ---
   // What is on its way on the client's connections is lost.
@@ -40,6 +50,8 @@ class SimServer {
   void hold(int client, bool to_server, bool held);
   // The process ends and comes back: sessions and opens are gone, files stay.
   void restart();
+  // As when somebody has changed a file on the disk itself.
+  void revoke_leases() { sessions_.back().revoke_leases(export_); }
 
  private:
   class Connection;
@@ -51,6 +63,10 @@ class SimServer {
   void execute(const server::Handler& handler, std::shared_ptr<server::Call> call, int client);
   Task<void> run_call(const server::Handler* handler, std::shared_ptr<server::Call> call,
                       int client, std::uint64_t run);
+  // Answers a call once those have returned their leases that it has ended, or have had the time.
+  void answer(const server::Handler& handler, std::shared_ptr<server::Call> call,
+              server::Reply reply, int client, std::uint64_t number);
+  Task<void> revoke_overdue(int client, std::shared_ptr<bool> answered, std::uint64_t run);
   Duration some_time();
 
   const Executor executor_;
@@ -64,6 +80,7 @@ class SimServer {
   std::list<server::SessionTable> sessions_;
   std::vector<std::pair<int, std::weak_ptr<Wire>>> wires_;
   int executing_for_ = -1;
+  std::uint64_t calls_ = 0;
 };
 
 }  // namespace foliofs::sim

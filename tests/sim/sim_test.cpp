@@ -162,9 +162,10 @@ TEST_P(RunTest, WhatCanHappenDoes) {
     EXPECT_EQ(outcome.wrong, "") << "seed " << seed;
     for (const auto& [what, count] : outcome.counts) counts[what] += count;
   }
-  for (const char* what : {"open", "dup", "close", "mmap", "read", "write", "store", "load",
-                           "truncate", "fsync", "stat", "invalidate", "sleep", "fail WRITEs",
-                           "fail READs", "fail SETATTRs", "cut", "hold", "restart"}) {
+  for (const char* what :
+       {"open",       "dup",           "close", "mmap", "read",       "write", "store",
+        "load",       "truncate",      "fsync", "stat", "invalidate", "sleep", "fail WRITEs",
+        "fail READs", "fail SETATTRs", "cut",   "hold", "restart",    "recall"}) {
     EXPECT_GE(counts[what], 50u) << what;
   }
   for (const char* what : {"fsync failed", "close failed", "write failed", "read failed",

@@ -47,8 +47,9 @@ class Generator {
     cache.readahead = random_.one_in(2) ? 0 : 32 << 10;
     cache.max_io = random_.one_in(3) ? cache.folio_size : 1 << 20;
     cache.writes_in_flight = static_cast<std::uint32_t>(random_.one_in(2) ? 1 : 8);
-    workload_.actimeo_us = random_.one_in(3) ? 0 : 1'000'000;
+    workload_.actimeo_us = random_.one_in(2) ? 0 : 1'000'000;
     workload_.slowness_us = random_.one_in(2) ? 0 : 3000;
+    workload_.leases = random_.one_in(2);
   }
 
   Op& add(OpKind kind) {
@@ -127,7 +128,7 @@ class Generator {
         {OpKind::kLoad, 6},   {OpKind::kTruncate, 8}, {OpKind::kFsync, 6},
         {OpKind::kClose, 7},  {OpKind::kOpen, 9},     {OpKind::kDup, 3},
         {OpKind::kMap, 3},    {OpKind::kUnmap, 3},    {OpKind::kInvalidate, 16},
-        {OpKind::kSleep, 4},  {OpKind::kStat, 4},     {OpKind::kSwitchMode, 1}};
+        {OpKind::kSleep, 4},  {OpKind::kStat, 10},    {OpKind::kSwitchMode, 1}};
     std::uint64_t total = 0;
     for (const Weighted& call : kCalls) total += call.weight;
     std::uint64_t chosen = random_.below(total);
@@ -154,6 +155,12 @@ class Generator {
     }
   }
 
+  // Sometimes longer than leases are believed without a word from the server, or recalls wait.
+  std::uint64_t some_hold() {
+    if (workload_.leases && random_.one_in(3)) return random_.between(1'000'000, 15'000'000);
+    return random_.between(1, 5000);
+  }
+
   void add_trouble() {
     workload_.actors.push_back({"trouble", -1});
     const bool restarts = random_.one_in(4);
@@ -165,9 +172,10 @@ class Generator {
                                    OpKind::kHold};
       OpKind kind = kKinds[random_.below(std::size(kKinds))];
       if (restarts && random_.one_in(2)) kind = OpKind::kRestart;
+      if (workload_.leases && random_.one_in(16)) kind = OpKind::kRevoke;
       Op& op = add(kind);
       op.slot = static_cast<int>(random_.below(2));  // the client
-      op.amount = kind == OpKind::kHold ? random_.between(1, 5000) : random_.between(1, 3);
+      op.amount = kind == OpKind::kHold ? some_hold() : random_.between(1, 3);
       op.flag = random_.one_in(2);
     }
   }
@@ -186,9 +194,10 @@ Workload make_workload(std::uint64_t seed, cache::InvalidateMode mode) {
 
 const char* op_name(OpKind kind) {
   constexpr const char* kNames[] = {
-      "open",  "dup",         "close",      "mmap",          "munmap", "read",       "write",
-      "store", "load",        "truncate",   "fsync",         "stat",   "invalidate", "set mode",
-      "sleep", "fail WRITEs", "fail READs", "fail SETATTRs", "cut",    "hold",       "restart"};
+      "open",       "dup",      "close",   "mmap",        "munmap",     "read",
+      "write",      "store",    "load",    "truncate",    "fsync",      "stat",
+      "invalidate", "set mode", "sleep",   "fail WRITEs", "fail READs", "fail SETATTRs",
+      "cut",        "hold",     "restart", "revoke"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -247,6 +256,8 @@ std::string describe(const Workload& workload, const Op& op) {
                          client, op.amount);
     case OpKind::kRestart:
       return fmt::format("{}: restart the server", actor);
+    case OpKind::kRevoke:
+      return fmt::format("{}: revoke all leases", actor);
   }
   return actor;
 }

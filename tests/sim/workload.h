@@ -36,6 +36,7 @@ enum class OpKind {
   kCut,
   kHold,  // one direction of the connection, for a while
   kRestart,
+  kRevoke,  // all leases: somebody changes files on the disk itself
 };
 
 struct Op {
@@ -63,6 +64,7 @@ struct Workload {
   std::vector<std::pair<std::string, std::uint64_t>> files;  // and their sizes at first
   cache::CacheConfig cache;
   std::uint64_t actimeo_us = 0;
+  bool leases = false;  // coherence=lease
   std::uint64_t slowness_us = 0;
 };
 

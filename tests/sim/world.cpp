@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "foliofs/base/limits.h"
 #include "src/cache/folio_mapping.h"
 #include "src/vfs/inode.h"
 
@@ -43,6 +44,16 @@ World::World(Workload workload, cache::InvalidateMode mode, std::uint64_t seed,
   server_ = std::make_unique<SimServer>(scheduler_.executor(Lane::kServer), scheduler_.clock(),
                                         faults_, std::move(store));
   server_->slowness = Duration(workload_.slowness_us);
+  server_->on_answered = [this](std::uint64_t call) {
+    answered_.emplace_back(scheduler_.clock().now(), reference_.answered(call));
+  };
+  server_->on_recall = [this](int client) {
+    trace(fmt::format("server: {} waits for leases of others", static_cast<char>('A' + client)));
+    ++outcome_.counts["recall"];
+  };
+  server_->on_overdue = [this](int client) {
+    check_overdue(1 - client);
+  };
 }
 
 World::~World() = default;
@@ -100,17 +111,20 @@ Task<void> World::start_client(int index) {
   const Executor core = scheduler_.executor(core_lane(index));
   rpc::SessionOptions session;
   session.export_name = "share";
+  session.wants_leases = workload_.leases;
   session.client_name = std::string(1, static_cast<char>('A' + index));
   client.session =
       std::make_unique<rpc::Session>(core, scheduler_.clock(), *client.connector, session);
   auto started = co_await client.session->start();
   if (!started) fail("session: " + errno_name(started.error()));
-  client.kernel = std::make_unique<PageCache>(scheduler_.executor(program_lane(index)),
-                                              scheduler_.clock(), graph_, reference_, index);
+  client.kernel =
+      std::make_unique<PageCache>(scheduler_.executor(program_lane(index)), scheduler_.clock(),
+                                  faults_, graph_, reference_, index);
   vfs::MountOptions options;
   options.invalidate = mode_;
   options.cache = workload_.cache;
   options.actimeo_us = Duration(workload_.actimeo_us);
+  options.coherence = workload_.leases ? vfs::Coherence::kLease : vfs::Coherence::kCloseToOpen;
   FaultPoints* const windows = this;
   client.mount = std::make_unique<vfs::Mount>(core, scheduler_.clock(), *client.session,
                                               *client.kernel, options, windows);
@@ -211,6 +225,41 @@ void World::synced(int client, const std::string& file, Moment since) {
   check_file(file);
 }
 
+namespace {
+
+// An answer may be on its way for so long, longer than anything is held.
+constexpr Duration kOnItsWay = std::chrono::seconds(16);
+
+}  // namespace
+
+Moment World::known_to_all() const {
+  const TimePoint now = scheduler_.clock().now();
+  TimePoint limit = now;
+  if (workload_.actimeo_us != 0) limit -= Duration(workload_.actimeo_us) + kOnItsWay;
+  const bool exempt = leases_ended_ && now - leases_ended_->last < kOnItsWay;
+  for (auto it = answered_.rbegin(); it != answered_.rend(); ++it) {
+    if (exempt && it->second > leases_ended_->since) continue;
+    if (it->first <= limit) return it->second + 1;
+  }
+  return 0;
+}
+
+void World::end_leases() {
+  const TimePoint now = scheduler_.clock().now();
+  const bool again = leases_ended_ && now - leases_ended_->last < kOnItsWay;
+  leases_ended_ = LeasesEnded{again ? leases_ended_->since : reference_.now(), now};
+}
+
+void World::check_overdue(int client) {
+  constexpr Duration kUntilQuiet = 3 * kRecallPatience;
+  const auto troubled_at = clients_[client].troubled_at;
+  trace(fmt::format("server: {} has not returned its leases", static_cast<char>('A' + client)));
+  ++outcome_.counts["recall not answered"];
+  if (troubled_at && scheduler_.clock().now() - *troubled_at < kUntilQuiet) return;
+  fail(fmt::format("{} has not answered a recall in time\n{}", static_cast<char>('A' + client),
+                   graph_.describe()));
+}
+
 std::vector<Reference::Piece> World::held(int client, const std::string& file) const {
   const Client& of = clients_[client];
   std::vector<Reference::Piece> pieces;
@@ -277,11 +326,14 @@ void World::stored(const std::string& file, std::uint64_t offset, std::string_vi
   trace(fmt::format("server: {} bytes of {} at {} ({}) from {}", bytes.size(), file, offset,
                     static_cast<unsigned char>(bytes[0]), static_cast<char>('A' + client)));
   check(reference_.check_stored(client, file, offset, bytes));
+  reference_.changed_on_server(client, file, server_->store().contents(file).size(),
+                               server_->executing_call());
 }
 
 void World::resized(const std::string& file, std::uint64_t size) {
   trace(fmt::format("server: {} now ends at {}", file, size));
   reference_.truncated_on_server(server_->executing_for(), file, size);
+  reference_.changed_on_server(server_->executing_for(), file, size, server_->executing_call());
 }
 
 void World::failed(const std::string& file, Failing what) {

@@ -74,6 +74,7 @@ class World final : private FaultPoints, private StoreObserver {
     std::unique_ptr<vfs::Mount> mount;
     std::map<std::string, std::shared_ptr<vfs::Inode>> inodes;
     std::map<std::string, Failures> failures;  // by file
+    std::optional<TimePoint> troubled_at;      // last
   };
 
   // The run, from mounting to unmounting.
@@ -88,6 +89,7 @@ class World final : private FaultPoints, private StoreObserver {
   Task<void> run_op(const Op& op);
   Task<void> call(const Op& op, int client, Descriptor& descriptor);
   Task<void> open(const Op& op, int client, Program& program);
+  Task<void> stat(const Op& op, int client);
   Task<void> read(const Op& op, int client, Descriptor& descriptor);
   Task<void> write(const Op& op, int client, Descriptor& descriptor);
   Task<void> store(const Op& op, int client, Descriptor& descriptor);
@@ -108,6 +110,16 @@ class World final : private FaultPoints, private StoreObserver {
   void check_told(int client, const std::string& file, Moment since, Told& told,
                   const Status& status);
   void synced(int client, const std::string& file, Moment since);
+  // Every client knows of changes that were answered before this moment, if it looks now: what it
+  // says may be `actimeo` old where it has no lease, and with one as long as the server gives none
+  // because it is being returned.
+  Moment known_to_all() const;
+  // The server has ended leases before their holders could return them.
+  void end_leases();
+  // The client's connection is disturbed.
+  void troubled(int client) { clients_[client].troubled_at = scheduler_.clock().now(); }
+  // A client that hears the server returns its leases in time.
+  void check_overdue(int client);
   std::vector<Reference::Piece> held(int client, const std::string& file) const;
 
   // StoreObserver
@@ -133,7 +145,13 @@ class World final : private FaultPoints, private StoreObserver {
   std::vector<Program> programs_;
   std::uint64_t ops_done_ = 0;
   std::size_t actors_running_ = 0;
-  Moment restarted_ = 0;  // the server, last
+  struct LeasesEnded {
+    Moment since = 0;
+    TimePoint last;
+  };
+  std::optional<LeasesEnded> leases_ended_;
+  std::vector<std::pair<TimePoint, Moment>> answered_;  // calls of the server
+  Moment restarted_ = 0;                                // the server, last
   bool finished_ = false;
   Outcome outcome_;
 };

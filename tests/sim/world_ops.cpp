@@ -37,12 +37,9 @@ Task<void> World::run_op(const Op& op) {
       if (!clients_[client].mount->set_live_options({&option, 1})) fail("set invalidate");
       break;
     }
-    case OpKind::kStat: {
-      const Moment since = reference_.now();
-      auto status = co_await clients_[client].kernel->stat(who(op), op.file);
-      check_status(op, client, op.file, since, status);
+    case OpKind::kStat:
+      co_await stat(op, client);
       break;
-    }
     case OpKind::kDup:
       if (slot && !program.slots[op.other]) {
         ++outcome_.counts[op_name(op.kind)];
@@ -116,6 +113,20 @@ Task<void> World::open(const Op& op, int client, Program& program) {
   check_status(op, client, op.file, since, success());
   reference_.refreshed(client, op.file, since);
   check_file(op.file);
+}
+
+Task<void> World::stat(const Op& op, int client) {
+  const Reference::View view = reference_.begin_read(client, op.file);
+  const Moment told = known_to_all();
+  trace(describe(workload_, op));
+  auto size = co_await clients_[client].kernel->stat(who(op), op.file);
+  Status status = success();
+  if (!size) status = size.error();
+  trace(fmt::format("{}: stat of {}: {}", who(op), op.file,
+                    size ? std::to_string(size.value()) : outcome_of(status)));
+  check_status(op, client, op.file, view.since, status);
+  if (!size) co_return;
+  check(reference_.check_stat(client, op.file, view, size.value(), told));
 }
 
 // read(2), or a load from a mapping.
@@ -265,16 +276,25 @@ Task<void> World::make_trouble(const Op& op) {
       store.let_fail(Failing::kChanges, count, EIO);
       break;
     case OpKind::kCut:
+      troubled(op.slot);
       server_->cut(op.slot);
       break;
     case OpKind::kHold:
+      troubled(op.slot);
       server_->hold(op.slot, op.flag, true);
       co_await scheduler_.clock().sleep(Duration(static_cast<std::int64_t>(op.amount)));
       server_->hold(op.slot, op.flag, false);
+      troubled(op.slot);
       break;
     case OpKind::kRestart:
       restarted_ = reference_.now();
+      for (int client = 0; client < Reference::kClients; ++client) troubled(client);
+      end_leases();
       server_->restart();
+      break;
+    case OpKind::kRevoke:
+      end_leases();
+      server_->revoke_leases();
       break;
     default:
       break;
