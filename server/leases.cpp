@@ -115,6 +115,7 @@ bool LeaseHolder::revoke_overdue(LeaseTime deadline) {
     });
     if (!overdue) return false;
   }
+  barred_until_ = (std::chrono::steady_clock::now() + kBarred).time_since_epoch().count();
   revoke_all();
   return true;
 }

@@ -105,7 +105,9 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
 
   std::uint64_t session() const { return session_; }
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
-  bool may_hold() const { return ready_.load(std::memory_order_relaxed) && gate_.gives_leases(); }
+  bool may_hold() const {
+    return ready_.load(std::memory_order_relaxed) && gate_.gives_leases() && !is_barred();
+  }
   // A lease of `inode`, of the generation returned; 0: there is none to be had. Not void it goes by
   // drop().
   std::uint64_t give(const std::shared_ptr<Inode>& inode, HandleView handle);
@@ -130,10 +132,17 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
   void revoke_all();
   // Nobody is there any more to hold leases.
   void end();
-  // As revoke_all() when a recall has gone unanswered since before `deadline`. True if so.
+  // As revoke_all() when a recall has gone unanswered since before `deadline`. True if so. The
+  // session then gets none for kBarred: others would wait as long again for the next one.
   bool revoke_overdue(LeaseTime deadline);
+  static constexpr std::chrono::seconds kBarred{60};
 
  private:
+  bool is_barred() const {
+    const LeaseTime::rep until = barred_until_.load(std::memory_order_relaxed);
+    return until != 0 && std::chrono::steady_clock::now().time_since_epoch().count() < until;
+  }
+
   struct Recall {
     std::uint64_t generation;
     std::vector<std::shared_ptr<Inode>> inodes;
@@ -146,6 +155,7 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
   std::weak_ptr<LeaseListener> listener_;
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> ready_ = false;
+  std::atomic<LeaseTime::rep> barred_until_ = 0;
   std::mutex mutex_;  // guards what follows; taken after that of an inode
   bool ended_ = false;
   std::size_t held_ = 0;  // of this generation

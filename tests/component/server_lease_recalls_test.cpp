@@ -161,6 +161,15 @@ TEST_F(LeaseRecalls, NewNames) {
   EXPECT_THAT(lost_by(symlink), UnorderedElementsAre("directory: symlink"));
 }
 
+// Without asking for a new one: whoever holds it goes on believing the other names.
+TEST_F(LeaseRecalls, OfADirectoryAreEndedByEveryChange) {
+  for (const char* name : {"a", "b"}) {
+    auto mkdir = at<wire::MkdirRequestT>(directory_, name);
+    mkdir.mode = 0755;
+    EXPECT_THAT(lost_by(mkdir), UnorderedElementsAre(std::string("directory: ") + name));
+  }
+}
+
 TEST_F(LeaseRecalls, CreateOfAFileThatIsThere) {
   auto create = other_->create_request(directory_, "inner", O_RDWR);
   EXPECT_TRUE(other_->call(create));

@@ -375,6 +375,7 @@ TEST_F(LeasesOfTheSilent, TheLeasesOfWhoDoesNotAnswerAreVoid) {
   EXPECT_TRUE(revoked.leases.empty());
   EXPECT_TRUE(holder_->give_back({recalled.recall}));  // too late
   // It holds nobody up any more, while the other still has its leases.
+  EXPECT_FALSE(holder_->gets_lease(file_));
   wire::SetAttrRequestT change;
   change.caller = other_->caller();
   change.handle = directory_;

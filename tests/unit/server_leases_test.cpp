@@ -261,6 +261,30 @@ TEST_F(Leases, MakeRoomWhenTheyAreVoid) {
   EXPECT_EQ(gate_.held(), 0u);
 }
 
+// --- Directories --------------------------------------------------------------------------------
+
+TEST_F(Leases, OfADirectoryStayWhenTheyAreReturned) {
+  auto directory = file();
+  directory->keep_returned_leases();
+  const Holder one = holder(1);
+  EXPECT_TRUE(lease(directory, one));
+  int first = 0, second = 0;
+  change_and_tell(directory, 2, first, {"a"});
+  EXPECT_FALSE(lease(directory, one));
+  one->returned(one.client->recalls[0]);
+  EXPECT_EQ(first, 1);
+  EXPECT_TRUE(directory->is_leased_to(*one));
+  EXPECT_EQ(gate_.held(), 1u);
+  change_and_tell(directory, 2, second, {"b"});
+  ASSERT_EQ(one.client->recalls.size(), 2u);
+  EXPECT_THAT(one.client->last[0].names, ElementsAre("b"));
+  one->returned(one.client->recalls[1]);
+  EXPECT_EQ(second, 1);
+  one->given_up(view(kHandle));
+  EXPECT_FALSE(directory->is_leased());
+  EXPECT_EQ(gate_.held(), 0u);
+}
+
 // --- Given up -----------------------------------------------------------------------------------
 
 TEST_F(Leases, AreGivenUpByHandle) {
@@ -485,6 +509,10 @@ TEST_F(Leases, OnlyWhoIsOverdueIsRevoked) {
   EXPECT_TRUE(file->is_leased_to(*two));
   one->returned(one.client->recalls[0]);  // too late
   EXPECT_EQ(answered, 1);
+  // It would hold others up again.
+  EXPECT_FALSE(lease(file, one));
+  one->returned_all();
+  EXPECT_FALSE(lease(file, one));
 }
 
 // --- Sessions -----------------------------------------------------------------------------------
