@@ -1,0 +1,58 @@
+// A mount whose server gives leases, and what tests of them look at.
+#pragma once
+
+#include "src/vfs/leases.h"
+#include "tests/unit/vfs_fixture.h"
+
+namespace foliofs::test {
+
+class LeasesTest : public VfsTest {
+ protected:
+  static constexpr Duration kBelieved = vfs::Leases::kBelieved;
+  static constexpr Duration kLong = std::chrono::hours(1);
+
+  LeasesTest() {
+    wants_leases_ = true;
+    server_.gives_leases = true;
+  }
+
+  // As the kernel's LOOKUP comes in. `known` and `none` are answered from memory.
+  std::string find(const std::string& name, Node parent = vfs::kRootNode) {
+    if (auto known = ops().try_lookup(parent, name)) return known->node == 0 ? "none" : "known";
+    auto entry = loop_.run(ops().lookup(call(), parent, name));
+    if (!entry) return errno_name(entry.error());
+    return entry.value().node == 0 ? "absent" : "found";
+  }
+  bool is_known(Node node) { return ops().try_getattr(node, true).has_value(); }
+  Duration attribute_timeout(Node node) { return ops().attribute_timeout_us(node); }
+  Node mkdir(const std::string& name, Node parent = vfs::kRootNode) {
+    auto made = loop_.run(ops().mkdir(call(), parent, name, 0755));
+    EXPECT_TRUE(made);
+    return made ? made.value().node : 0;
+  }
+  // A listing with attributes, as the kernel reads it whole.
+  vfs::DirectoryEntries list(Node node = vfs::kRootNode) {
+    auto directory = ops().open_directory(node).value().directory;
+    auto read = loop_.run(ops().read_directory(call(), directory, 0, true)).value();
+    ops().release_directory(directory.get());
+    return read;
+  }
+
+  bool returned(std::uint64_t recall) const {
+    return std::any_of(server_.returned.begin(), server_.returned.end(), [&](const auto& one) {
+      return std::find(one.recalls.begin(), one.recalls.end(), recall) != one.recalls.end();
+    });
+  }
+  std::size_t returned_everything() const {
+    return static_cast<std::size_t>(std::count_if(server_.returned.begin(), server_.returned.end(),
+                                                  [](const auto& one) { return one.everything; }));
+  }
+  bool is_expired(Node node) const { return std::ranges::count(kernel_.expired, node) != 0; }
+  std::size_t expired(const std::string& name) const {
+    return static_cast<std::size_t>(
+        std::count_if(kernel_.expired_names.begin(), kernel_.expired_names.end(),
+                      [&](const auto& one) { return one.name == name; }));
+  }
+};
+
+}  // namespace foliofs::test
