@@ -80,10 +80,18 @@ void Reference::acknowledge_write(const std::string& name, std::uint8_t value) {
 void Reference::acknowledge_truncate(const std::string& name, std::size_t index) {
   Event& event = files_[name].events[index];
   event.acknowledged = event.settled = now();
+  event.failed = false;
 }
 
 void Reference::fail_truncate(const std::string& name, std::size_t index) {
   files_[name].events[index].failed = true;
+}
+
+void Reference::refuse_truncate(int client, const std::string& name) {
+  for (Event& event : files_[name].events) {
+    const bool under_way = event.value == 0 && event.acknowledged == kNever;
+    if (under_way && event.client == client) event.failed = true;
+  }
 }
 
 Moment Reference::page_dirtied(int client, const std::string& name, const Piece& page) {
@@ -303,7 +311,7 @@ std::string Reference::check_stat(int client, const std::string& name, View view
       explains(seen) || std::any_of(none ? file.sizes.begin() : oldest, file.sizes.end(), explains);
   // While a truncation of its own is under way, the client shows what it knew before.
   const bool exempt = truncates(file, client, view.since);
-  if (!explained && !exempt && !may_end_at(file, client, view.since, size)) {
+  if (!explained && !exempt && !may_end_at(file, client, std::min(told, view.since), size)) {
     return fmt::format(
         "stat says {}; at moment {} the file ended at {} by a call of {}, answered {}", size,
         seen.changed, seen.size, name_of(seen.client), seen.answered);

@@ -65,6 +65,9 @@ class Reference {
   void acknowledge_write(const std::string& file, std::uint8_t value);
   void acknowledge_truncate(const std::string& file, std::size_t event);
   void fail_truncate(const std::string& file, std::size_t event);
+  // The server has refused a change of the client: a truncation that it asks for once more may have
+  // happened the first time, and fails all the same.
+  void refuse_truncate(int client, const std::string& file);
   // The client has made a page of a mapping with these bytes dirty: when. Later it is sent, as it
   // is then.
   Moment page_dirtied(int client, const std::string& file, const Piece& page);

@@ -348,7 +348,10 @@ void World::failed(const std::string& file, Failing what) {
   ++outcome_.counts["refused by the server"];
   if (what == Failing::kWrites) failures.writes.push_back(moment);
   if (what == Failing::kReads) failures.read = moment;
-  if (what == Failing::kChanges) failures.change = moment;
+  if (what == Failing::kChanges) {
+    failures.change = moment;
+    reference_.refuse_truncate(client, file);
+  }
 }
 
 Task<void> World::reach(FaultPoint) {
