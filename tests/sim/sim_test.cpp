@@ -157,7 +157,7 @@ TEST_P(RunTest, ASeedRepeatsARunExactly) {
 // A workload that hardly does a thing proves nothing about it.
 TEST_P(RunTest, WhatCanHappenDoes) {
   Counts counts;
-  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 600; ++seed) {
     const Outcome outcome = run_once({seed, seed, GetParam(), {}}, /*traced=*/false);
     EXPECT_EQ(outcome.wrong, "") << "seed " << seed;
     for (const auto& [what, count] : outcome.counts) counts[what] += count;

@@ -294,8 +294,9 @@ void World::check_status(const Op& op, int client, const std::string& file, Mome
   if (reads && failures.read != 0) return;
   if (changes && failures.change > since) return;
   if (!failures.writes.empty()) return;
-  // Whether a truncation has happened may not be known.
-  if (op.kind == OpKind::kTruncate && restarted_ > since) return;
+  // Whether a truncation has happened may not be known; and an open is not tried for ever.
+  const bool gives_up = op.kind == OpKind::kTruncate || op.kind == OpKind::kOpen;
+  if (gives_up && restarted_ > since) return;
   fail(fmt::format("{} failed for no reason: {}", describe(workload_, op),
                    errno_name(status.error())));
 }
