@@ -10,7 +10,7 @@ namespace {
 
 // How long a recall waits for the kernel to expire a name while another request has its directory;
 // and how long one of everything does.
-constexpr Duration kNamesPatience = std::chrono::milliseconds(5);
+constexpr Duration kNamesPatience = std::chrono::milliseconds(500);
 constexpr Duration kAllNamesPatience = std::chrono::seconds(1);
 // A program that was told a name just before it expired may take the answer after that, and makes
 // the name good again.
