@@ -20,7 +20,8 @@ def own_name_is_right(path, there):
 
 
 def compete(directory, chance):
-    """Others may have come first, and nothing else may happen."""
+    """Others may have come first, twice even (ESTALE: docs/SEMANTICS.md, paths-are-looked-up-again); nothing else may
+    happen."""
     name, other = (os.path.join(directory, f"shared{chance.randrange(6)}") for _ in range(2))
     call = chance.choice([
         lambda: os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY)),
@@ -31,8 +32,9 @@ def compete(directory, chance):
     ])
     try:
         call()
-    except (FileExistsError, FileNotFoundError):
-        pass
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOENT, errno.ESTALE):
+            raise
 
 
 def work(directory, number, end, results):
