@@ -30,6 +30,14 @@ void Cache::reconfigure(const CacheConfig& config) {
   core_->reconfigured();
 }
 
+void Cache::set_aside(std::uint64_t bytes) {
+  core_->set_aside(bytes);
+}
+
+std::uint64_t Cache::most_set_aside() const {
+  return core_->most_set_aside();
+}
+
 CacheStats Cache::stats() const {
   CacheStats stats = core_->stats;
   stats.mappings = core_->mapping_count;

@@ -3,6 +3,7 @@
 // Cache (the public face) owns it; background tasks hold it by shared_ptr until they have ended.
 #pragma once
 
+#include <algorithm>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <deque>
@@ -49,6 +50,9 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   Task<Status> reserve(std::uint64_t bytes);
   // The limits are others now.
   void reconfigured();
+  // As Cache has them.
+  void set_aside(std::uint64_t bytes);
+  std::uint64_t most_set_aside() const;
   // Memory has come back to the arena.
   void memory_freed();
 
@@ -96,6 +100,8 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   void link(Folio& folio);
   void unlink(Folio& folio);
   void balance();
+  // What folios and requests in flight may take of cache_size.
+  std::uint64_t limit() const { return config.cache_size - std::min(set_aside_, most_set_aside()); }
   void limit_arena();
   std::optional<Errno> full_of_failures(TimePoint since) const;
 
@@ -126,6 +132,7 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   ReclaimList active_;
   std::uint64_t inactive_bytes_ = 0;
   std::uint64_t folios_ahead_ = 0;
+  std::uint64_t set_aside_ = 0;
   std::list<std::uint64_t> memory_waiters_;  // what each of those in reserve() wants, bytes
   WaitQueue memory_changed_;
 

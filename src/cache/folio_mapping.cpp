@@ -5,6 +5,8 @@
 
 namespace foliofs::cache {
 
+static_assert(sizeof(FolioMapping) <= kMappingBytes);
+
 FolioMapping::FolioMapping(std::shared_ptr<CacheCore> core, std::shared_ptr<FolioStore> store,
                            std::shared_ptr<KernelPages> kernel_pages, std::uint64_t size)
     : core_(std::move(core)),

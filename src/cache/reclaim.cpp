@@ -2,6 +2,7 @@
 //
 // Only clean folios are on the lists, so taking one off is all that reclaim has to do. Folios used
 // once are reclaimed before those used again, so that one long scan does not empty the cache.
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -32,17 +33,17 @@ bool CacheCore::try_reserve(std::uint64_t bytes, Want want) {
 
 bool CacheCore::make_room(std::uint64_t bytes, Want want) {
   drop_used_once(bytes);
-  if (memory->bytes + bytes <= config.cache_size) return true;
-  if (bytes > config.cache_size) return false;
+  if (memory->bytes + bytes <= limit()) return true;
+  if (bytes > limit()) return false;
   balance();
-  reclaim_from(inactive_, config.cache_size - bytes, want);
-  if (want == Want::kNeeded) reclaim_from(active_, config.cache_size - bytes, want);
-  return memory->bytes + bytes <= config.cache_size;
+  reclaim_from(inactive_, limit() - bytes, want);
+  if (want == Want::kNeeded) reclaim_from(active_, limit() - bytes, want);
+  return memory->bytes + bytes <= limit();
 }
 
 Task<Status> CacheCore::reserve(std::uint64_t bytes) {
   if (try_reserve(bytes)) co_return success();
-  if (bytes > config.cache_size) co_return Errno(ENOMEM);
+  if (bytes > limit()) co_return Errno(ENOMEM);
   const auto place = memory_waiters_.insert(memory_waiters_.end(), bytes);
   const TimePoint since = clock.now();
   Status status = success();
@@ -65,7 +66,18 @@ std::optional<Errno> CacheCore::full_of_failures(TimePoint since) const {
 }
 
 void CacheCore::limit_arena() {
-  memory->arena->set_limit(config.cache_size + kArenaSlack);
+  memory->arena->set_limit(limit() + kArenaSlack);
+}
+
+void CacheCore::set_aside(std::uint64_t bytes) {
+  set_aside_ = bytes;
+  reconfigured();
+}
+
+std::uint64_t CacheCore::most_set_aside() const {
+  const std::uint64_t size = config.cache_size;
+  const std::uint64_t needed = std::max(size / 2, config.dirty_limit + size / 8);
+  return size - std::min(size, needed);
 }
 
 void CacheCore::memory_freed() {

@@ -130,6 +130,9 @@ std::string stats_text(const control::MountEntry& mount, const json& stats) {
            fmt::format("pid {}, version {}", number(stats, "pid"), text(stats, "version")));
   page.row("known", fmt::format("{} inodes, {} open files", number(stats, "inodes"),
                                 number(stats, "open_files")));
+  const json& leases = part(stats, "leases");
+  page.row("leases",
+           fmt::format("{} held, {} recalls", number(leases, "held"), number(leases, "recalls")));
   add_cache(page, stats);
   add_session(page, stats);
   add_calls(page, stats);

@@ -122,6 +122,7 @@ json stats_json(const vfs::MountStats& stats, std::chrono::microseconds silent_u
       {"options", std::move(described)},
       {"inodes", stats.inodes},
       {"open_files", stats.open_files},
+      {"leases", {{"held", stats.leases}, {"recalls", stats.lease_recalls}}},
   };
 }
 

@@ -142,6 +142,7 @@ class FuseMount::Impl {
 
   void raise_kernel_readahead(const std::string& device) {
     device_number_ = device;
+    notifier_->set_device(device);
     if (initialised_) raise_readahead();
   }
 
@@ -156,6 +157,9 @@ class FuseMount::Impl {
   }
   Task<void> expire_names(std::vector<vfs::KernelName> names) {
     return notifier_->expire_names(std::move(names), context_.expires_names);
+  }
+  Task<void> forget(std::vector<vfs::KernelFile> files) {
+    return notifier_->forget(std::move(files));
   }
 
  private:
@@ -226,6 +230,10 @@ Task<void> FuseMount::expire_attributes(std::vector<vfs::KernelNode> nodes) {
 
 Task<void> FuseMount::expire_names(std::vector<vfs::KernelName> names) {
   return impl_->expire_names(std::move(names));
+}
+
+Task<void> FuseMount::forget(std::vector<vfs::KernelFile> files) {
+  return impl_->forget(std::move(files));
 }
 
 }  // namespace foliofs::fuse

@@ -180,8 +180,13 @@ vfs::AttributeChange to_change(const struct stat& stat, int to_set) {
 
 Task<void> run_setattr(RequestRef request, vfs::NodeId node, vfs::AttributeChange change,
                        vfs::OpenFileRef file) {
-  finish_attributes(request, node,
-                    co_await request->operations().setattr(request->call(), node, change, file));
+  auto attributes = co_await request->operations().setattr(request->call(), node, change, file);
+  if (attributes) {
+    // The kernel takes what answers a change even when it was told meanwhile that it is over.
+    request->reply_attributes(attributes.value(), std::chrono::microseconds(0));
+  } else {
+    request->reply(attributes.error());
+  }
 }
 void on_setattr(fuse_req_t req, fuse_ino_t node, struct stat* stat, int to_set,
                 fuse_file_info* info) {

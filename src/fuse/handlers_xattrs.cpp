@@ -1,10 +1,22 @@
 // The handlers of extended attributes. The kernel says how much room its caller has: none means
 // that he wants to know how much is needed.
+#include <unistd.h>
+
+#include <string_view>
+
 #include "request.h"
 
 namespace foliofs::fuse {
 
 namespace {
+
+// That a file has no such attribute. The kernel keeps nothing of this, and `ls -l` asks for the
+// SELinux label of each file unless it is told that there are none on this filesystem; which is
+// true enough where the kernel does not know of SELinux.
+Errno absence_of(std::string_view name) {
+  static const bool knows_selinux = ::access("/sys/fs/selinux", F_OK) == 0;
+  return Errno(name == "security.selinux" && !knows_selinux ? EOPNOTSUPP : ENODATA);
+}
 
 void finish_bytes(const RequestRef& request, const Result<std::vector<std::byte>>& bytes,
                   std::size_t room) {
@@ -20,13 +32,14 @@ void finish_bytes(const RequestRef& request, const Result<std::vector<std::byte>
 }
 
 Task<void> run_getxattr(RequestRef request, vfs::NodeId node, std::string name, std::size_t room) {
-  finish_bytes(request, co_await request->operations().get_xattr(request->call(), node, name),
-               room);
+  auto value = co_await request->operations().get_xattr(request->call(), node, name);
+  if (!value && value.error() == Errno(ENODATA)) value = absence_of(name);
+  finish_bytes(request, value, room);
 }
 void on_getxattr(fuse_req_t req, fuse_ino_t node, const char* name, std::size_t room) {
   auto* context = static_cast<FuseContext*>(fuse_req_userdata(req));
   if (context->mount->operations().lacks_xattr(node, name)) {
-    fuse_reply_err(req, ENODATA);
+    fuse_reply_err(req, absence_of(name).value());
     return;
   }
   auto request = Request::make(req);

@@ -1,13 +1,36 @@
 #include "notifier.h"
 
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
+#include <spdlog/spdlog.h>
+#include <sys/uio.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <fstream>
+
+#include "submounts.h"
 
 namespace foliofs::fuse {
 
+namespace {
+
+// FUSE_NOTIFY_PRUNE of Linux 6.18, which libfuse does not know yet.
+constexpr std::int32_t kNotifyPrune = 9;
+struct PruneHeader {
+  std::uint32_t count = 0;
+  std::uint32_t padding = 0;
+  std::uint64_t spare = 0;
+};
+
+}  // namespace
+
 Notifier::Notifier(fuse_session* session, Executor executor)
-    : session_(session), pages_(executor), attributes_(executor), names_(executor) {}
+    : session_(session),
+      pages_(executor),
+      attributes_(executor),
+      names_(executor),
+      forgets_(executor) {}
 
 Task<void> Notifier::invalidate_pages(std::uint64_t node, ByteRange range) {
   return NotificationThread::wait(queue_range(node, range));
@@ -63,6 +86,44 @@ Task<void> Notifier::expire_names(std::vector<vfs::KernelName> names, bool keep_
       fuse_lowlevel_notify_expire_entry(session_, parent, name.c_str(), name.size(), flags);
     }
   }));
+}
+
+Task<void> Notifier::forget(std::vector<vfs::KernelFile> files) {
+  return NotificationThread::wait(forgets_.add([this, files = std::move(files), device = device_] {
+    if (!prune(files)) drop_names(files, device);
+  }));
+}
+
+// False when the kernel does not know how.
+bool Notifier::prune(const std::vector<vfs::KernelFile>& files) {
+  if (!kernel_prunes_) return false;
+  std::vector<std::uint64_t> nodes;
+  nodes.reserve(files.size());
+  for (const auto& file : files) nodes.push_back(file.id);
+  PruneHeader prune;
+  prune.count = static_cast<std::uint32_t>(nodes.size());
+  const std::size_t bytes = nodes.size() * sizeof nodes[0];
+  fuse_out_header header{};
+  header.len = static_cast<std::uint32_t>(sizeof header + sizeof prune + bytes);
+  header.error = kNotifyPrune;  // `unique` 0: no reply but a notification
+  iovec parts[] = {{&header, sizeof header}, {&prune, sizeof prune}, {nodes.data(), bytes}};
+  const ssize_t written = ::writev(fuse_session_fd(session_), parts, std::size(parts));
+  kernel_prunes_ = written >= 0 || errno != EINVAL;
+  return kernel_prunes_;
+}
+
+void Notifier::drop_names(const std::vector<vfs::KernelFile>& files, const std::string& device) {
+  std::ifstream mounts("/proc/self/mountinfo");
+  if (device.empty() || has_submounts(mounts, device)) {
+    if (!std::exchange(told_of_submounts_, true)) {
+      spdlog::warn("something is mounted below the mount point: the kernel is not made to forget");
+    }
+    return;
+  }
+  for (const auto& [id, name, directory] : files) {
+    if (directory) continue;
+    fuse_lowlevel_notify_inval_entry(session_, name.parent_id, name.name.c_str(), name.name.size());
+  }
 }
 
 }  // namespace foliofs::fuse

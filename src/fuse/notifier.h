@@ -1,13 +1,14 @@
-// Notifier: makes the kernel forget pages, attributes and names, and tells it of a new end of a
-// file.
+// Notifier: makes the kernel forget pages, attributes, names and whole files, and tells it of a new
+// end of a file.
 //
-// Each of the three has a thread of its own, because each waits for something else in the kernel:
+// Each kind has a thread of its own, because each waits for something else in the kernel:
 //
 // | thread     | waits for                                                                  |
 // |------------|----------------------------------------------------------------------------|
 // | pages      | pages that READs in flight have locked; WRITEs of dirty mapped pages       |
 // | names      | directories that any request has locked: changes, LOOKUP, READDIR          |
 // | attributes | nothing that a request holds                                               |
+// | forgets    | pages of files that go; directories, as names, on kernels before 6.18      |
 //
 // So none of them may be the loop that answers those requests (docs/ARCHITECTURE.md).
 //
@@ -48,6 +49,14 @@ class Notifier {
   // the entries, and what is mounted on them goes too.
   Task<void> expire_names(std::vector<vfs::KernelName> names, bool keep_entries);
 
+  // The kernel lets go of those that nothing uses. One before Linux 6.18 can only be made to drop
+  // their names: not those of directories, which somebody may be in, and none at all while anything
+  // is mounted below our mount point, because what is mounted on a name goes with it.
+  Task<void> forget(std::vector<vfs::KernelFile> files);
+
+  // "MAJOR:MINOR" of the mount; until it is known, names are not dropped.
+  void set_device(const std::string& device) { device_ = device; }
+
  private:
   // A range to be dropped that the thread has not come to.
   struct QueuedRange {
@@ -55,13 +64,21 @@ class Notifier {
     NotificationRef notification;
   };
 
+  // Both on the thread.
+  bool prune(const std::vector<vfs::KernelFile>& files);
+  void drop_names(const std::vector<vfs::KernelFile>& files, const std::string& device);
+
   NotificationRef queue_range(std::uint64_t node, ByteRange range);
   ByteRange take_range(std::uint64_t node);
 
   fuse_session* const session_;
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, QueuedRange> ranges_;  // by node; protected by mutex_
-  NotificationThread pages_, attributes_, names_;
+  std::string device_;
+  // Of the thread that forgets.
+  bool kernel_prunes_ = true;  // as far as is known
+  bool told_of_submounts_ = false;
+  NotificationThread pages_, attributes_, names_, forgets_;
 };
 
 }  // namespace foliofs::fuse

@@ -4,6 +4,7 @@
 // Lives as long as the kernel knows its node, somebody has it open, or bytes of it are not written.
 #pragma once
 
+#include <boost/intrusive/list_hook.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "foliofs/base/clock.h"
+#include "foliofs/base/lazy.h"
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/cache/mapping.h"
 #include "foliofs/vfs/operations.h"
@@ -54,12 +56,18 @@ struct NameLookups {
 // Attributes that are believed for as long as their lease is held.
 inline constexpr TimePoint kWhileLeased = TimePoint::max();
 
-struct Inode {
+// The place in the order in which the kernel was told of inodes (forgetting.h).
+using InodeInTold =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+// There may be a million of them: what few need is behind a pointer.
+struct Inode : InodeInTold {
   NodeId node = 0;
   HandleBytes handle;
   std::uint64_t handle_incarnation = 0;  // of the session that gave it
   std::uint64_t lookups = 0;             // references that the kernel holds
   std::uint32_t open_count = 0;  // OpenFiles, and files that could not be written at their release
+  std::uint32_t counted_bytes = 0;  // as InodeTable has counted it
 
   // Where it was last found, to look it up again when the server has lost its handle.
   NodeId parent = 0;
@@ -71,6 +79,7 @@ struct Inode {
   std::uint64_t named_under = 0;  // the parent's lease that covers `name`; 0: none
   // The kernel was told to believe something of it for long.
   bool kernel_believes = false;
+  bool kernel_believes_name = false;  // likewise, of `name`
 
   Attributes attributes;  // the latest from the server
   TimePoint attributes_expire{};
@@ -89,9 +98,9 @@ struct Inode {
   TimePoint name_told{};
   TimePoint told_until{};
   ListedName listed;
-  NameLookups name_lookups;  // of a directory
+  Lazy<NameLookups> name_lookups;  // of a directory
   // What the cached data belongs to: compared with what the server says next.
-  std::optional<Attributes> cached_version;
+  Lazy<Attributes> cached_version;
   // Invalidations under way because somebody else has changed the file. OPEN, LOOKUP and GETATTR
   // wait until there is none; what the kernel waits for while it drops pages must not.
   std::uint32_t revalidating = 0;
@@ -123,7 +132,7 @@ struct Inode {
 
   AbsentXattrs absent_xattrs;
 
-  InodeLocks locks;
+  Lazy<InodeLocks> locks;
 
   // Of a released file whose bytes could not be written: through it they are tried again.
   std::shared_ptr<ServerOpen> kept_open;

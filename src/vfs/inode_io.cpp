@@ -37,7 +37,7 @@ Task<Status> InodeIo::ensure_current(std::shared_ptr<ServerOpen> open) {
   auto inode = inode_.lock();
   while (current && inode) {
     // Through whichever open bytes come or go, the locks are there before.
-    auto locking = inode->locks.open_of_stale(session_.incarnation());
+    auto locking = inode->locks.get().open_of_stale(session_.incarnation());
     if (!locking) break;
     auto locked = co_await ensure_reopened(locking);
     if (locked) continue;
@@ -149,12 +149,13 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
     if (kills && open->opener.uid == 0) request.flags |= proto::kWriteKillPrivileges;
     rpc::Payload payload;
     payload.send = write.from;
+    const std::uint64_t asked_at = asking_now();
     auto reply = co_await session_.exchange(proto::MessageType::kWrite, proto::encode(request),
                                             payload, open->incarnation);
     if (reply) {
       const auto* table = proto::view<wire::WriteReply>(reply.value().meta);
       if (table == nullptr) co_return Errno(EPROTO);
-      if (table->attributes() != nullptr) changed_by_us(*table->attributes());
+      if (table->attributes() != nullptr) changed_by_us(*table->attributes(), asked_at);
       note_acknowledged();
       co_return success();
     }
@@ -174,9 +175,10 @@ Task<Status> InodeIo::set_mtime(std::int64_t mtime_ns) {
   request.open_id = open->id;
   request.flags = proto::kWriteSetMtime;
   request.mtime_ns = mtime_ns;
+  const std::uint64_t asked_at = asking_now();
   auto reply = co_await session_.call<wire::WriteRequest>(request, open->incarnation);
   if (!reply) co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
-  if (reply.value().attributes) changed_by_us(*reply.value().attributes);
+  if (reply.value().attributes) changed_by_us(*reply.value().attributes, asked_at);
   co_return success();
 }
 
@@ -224,10 +226,15 @@ void InodeIo::note_acknowledged() {
   ++inode->writes_acknowledged;
 }
 
-void InodeIo::changed_by_us(const wire::Attributes& wire) {
+std::uint64_t InodeIo::asking_now() const {
+  auto core = core_.lock();
+  return core ? (*core)->change : 0;
+}
+
+void InodeIo::changed_by_us(const wire::Attributes& wire, std::uint64_t asked_at) {
   auto inode = inode_.lock();
   auto core = core_.lock();
-  if (inode && core) (*core)->take_own_change(*inode, from_wire(wire));
+  if (inode && core) (*core)->take_own_change(*inode, from_wire(wire), asked_at);
 }
 
 }  // namespace foliofs::vfs

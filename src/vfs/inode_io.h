@@ -90,7 +90,10 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   Task<Status> reopen(ServerOpen& open);
   std::shared_ptr<ServerOpen> find(bool (ServerOpen::*suitable)() const) const;
   // Attributes after a change of our own.
-  void changed_by_us(const wire::Attributes& wire);
+  // In the reply to what was sent at `asked_at`, of asking_now().
+  void changed_by_us(const wire::Attributes& wire, std::uint64_t asked_at);
+  // MountCore::change, to tell by it later what has happened meanwhile.
+  std::uint64_t asking_now() const;
   // Records an error when the server's machine was restarted under bytes that were not committed.
   void check_verifier(Inode& inode);
   void note_acknowledged();

@@ -32,7 +32,7 @@ Task<Status> InodeIo::reclaim_locks(std::shared_ptr<ServerOpen> open) {
   auto inode = inode_.lock();
   if (!inode) co_return success();
   const std::uint64_t incarnation = open->incarnation;
-  for (const LockOwnerId id : inode->locks.owners_through(open)) {
+  for (const LockOwnerId id : inode->locks.get().owners_through(open)) {
     auto locked = co_await reclaim_owner(inode, open, id);
     if (locked) continue;
     if (locked.error() != rpc::kSessionLost && !is_away(locked.error())) {
@@ -48,9 +48,9 @@ Task<Status> InodeIo::reclaim_locks(std::shared_ptr<ServerOpen> open) {
 
 Task<Status> InodeIo::reclaim_owner(InodeRef inode, std::shared_ptr<ServerOpen> open,
                                     LockOwnerId id) {
-  const auto turn = co_await inode->locks.turn(id);
+  const auto turn = co_await inode->locks->turn(id);
   // It may have been unlocked before its turn came.
-  auto& owners = inode->locks.owners;
+  auto& owners = inode->locks->owners;
   const auto found = owners.find(id);
   if (found == owners.end() || found->second.open != open) co_return success();
   const std::uint64_t incarnation = open->incarnation;
@@ -70,7 +70,7 @@ void InodeIo::lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, 
   spdlog::error("{}: the server has forgotten a lock, and it cannot be had again ({})", inode.name,
                 errno_name(why));
   open->locks_lost = true;
-  for (const LockOwnerId id : inode.locks.owners_through(open)) inode.locks.owners.erase(id);
+  for (const LockOwnerId id : inode.locks->owners_through(open)) inode.locks->owners.erase(id);
   // A program is to hear of it at its next read, which the kernel would answer from its pages. A
   // READ may be what has found it, so nobody waits for them here.
   auto core = core_.lock();

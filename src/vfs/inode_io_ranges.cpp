@@ -19,6 +19,7 @@ Task<Result<InodeIo::Appended>> InodeIo::append(std::shared_ptr<ServerOpen> open
   const iovec part{const_cast<std::byte*>(data.data()), data.size()};
   rpc::Payload payload;
   payload.send = std::span(&part, 1);
+  const std::uint64_t asked_at = asking_now();
   auto reply = co_await session_.exchange(proto::MessageType::kWrite, proto::encode(request),
                                           payload, open->incarnation);
   // It may have happened or not, and must not happen twice.
@@ -26,7 +27,7 @@ Task<Result<InodeIo::Appended>> InodeIo::append(std::shared_ptr<ServerOpen> open
   const auto* table = proto::view<wire::WriteReply>(reply.value().meta);
   if (table == nullptr || table->attributes() == nullptr) co_return Errno(EPROTO);
   if (kills) inode->kill_privileges = false;
-  changed_by_us(*table->attributes());
+  changed_by_us(*table->attributes(), asked_at);
   note_acknowledged();
   co_return Appended{table->offset(), table->attributes()->size()};
 }
@@ -37,10 +38,11 @@ Task<Status> InodeIo::allocate(std::shared_ptr<ServerOpen> open, std::uint32_t m
   request.mode = mode;
   request.offset = offset;
   request.length = length;
+  const std::uint64_t asked_at = asking_now();
   auto reply = co_await call_with<wire::AllocateRequest>(open, request);
   if (!reply) co_return reply.error();
   if (!reply.value().attributes) co_return Errno(EPROTO);
-  changed_by_us(*reply.value().attributes);
+  changed_by_us(*reply.value().attributes, asked_at);
   note_acknowledged();
   co_return success();
 }
@@ -71,11 +73,12 @@ Task<Result<std::uint64_t>> InodeIo::copy(InodeIo& source, std::shared_ptr<Serve
     request.to_open = to->id;
     request.to_offset = to_offset;
     request.length = length;
+    const std::uint64_t asked_at = asking_now();
     auto reply = co_await session_.call<wire::CopyRangeRequest>(request, to->incarnation);
     if (!reply && reply.error() == rpc::kSessionLost) continue;
     if (!reply) co_return reply.error();
     if (!reply.value().to || reply.value().copied > length) co_return Errno(EPROTO);
-    changed_by_us(*reply.value().to);
+    changed_by_us(*reply.value().to, asked_at);
     note_acknowledged();
     co_return reply.value().copied;
   }

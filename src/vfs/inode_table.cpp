@@ -1,6 +1,39 @@
 #include "inode_table.h"
 
+#include "inode_io.h"
+
 namespace foliofs::vfs {
+
+namespace {
+
+// What an allocation takes beyond what was asked for.
+constexpr std::size_t kAllocation = 16;
+// In each of three tables: a node of a few words, and its share of the buckets.
+constexpr std::size_t kInTables = 3 * (32 + kAllocation + 8);
+constexpr std::size_t kReferenceCounts = 16;
+
+std::size_t memory_of(const Inode& inode) {
+  std::size_t bytes = sizeof(Inode) + kReferenceCounts + kAllocation + kInTables;
+  bytes += inode.handle.capacity() + kAllocation;
+  const bool name_inside = inode.name.capacity() <= std::string().capacity();
+  if (!name_inside) bytes += inode.name.capacity() + kAllocation;
+  if (inode.mapping) {
+    bytes += cache::kMappingBytes + sizeof(InodeIo) + sizeof(Attributes) +
+             3 * (kReferenceCounts + kAllocation);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::size_t InodeTable::HandleHash::operator()(const HandleBytes& handle) const {
+  return std::hash<std::string_view>()(
+      {reinterpret_cast<const char*>(handle.data()), handle.size()});
+}
+
+std::size_t InodeTable::NameHash::operator()(const Name& name) const {
+  return std::hash<std::string_view>()(name.name) ^ (name.parent * 0x9e3779b97f4a7c15u);
+}
 
 InodeRef InodeTable::find(NodeId node) const {
   auto found = by_node_.find(node);
@@ -8,58 +41,83 @@ InodeRef InodeTable::find(NodeId node) const {
 }
 
 InodeRef InodeTable::find_by_handle(const HandleBytes& handle) const {
-  auto found = by_handle_.find(key(handle));
-  return found == by_handle_.end() ? nullptr : found->second;
+  auto found = by_handle_.find(handle);
+  return found == by_handle_.end() ? nullptr : find((*found)->node);
 }
 
 InodeRef InodeTable::find_or_create(const HandleBytes& handle) {
-  InodeRef& inode = by_handle_[key(handle)];
-  if (!inode) {
-    inode = std::make_shared<Inode>();
-    inode->node = ++last_node_;  // node ids are never used again, so no generation is needed
-    inode->handle = handle;
-    by_node_[inode->node] = inode;
-  }
+  if (InodeRef known = find_by_handle(handle)) return known;
+  auto inode = std::make_shared<Inode>();
+  inode->node = ++last_node_;  // node ids are never used again, so no generation is needed
+  inode->handle = handle;
+  by_node_[inode->node] = inode;
+  by_handle_.insert(inode.get());
+  count(*inode);
   return inode;
+}
+
+void InodeTable::forget_handle(const Inode& inode) {
+  auto found = by_handle_.find(inode.handle);
+  if (found != by_handle_.end() && *found == &inode) by_handle_.erase(found);
 }
 
 void InodeTable::change_handle(Inode& inode, HandleBytes handle) {
   if (inode.handle == handle) return;
-  auto self = find(inode.node);
-  auto old = by_handle_.find(key(inode.handle));
-  if (old != by_handle_.end() && old->second == self) by_handle_.erase(old);
+  forget_handle(inode);
   inode.handle = std::move(handle);
-  by_handle_[key(inode.handle)] = std::move(self);
+  if (!has(inode)) return;
+  by_handle_.erase(&inode);  // another one that had this handle
+  by_handle_.insert(&inode);
+  recount(inode);
 }
 
 void InodeTable::forget_name(const Inode& inode) {
-  auto found = by_name_.find(key(inode.parent, inode.name));
-  if (found == by_name_.end() || found->second != inode.node) return;
+  auto found = by_name_.find(Name{inode.parent, inode.name});
+  if (found == by_name_.end() || *found != &inode) return;
   by_name_.erase(found);
   if (auto parent = find(inode.parent)) parent->lease.names_complete = 0;
 }
 
 void InodeTable::change_name(Inode& inode, NodeId parent, const std::string& name) {
-  if (inode.parent == parent && inode.name == name) return;
+  const bool same = inode.parent == parent && inode.name == name;
+  // Another one may have had the name meanwhile.
+  auto found = by_name_.find(Name{parent, name});
+  if (same && (name.empty() || (found != by_name_.end() && *found == &inode))) return;
   forget_name(inode);
   inode.named_under = 0;
   inode.parent = parent;
   inode.name = name;
-  if (!name.empty()) by_name_[key(parent, name)] = inode.node;
+  if (name.empty() || !has(inode)) return;
+  by_name_.erase(&inode);  // another one that had this name
+  by_name_.insert(&inode);
+  recount(inode);
 }
 
-InodeRef InodeTable::find_by_name(NodeId parent, const std::string& name) const {
-  auto found = by_name_.find(key(parent, name));
-  return found == by_name_.end() ? nullptr : find(found->second);
+InodeRef InodeTable::find_by_name(NodeId parent, std::string_view name) const {
+  auto found = by_name_.find(Name{parent, name});
+  return found == by_name_.end() ? nullptr : find((*found)->node);
 }
 
-void InodeTable::drop_if_unused(const InodeRef& inode) {
-  if (inode->node == kRootNode || inode->lookups != 0 || inode->open_count != 0) return;
-  if (inode->dirty()) return;
-  auto found = by_handle_.find(key(inode->handle));
-  if (found != by_handle_.end() && found->second == inode) by_handle_.erase(found);
+void InodeTable::recount(Inode& inode) {
+  if (has(inode)) count(inode);
+}
+
+void InodeTable::count(Inode& inode) {
+  const std::size_t now = memory_of(inode);
+  bytes_ += now - inode.counted_bytes;
+  inode.counted_bytes = static_cast<std::uint32_t>(now);
+}
+
+bool InodeTable::drop_if_unused(const InodeRef& inode) {
+  if (inode->node == kRootNode || inode->lookups != 0 || inode->open_count != 0) return false;
+  if (inode->dirty()) return false;
+  if (!has(*inode)) return false;
+  forget_handle(*inode);
   forget_name(*inode);
   by_node_.erase(inode->node);
+  bytes_ -= std::exchange(inode->counted_bytes, 0);
+  ++drops_;
+  return true;
 }
 
 }  // namespace foliofs::vfs

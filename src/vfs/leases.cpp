@@ -12,9 +12,16 @@ namespace {
 // and how long one of everything does.
 constexpr Duration kNamesPatience = std::chrono::milliseconds(500);
 constexpr Duration kAllNamesPatience = std::chrono::seconds(1);
-// A program that was told a name just before it expired may take the answer after that, and makes
-// the name good again.
-constexpr Duration kNameIsTaken = std::chrono::seconds(1);
+// A program that was told a name just before it expired may take the answer after that, which makes
+// the name good again, and the attributes of a file that the kernel had not known.
+constexpr Duration kAnswerIsTaken = std::chrono::seconds(1);
+// The server is told of dropped leases when they are so many, or have waited for so long. So many
+// of the longest handles are within what it takes as metadata of one request, 64 KiB.
+constexpr std::size_t kManyDropped = 256;
+static_assert(kManyDropped <= kMaxDroppedLeases && kManyDropped * (kMaxHandleBytes + 24) < 65536);
+constexpr Duration kDroppedWait = std::chrono::seconds(1);
+// It is known of so many of these messages what they have given up.
+constexpr std::size_t kRememberedMessages = 8;
 
 }  // namespace
 
@@ -24,11 +31,20 @@ bool Leases::holds(const Inode& inode) const {
   return inode.lease.number > void_up_to_;
 }
 
+bool Leases::is_overtaken(const Inode& inode, std::uint64_t asked_at) const {
+  return asked_at < inode.lease.lost_at || asked_at < ignored_before_ ||
+         was_given_up(inode, asked_at);
+}
+
+bool Leases::is_recalled(const Inode& inode, std::uint64_t asked_at) const {
+  return asked_at < inode.lease.lost_at || asked_at < recalled_before_;
+}
+
 void Leases::take(Inode& inode, const Attributes& attributes, std::uint64_t asked_at) {
   const bool given = (attributes.flags & proto::kLeased) != 0;
-  const bool overtaken = asked_at < inode.lease.lost_at || asked_at < ignored_before_;
-  if (!given || overtaken) {
-    if (!overtaken) inode.lease.number = 0;
+  const bool ignored = takes_none_ || is_overtaken(inode, asked_at);
+  if (!given || ignored) {
+    if (!ignored) inode.lease.number = 0;
   } else if (!holds(inode)) {
     inode.lease.number = ++last_number_;
     // What was believed under an earlier one is not covered by this.
@@ -36,10 +52,17 @@ void Leases::take(Inode& inode, const Attributes& attributes, std::uint64_t aske
   }
 }
 
-void Leases::name_seen(Inode& inode, const Inode& parent, std::uint64_t asked_at) const {
-  const bool believed =
-      holds(parent) && asked_at >= parent.lease.lost_at && asked_at >= ignored_before_;
+void Leases::name_seen(Inode& inode, const Inode& parent, const wire::Attributes* said,
+                       std::uint64_t asked_at) const {
+  const bool given = said != nullptr && (said->flags() & proto::kLeased) != 0;
+  const bool believed = given && holds(parent) && !is_overtaken(parent, asked_at);
   inode.named_under = believed ? parent.lease.number : 0;
+}
+
+void Leases::name_superseded(Inode& inode) {
+  if (!std::exchange(inode.kernel_believes_name, false) || core_.stopping) return;
+  spawn(core_.executor, "expire former name",
+        expire_names(core_, {{inode.parent, inode.name}}, std::make_shared<bool>()));
 }
 
 bool Leases::covers_name(const Inode& inode, const Inode& parent) const {
@@ -53,7 +76,7 @@ bool Leases::knows_all_names(const Inode& directory) const {
 
 void Leases::all_names_seen(Inode& directory, std::uint64_t asked_at) const {
   const bool believed =
-      holds(directory) && directory.generation <= asked_at && asked_at >= directory.lease.lost_at;
+      holds(directory) && directory.generation <= asked_at && !is_overtaken(directory, asked_at);
   if (believed) directory.lease.names_complete = directory.lease.number;
 }
 
@@ -86,15 +109,15 @@ void Leases::recalled(wire::LeasesRecalledT recalled) {
 Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   ++core.background_tasks;
   Leases& leases = core.leases;
+  const std::uint64_t incarnation = core.session.incarnation();
   std::vector<KernelNode> nodes;
   std::vector<KernelName> names;
   std::vector<InodeRef> inodes;
-  std::vector<InodeRef> directories;
   for (const auto& lost : recalled.leases) {
     InodeRef inode = lost ? core.inodes.find_by_handle(lost->handle) : nullptr;
     if (!inode) {
       // It is in a reply that has not arrived yet.
-      leases.ignored_before_ = ++core.change;
+      leases.ignored_before_ = leases.recalled_before_ = ++core.change;
       continue;
     }
     leases.lose(*inode);
@@ -106,7 +129,6 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     }
     nodes.push_back({inode->node, known.is_directory()});
     for (auto& name : lost->names) names.push_back({inode->node, std::move(name)});
-    if (!lost->names.empty()) directories.push_back(inode);
     inodes.push_back(std::move(inode));
   }
   auto expired = std::make_shared<bool>(names.empty());
@@ -114,13 +136,12 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     spawn(core.executor, "expire names", expire_names(core, names, expired));
   }
   if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
-  (void)co_await wait_at_most(core.clock, kNamesPatience,
-                              until_names_expired(core, expired, directories));
-  for (const InodeRef& inode : inodes) --inode->lease.returning;
-  leases.returned_.push_back(recalled.recall);
+  (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));
+  // Another session has recalls of its own by these numbers.
+  const bool same_session = incarnation == core.session.incarnation();
+  leases.returned_.push_back({same_session ? recalled.recall : 0, inodes});
   leases.say_soon();
-  std::erase_if(names, [&](const KernelName& name) { return !leases.was_just_told(name); });
-  if (!names.empty()) spawn(core.executor, "expire again", expire_again(core, std::move(names)));
+  leases.expire_just_told(inodes, std::move(names));
   // Whoever has the file open sees what has become of it without asking.
   for (const InodeRef& inode : inodes) {
     const bool shown = inode->mapping && inode->open_count != 0;
@@ -133,35 +154,53 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
 Task<void> Leases::expire_names(MountCore& core, std::vector<KernelName> names,
                                 std::shared_ptr<bool> done) {
   ++core.background_tasks;
+  auto& expiring = core.leases.names_expiring_;
+  const auto here = expiring.insert(expiring.end(), names.front().parent_id);
   co_await core.kernel.expire_names(std::move(names));
+  expiring.erase(here);
   *done = true;
   core.leases.progress_.wake_all();
   --core.background_tasks;
   core.background_ended.wake_all();
 }
 
-bool Leases::was_just_told(const KernelName& name) const {
-  const InodeRef inode = core_.inodes.find_by_name(name.parent_id, name.name);
-  return inode && core_.clock.now() - inode->name_told < kNameIsTaken;
+void Leases::expire_just_told(const std::vector<InodeRef>& inodes, std::vector<KernelName> names) {
+  auto just_told = [this](const InodeRef& inode) {
+    return inode && core_.clock.now() - inode->name_told < kAnswerIsTaken;
+  };
+  std::erase_if(names, [&](const KernelName& name) {
+    return !just_told(core_.inodes.find_by_name(name.parent_id, name.name));
+  });
+  std::vector<KernelNode> nodes;
+  for (const InodeRef& inode : inodes) {
+    if (just_told(inode)) nodes.push_back({inode->node, inode->attributes.is_directory()});
+  }
+  if (names.empty() && nodes.empty()) return;
+  spawn(core_.executor, "expire again", expire_again(core_, std::move(nodes), std::move(names)));
 }
 
-Task<void> Leases::expire_again(MountCore& core, std::vector<KernelName> names) {
+Task<void> Leases::expire_again(MountCore& core, std::vector<KernelNode> nodes,
+                                std::vector<KernelName> names) {
   const std::weak_ptr<MountCore*> alive = core.self;
-  co_await core.clock.sleep(kNameIsTaken);
+  co_await core.clock.sleep(kAnswerIsTaken);
   if (alive.expired() || core.stopping) co_return;
   ++core.background_tasks;
-  co_await core.kernel.expire_names(std::move(names));
+  if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
+  if (!names.empty()) co_await core.kernel.expire_names(std::move(names));
   --core.background_tasks;
   core.background_ended.wake_all();
 }
 
-Task<void> Leases::until_names_expired(MountCore& core, std::shared_ptr<bool> done,
-                                       std::vector<InodeRef> directories) {
-  auto locked = [&directories] {
-    return std::any_of(directories.begin(), directories.end(),
-                       [](const InodeRef& inode) { return inode->lease.own_changes != 0; });
-  };
-  while (!*done && !locked()) co_await core.leases.progress_.wait();
+// The kernel is told of one directory after the other. It waits where a change of ours is under
+// way, whose answer may depend on this recall.
+bool Leases::names_are_stuck() const {
+  if (names_expiring_.empty()) return false;
+  const InodeRef directory = core_.inodes.find(names_expiring_.front());
+  return directory && directory->lease.own_changes != 0;
+}
+
+Task<void> Leases::until_names_expired(MountCore& core, std::shared_ptr<bool> done) {
+  while (!*done && !core.leases.names_are_stuck()) co_await core.leases.progress_.wait();
 }
 
 // Nobody waits for it: the server may be away when the mount ends.
@@ -183,7 +222,8 @@ Task<void> Leases::revalidate(MountCore& core, InodeRef inode) {
 
 void Leases::lose_all() {
   void_up_to_ = last_number_;
-  ignored_before_ = ++core_.change;
+  ignored_before_ = recalled_before_ = ++core_.change;
+  dropped_.clear();
   if (core_.stopping) return;
   if (std::exchange(expiring_, true)) {
     expires_again_ = true;
@@ -194,6 +234,8 @@ void Leases::lose_all() {
 
 void Leases::lose_all_and_say_so() {
   returns_everything_ = true;
+  takes_none_ = true;
+  for (const Returned& one : std::exchange(returned_, {})) settle(one);
   lose_all();
 }
 
@@ -205,7 +247,8 @@ Task<void> Leases::expire_everything(MountCore& core) {
     std::vector<KernelNode> nodes;
     std::vector<KernelName> names;
     core.inodes.for_each([&](const InodeRef& inode) {
-      if (leases.holds(*inode) || !inode->kernel_believes) return;
+      // One that is held again is another lease, of which the kernel need not have been told.
+      if (!inode->kernel_believes) return;
       inode->kernel_believes = false;
       inode->told_until = {};
       nodes.push_back({inode->node, inode->attributes.is_directory()});
@@ -227,6 +270,55 @@ Task<void> Leases::expire_everything(MountCore& core) {
 
 // --- Said ---------------------------------------------------------------------------------------
 
+void Leases::dropped(const Inode& inode) {
+  // Not only what is held: the server may have given one that was not taken.
+  const bool leased = holds(inode) || (inode.attributes.flags & proto::kLeased) != 0;
+  if (!leased || core_.stopping) return;
+  dropped_.push_back(inode.handle);
+  if (dropped_.size() >= kManyDropped) return say_soon();
+  if (std::exchange(says_dropped_later_, true)) return;
+  spawn(core_.executor, "dropped leases", say_dropped_later(core_));
+}
+
+Task<void> Leases::say_dropped_later(MountCore& core) {
+  const std::weak_ptr<MountCore*> alive = core.self;
+  co_await core.clock.sleep(kDroppedWait);
+  if (alive.expired()) co_return;
+  core.leases.says_dropped_later_ = false;
+  core.leases.say_soon();
+}
+
+// Those that are known again stay.
+std::vector<std::unique_ptr<wire::LeasedFileT>> Leases::take_dropped() {
+  std::vector<std::unique_ptr<wire::LeasedFileT>> files;
+  GivenUp given_up;
+  while (!dropped_.empty() && files.size() < kManyDropped) {
+    HandleBytes handle = std::move(dropped_.back());
+    dropped_.pop_back();
+    const bool known = core_.inodes.find_by_handle(handle) != nullptr;
+    if (known || !given_up.handles.insert(handle).second) continue;
+    files.push_back(std::make_unique<wire::LeasedFileT>());
+    files.back()->handle = std::move(handle);
+  }
+  if (!files.empty()) given_up_.push_front(std::move(given_up));
+  return files;
+}
+
+void Leases::dropped_said() {
+  given_up_.front().answered_at = ++core_.change;
+  if (given_up_.size() <= kRememberedMessages) return;
+  ignored_before_ = std::max(ignored_before_, given_up_.back().answered_at);
+  given_up_.pop_back();
+}
+
+bool Leases::was_given_up(const Inode& inode, std::uint64_t asked_at) const {
+  for (const GivenUp& given_up : given_up_) {
+    if (asked_at >= given_up.answered_at) return false;
+    if (given_up.handles.contains(inode.handle)) return true;
+  }
+  return false;
+}
+
 void Leases::say_soon() {
   if (core_.stopping || std::exchange(saying_, true)) return;
   spawn(core_.executor, "return leases", say_returned(core_));
@@ -236,16 +328,50 @@ void Leases::say_soon() {
 Task<void> Leases::say_returned(MountCore& core) {
   const std::weak_ptr<MountCore*> alive = core.self;
   Leases& leases = core.leases;
-  while (!core.stopping && (!leases.returned_.empty() || leases.say_everything_)) {
+  auto has_news = [&leases] {
+    return !leases.returned_.empty() || leases.say_everything_ || !leases.dropped_.empty();
+  };
+  while (!core.stopping && has_news()) {
     wire::ReturnLeasesRequestT request;
-    request.recalls = std::exchange(leases.returned_, {});
+    request.dropped = leases.take_dropped();
+    const std::vector<Returned> returned = std::exchange(leases.returned_, {});
+    for (const Returned& one : returned) {
+      if (one.recall != 0) request.recalls.push_back(one.recall);
+    }
     request.everything = std::exchange(leases.say_everything_, false);
-    auto said = co_await core.session.call<wire::ReturnLeasesRequest>(request);
+    auto said =
+        co_await core.session.call<wire::ReturnLeasesRequest>(request, core.session.incarnation());
     if (alive.expired()) co_return;
+    for (const Returned& one : returned) leases.settle(one);
+    if (!request.dropped.empty()) leases.dropped_said();
     // Where the session is gone, so is what it had to return.
     if (!said) spdlog::debug("return of leases: {}", errno_name(said.error()));
+    if (!said && said.error() == Errno(ENOTCONN)) break;  // the mount ends
+    // A server that refuses it gives no leases.
+    const bool arrived =
+        said || (said.error() != Errno(ETIMEDOUT) && said.error() != rpc::kSessionLost);
+    if (request.everything) leases.returned_everything(arrived);
   }
   leases.saying_ = false;
+}
+
+// What was asked before the server knew that the lease is back may be from before the next change,
+// of which nobody was told.
+void Leases::settle(const Returned& returned) {
+  for (const InodeRef& inode : returned.inodes) {
+    if (--inode->lease.returning == 0) lose(*inode);
+  }
+}
+
+// When it could not be said, or the connection was lost meanwhile, it is said again.
+void Leases::returned_everything(bool said) {
+  if (returns_everything_ || say_everything_) return;
+  if (said) {
+    ignored_before_ = ++core_.change;
+    takes_none_ = false;
+  } else {
+    say_everything_ = true;
+  }
 }
 
 // --- OwnChange ----------------------------------------------------------------------------------

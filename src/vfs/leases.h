@@ -13,6 +13,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <list>
+#include <memory>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -26,12 +30,13 @@ namespace foliofs::vfs {
 class MountCore;
 struct Inode;
 struct KernelName;
+struct KernelNode;
 
 // An inode's own part. The numbers of leases are never used twice; 0 is none.
 struct Lease {
   std::uint64_t number = 0;     // of the lease that is held, unless all are void meanwhile
   std::uint64_t lost_at = 0;    // MountCore::change; replies to what was asked before give none
-  std::uint32_t returning = 0;  // recalls under way
+  std::uint32_t returning = 0;  // recalls that the server has not heard of
   // Of a directory.
   std::uint64_t names_complete = 0;   // the lease under which every name in it is known
   std::uint64_t kernel_listing = 0;   // the lease under which the kernel keeps a listing
@@ -50,18 +55,32 @@ class Leases {
   Leases& operator=(const Leases&) = delete;
 
   bool holds(const Inode& inode) const;
+  // Whether a reply about `inode` to what was asked at `asked_at` may have been given before its
+  // lease went, or all of them.
+  bool is_overtaken(const Inode& inode, std::uint64_t asked_at) const;
+  // The same where the server has said so, and who has changed something may have his answer: then
+  // the reply is not to be believed at all.
+  bool is_recalled(const Inode& inode, std::uint64_t asked_at) const;
   // The server says `attributes` of the inode in a reply to what was asked when `change` was
   // `asked_at`.
   void take(Inode& inode, const Attributes& attributes, std::uint64_t asked_at);
 
-  // `inode` has been seen under its name in `parent`, in a reply to what was asked at `asked_at`
-  // and has said of the parent before; or this client has given it the name.
-  void name_seen(Inode& inode, const Inode& parent, std::uint64_t asked_at) const;
+  // `inode` has been seen under its name in `parent`, or this client has given it the name, in a
+  // reply to what was asked at `asked_at`. It is covered if that reply, which says `said` of the
+  // parent, has given the lease: one that came with another reply may have been given after it.
+  void name_seen(Inode& inode, const Inode& parent, const wire::Attributes* said,
+                 std::uint64_t asked_at) const;
+  // The inode is about to be known by another name, while the kernel may go on believing this one.
+  void name_superseded(Inode& inode);
   // Whether that still is its name.
   bool covers_name(const Inode& inode, const Inode& parent) const;
   // Whether no name is in `directory` but those that the inode table knows.
   bool knows_all_names(const Inode& directory) const;
   void all_names_seen(Inode& directory, std::uint64_t asked_at) const;
+
+  // The inode is known here no more; the server is told so before long, so that it need not keep
+  // leases that nobody uses.
+  void dropped(const Inode& inode);
 
   // What the session has heard.
   void recalled(wire::LeasesRecalledT recalled);
@@ -79,26 +98,53 @@ class Leases {
   static Task<void> give_back(MountCore& core, wire::LeasesRecalledT recalled);
   static Task<void> expire_names(MountCore& core, std::vector<KernelName> names,
                                  std::shared_ptr<bool> done);
-  // Whether the kernel may still be about to take what it was told of the name.
-  bool was_just_told(const KernelName& name) const;
-  static Task<void> expire_again(MountCore& core, std::vector<KernelName> names);
-  static Task<void> until_names_expired(MountCore& core, std::shared_ptr<bool> done,
-                                        std::vector<std::shared_ptr<Inode>> directories);
+  // Once more, a little later, those that the kernel may still be about to take.
+  void expire_just_told(const std::vector<std::shared_ptr<Inode>>& inodes,
+                        std::vector<KernelName> names);
+  static Task<void> expire_again(MountCore& core, std::vector<KernelNode> nodes,
+                                 std::vector<KernelName> names);
+  bool names_are_stuck() const;
+  static Task<void> until_names_expired(MountCore& core, std::shared_ptr<bool> done);
   static Task<void> expire_everything(MountCore& core);
   static Task<void> revalidate(MountCore& core, std::shared_ptr<Inode> inode);
   static Task<void> say_returned(MountCore& core);
+  static Task<void> say_dropped_later(MountCore& core);
+  std::vector<std::unique_ptr<wire::LeasedFileT>> take_dropped();
+  void dropped_said();
+  bool was_given_up(const Inode& inode, std::uint64_t asked_at) const;
   void say_soon();
+  void returned_everything(bool said);
 
   MountCore& core_;
   std::uint64_t last_number_ = 0;
   std::uint64_t void_up_to_ = 0;  // leases of this number and earlier ones are void
   // MountCore::change: what was asked before gives no lease.
   std::uint64_t ignored_before_ = 0;
+  std::uint64_t recalled_before_ = 0;  // likewise, nor is it believed at all
   bool expiring_ = false;
   bool expires_again_ = false;
-  bool returns_everything_ = false;      // once all is expired
-  std::vector<std::uint64_t> returned_;  // recalls that the server is to be told of
+  bool returns_everything_ = false;  // once all is expired
+  // From then on until the server has been told: it takes what it gives meanwhile for returned.
+  bool takes_none_ = false;
+  struct Returned {
+    std::uint64_t recall = 0;  // 0: of another session
+    std::vector<std::shared_ptr<Inode>> inodes;
+  };
+  void settle(const Returned& returned);
+  std::vector<Returned> returned_;  // recalls that the server is to be told of
+  std::list<std::uint64_t>
+      names_expiring_;  // directories, in the order in which the kernel is told
   bool say_everything_ = false;
+  std::vector<std::vector<std::uint8_t>> dropped_;  // handles, of which that is not said yet
+  // Files of which that was said: a reply to what was asked before the server had answered may give
+  // the very lease that is given up. Latest first; of those before them nothing asked so early is
+  // believed.
+  struct GivenUp {
+    std::set<std::vector<std::uint8_t>> handles;
+    std::uint64_t answered_at = UINT64_MAX;  // MountCore::change
+  };
+  std::deque<GivenUp> given_up_;
+  bool says_dropped_later_ = false;
   bool saying_ = false;
   std::uint64_t recalls_ = 0;
   WaitQueue progress_;

@@ -33,7 +33,8 @@ std::optional<Entry> MountCore::listed_entry(const Inode& parent, const std::str
 }
 
 bool MountCore::is_worth_listing(Inode& parent, const std::string& name) {
-  NameLookups& lookups = parent.name_lookups;
+  NameLookups& lookups = *parent.name_lookups;
+  if (forgetting.exhausted()) return false;
   // Nothing would be kept of a file that the kernel does not know.
   const InodeRef known = inodes.find_by_name(parent.node, name);
   if (lookups.listing_is_useless || lookups.listing || !known || known->lookups == 0) return false;
@@ -47,12 +48,12 @@ bool MountCore::is_worth_listing(Inode& parent, const std::string& name) {
 }
 
 Task<void> MountCore::list_names(Call call, InodeRef parent) {
-  parent->name_lookups.listing = true;
+  parent->name_lookups->listing = true;
   auto read = co_await read_directory(std::move(call), parent, 0, /*with_attributes=*/true);
-  parent->name_lookups.listing = false;
+  parent->name_lookups->listing = false;
   // A long directory would have to be read as a whole for each of its names; one that may not be
   // read can be searched all the same.
-  parent->name_lookups.listing_is_useless = !read || !read.value().end;
+  parent->name_lookups->listing_is_useless = !read || !read.value().end;
   if (!read) co_return;
   for (const auto& entry : read.value().entries) {
     if (entry.entry) forget(entry.entry->node, 1);

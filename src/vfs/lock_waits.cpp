@@ -21,7 +21,7 @@ Task<void> give_back(MountCore& core, std::uint64_t waiter) {
 // somebody reads or writes: until then others could have them.
 Task<void> reclaim(MountCore& core, InodeRef inode) {
   ++core.background_tasks;
-  while (auto open = inode->locks.open_of_stale(core.session.incarnation())) {
+  while (auto open = inode->locks.get().open_of_stale(core.session.incarnation())) {
     auto current = co_await inode->io->ensure_current(open);
     if (!current) break;
   }
@@ -53,7 +53,7 @@ void LockWaits::connection_lost() {
 void LockWaits::session_renewed() {
   if (core_.stopping) return;
   core_.inodes.for_each([this](const InodeRef& inode) {
-    if (inode->locks.owners.empty()) return;
+    if (inode->locks.get().owners.empty()) return;
     spawn(core_.executor, "reclaim locks", reclaim(core_, inode));
   });
 }

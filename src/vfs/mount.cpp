@@ -107,7 +107,10 @@ MountStats Mount::stats() const {
   stats.rpc = impl_->core.session.stats();
   stats.connection = impl_->core.session.state();
   stats.inodes = impl_->core.inodes.size();
+  stats.inode_bytes = impl_->core.inodes.bytes();
   stats.open_files = impl_->core.open_files.size();
+  stats.leases = impl_->core.leases.held();
+  stats.lease_recalls = impl_->core.leases.recalls();
   return stats;
 }
 
@@ -116,6 +119,7 @@ OptionResult Mount::set_live_options(std::span<const OptionPair> pairs) {
   auto set = vfs::set_live_options(core.options, pairs);
   if (!set) return set;
   core.cache.reconfigure(core.options.cache);
+  core.forgetting.memory_changed();
   core.session.set_timeout(core.options.timeo_us, core.options.hard);
   return set;
 }

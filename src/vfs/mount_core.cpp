@@ -118,7 +118,7 @@ Task<InodeRef> MountCore::inode_for(InodeRef parent, std::string name, HandleByt
       lost = !reply && reply.error() == Errno(ESTALE);
       inode = inodes.find_by_handle(handle);
     }
-    if (lost && !inode) {
+    if (lost && !inode && inodes.find(known->node)) {
       inodes.change_handle(*known, handle);
       inode = known;
     }
@@ -127,6 +127,7 @@ Task<InodeRef> MountCore::inode_for(InodeRef parent, std::string name, HandleByt
   inode->handle_incarnation = session.incarnation();
   const bool by_another_name = inode->lookups > 0 && !inode->name.empty() &&
                                (inode->parent != parent->node || inode->name != name);
+  if (by_another_name) leases.name_superseded(*inode);
   inodes.change_name(*inode, parent->node, name);
   if (by_another_name && version_of(attributes) != inode->named_version) {
     // The kernel may remember it by the other one too, which may be another file's by now.
@@ -163,6 +164,7 @@ Task<InodeRef> MountCore::enter(InodeRef parent, std::string name, HandleBytes h
                                 Attributes attributes, std::uint64_t asked_at) {
   InodeRef inode = co_await inode_for(parent, name, handle, attributes);
   ++inode->lookups;
+  forgetting.memory_changed();
   co_await take_attributes(inode, attributes, asked_at);
   co_return inode;
 }
@@ -174,13 +176,17 @@ Entry MountCore::entry_of(Inode& inode, NodeId parent, std::string_view name, Du
   const InodeRef directory = inodes.find(parent);
   // Of other names of the file nothing is remembered, so the kernel could not be told of them.
   const bool sole_name = inode.attributes.is_directory() || inode.attributes.nlink <= 1;
-  const bool covered = directory && sole_name && leases.covers_name(inode, *directory);
-  entry.name_timeout_us = covered ? Leases::kBelieved : options.actimeo_us - age;
+  const bool covered =
+      directory && sole_name && inode.name == name && leases.covers_name(inode, *directory);
+  const Duration recent = std::max(Duration::zero(), options.actimeo_us - age);
+  entry.name_timeout_us = covered ? Leases::kBelieved : recent;
   entry.attribute_timeout_us = attribute_timeout(inode);
   inode.kernel_believes = inode.kernel_believes || covered;
+  inode.kernel_believes_name = inode.kernel_believes_name || covered;
   inode.told_name = name_key(parent, name);
   inode.name_told = clock.now();
   inode.told_until = clock.now() + std::min(entry.name_timeout_us, entry.attribute_timeout_us);
+  forgetting.told(inode);
   return entry;
 }
 
@@ -212,7 +218,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     changed = inode->cached_version && changed_by_others(*inode->cached_version, newest);
     const bool first = !inode->cached_version;
     const bool latest = !old && inode->generation <= asked_at;
-    if (first || changed || latest) inode->cached_version = newest;
+    if (first || changed || latest) *inode->cached_version = newest;
     // A change of our own has overtaken the answer, and with it the size that it brought.
     if ((first || changed) && !latest) inode->size_unknown = true;
   }
@@ -229,7 +235,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   }
   co_await wait_until_valid(inode);
   const bool latest = !old && inode->generation <= asked_at;
-  inode->attributes_expire = latest ? believed_until(*inode) : TimePoint{};
+  inode->attributes_expire = latest ? believed_until(*inode, asked_at) : TimePoint{};
   co_return changed || grown;
 }
 
@@ -321,19 +327,22 @@ Task<void> MountCore::wait_until_valid(InodeRef inode) {
   while (inode->revalidating != 0) co_await inode->revalidated.wait();
 }
 
-void MountCore::take_own_change(Inode& inode, const Attributes& now) {
+void MountCore::take_own_change(Inode& inode, const Attributes& now, std::uint64_t asked_at) {
   changed(inode);
   const std::uint64_t size = std::max(inode.attributes.size, now.size);
   if (overtaken(now, inode.attributes)) {
     inode.attributes_expire = {};
   } else if (now.ctime_ns >= inode.attributes.ctime_ns) {
     inode.attributes = now;
-    inode.attributes_expire = believed_until(inode);
+    inode.attributes_expire = believed_until(inode, asked_at);
+  } else {
+    // The later change was answered first, or the server's clock was set back.
+    inode.attributes_expire = std::min(inode.attributes_expire, clock.now() + options.actimeo_us);
   }
   if (inode.attributes.is_regular()) inode.attributes.size = size;
   auto& cached = inode.cached_version;
   const bool ours = cached && version_of(*cached) == version_of(now);
-  if (ours && now.ctime_ns >= cached->ctime_ns) cached = now;
+  if (ours && now.ctime_ns >= cached->ctime_ns) *cached = now;
   // When the server counts somebody else's change too, the next look must find it.
   if (cached && !ours) inode.attributes_expire = {};
 }
@@ -352,7 +361,7 @@ void MountCore::directory_changed(Inode& directory, const wire::Attributes* afte
   if (overtaken(now, directory.attributes)) return;
   if (overlapped && now.ctime_ns <= directory.attributes.ctime_ns) return;
   directory.attributes = now;
-  directory.attributes_expire = believed_until(directory);
+  directory.attributes_expire = believed_until(directory, asked_at);
 }
 
 void MountCore::directory_seen(Inode& directory, const wire::Attributes* before,
@@ -363,19 +372,21 @@ void MountCore::directory_seen(Inode& directory, const wire::Attributes* before,
   leases.take(directory, now, asked_at);
   if (directory.generation > asked_at) return;
   directory.attributes = now;
-  directory.attributes_expire = believed_until(directory);
+  directory.attributes_expire = believed_until(directory, asked_at);
 }
 
-TimePoint MountCore::believed_until(const Inode& inode) const {
+TimePoint MountCore::believed_until(const Inode& inode, std::uint64_t asked_at) const {
   // What is said while a lease is on its way back may be from before the change.
-  if (inode.lease.returning != 0) return {};
+  if (inode.lease.returning != 0 || leases.is_recalled(inode, asked_at)) return {};
   return leases.holds(inode) ? kWhileLeased : clock.now() + options.actimeo_us;
 }
 
 // As relatime has it (mount(8)).
 void MountCore::note_access(Inode& inode) const {
+  constexpr std::int64_t kDayNs = 86'400'000'000'000;
   const Attributes& known = inode.attributes;
-  if (known.atime_ns > std::max(known.mtime_ns, known.ctime_ns)) return;
+  const bool recent = clock.wall_ns() - known.atime_ns < kDayNs;
+  if (recent && known.atime_ns > std::max(known.mtime_ns, known.ctime_ns)) return;
   inode.attributes_expire = std::min(inode.attributes_expire, clock.now() + options.actimeo_us);
 }
 
@@ -453,6 +464,7 @@ void MountCore::prepare_mapping(const InodeRef& inode) {
   if (inode->mapping) return;
   inode->io = std::make_shared<InodeIo>(*this, inode);
   inode->mapping = cache.make_mapping(inode->io, inode->io, inode->attributes.size);
+  inodes.recount(*inode);
 }
 
 OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<ServerOpen> open,
@@ -492,7 +504,7 @@ Task<void> MountCore::stop_writing_later(InodeRef inode) {
   inode->io->remove(open);
   --inode->open_count;
   co_await close_server_open(open);
-  inodes.drop_if_unused(inode);
+  drop_if_unused(inode);
 }
 
 Task<void> MountCore::write_later(MountCore& core, InodeRef inode,

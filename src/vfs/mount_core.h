@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "foliofs/rpc/session.h"
+#include "forgetting.h"
 #include "inode.h"
 #include "inode_io.h"
 #include "inode_table.h"
@@ -52,6 +53,7 @@ class MountCore {
   WaitQueue background_ended;
   LockWaits lock_waits{*this};
   Leases leases{*this};
+  Forgetting forgetting{*this};
 
   template <class Request>
   using Table = typename Request::NativeTableType;
@@ -162,6 +164,8 @@ class MountCore {
   Task<void> list_names(Call call, InodeRef parent);
   // The kernel gives back so many references.
   void forget(NodeId node, std::uint64_t count);
+  // Nobody needs the inode any more for one reason: it goes if there is no other.
+  void drop_if_unused(const InodeRef& inode);
 
   // Takes over what the server says of `inode`, asked for when `change` was `asked_at`. Returns
   // when nobody invalidates the file's cache any more; true when the kernel was told to drop pages
@@ -196,8 +200,8 @@ class MountCore {
     if (inode.attributes_expire == kWhileLeased) return leases.holds(inode);
     return inode.attributes_expire > clock.now();
   }
-  // Until when those may be that have just been said.
-  TimePoint believed_until(const Inode& inode) const;
+  // Until when those may be that have just been said, asked for at `asked_at`.
+  TimePoint believed_until(const Inode& inode, std::uint64_t asked_at) const;
   // Bytes of the file have been read on the server, which may have moved the time of access.
   void note_access(Inode& inode) const;
   // How long the kernel may believe that.
@@ -221,7 +225,7 @@ class MountCore {
   }
   // Attributes in the reply to a change of this client's own. Replies overtake each other: the
   // latest counts.
-  void take_own_change(Inode& inode, const Attributes& now);
+  void take_own_change(Inode& inode, const Attributes& now, std::uint64_t asked_at);
 
   void prepare_mapping(const InodeRef& inode);
   OpenedFile add_open_file(const InodeRef& inode, std::shared_ptr<ServerOpen> open, int flags);

@@ -26,6 +26,7 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
   std::optional<ServerOpenRequest> under_way;
   if (by_open) under_way.emplace(file->server_open);
   Result<wire::AttrReplyT> reply = Errno(EIO);
+  std::uint64_t asked_at = 0;
   for (int attempt = 0; attempt < InodeIo::kMaxAttempts; ++attempt) {
     std::uint64_t incarnation = 0;
     if (by_open) {
@@ -34,6 +35,7 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
       request.open_id = file->server_open->id;
       incarnation = file->server_open->incarnation;
     }
+    asked_at = core.change;
     reply = co_await core.call_on<wire::SetAttrRequest>(inode, &wire::SetAttrRequestT::handle,
                                                         request, nullptr, incarnation);
     if (reply || reply.error() != rpc::kSessionLost) break;
@@ -41,7 +43,7 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
   if (!reply) co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
   if (!reply.value().attributes) co_return Errno(EPROTO);
   const Attributes now = from_wire(*reply.value().attributes);
-  core.take_own_change(*inode, now);
+  core.take_own_change(*inode, now, asked_at);
   if ((change.valid & proto::kSetSize) != 0) inode->attributes.size = now.size;
   co_return now;
 }

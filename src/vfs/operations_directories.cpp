@@ -37,7 +37,7 @@ void Operations::release_directory(OpenDirectory* directory) {
   if (core_.open_directories.erase(directory) == 0) return;
   if (cached) --inode->lease.listing_streams;
   --inode->open_count;
-  core_.inodes.drop_if_unused(inode);
+  core_.drop_if_unused(inode);
 }
 
 Task<Result<DirectoryEntries>> Operations::read_directory(Call call, OpenDirectoryRef directory,
@@ -54,7 +54,7 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
   request.caller = caller_of(call);
   request.cookie = cookie;
   request.max_bytes = kReplyBytes;
-  request.with_attributes = with_attributes;
+  request.with_attributes = with_attributes && !forgetting.exhausted();
   const TimePoint now = clock.now();
   const std::uint64_t asked_at = change;
   auto reply =
@@ -76,7 +76,9 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
     if (wire->attributes && !wire->handle.empty()) {
       InodeRef entered = co_await enter(directory, entry.name, wire->handle,
                                         from_wire(*wire->attributes), asked_at);
-      if (names_stand) leases.name_seen(*entered, *directory, asked_at);
+      if (names_stand) {
+        leases.name_seen(*entered, *directory, reply.value().directory.get(), asked_at);
+      }
       entered->listed = {name_key(directory->node, entry.name), now, asked_at};
       // Of several names of a file only the last that was seen is known.
       if (!entered->attributes.is_directory() && entered->attributes.nlink > 1) all_entered = false;
@@ -100,7 +102,7 @@ void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) 
   const NodeId parent = directory.inode->node;
   const bool recent = age < core_.options.actimeo_us;
   const bool covered = inode && core_.leases.covers_name(*inode, *directory.inode);
-  if (inode && name_is_good && (recent || covered) &&
+  if (inode && name_is_good && (recent || covered) && !core_.forgetting.exhausted() &&
       core_.attribute_timeout(*inode) > Duration::zero() &&
       !core_.knows_entry(*inode, parent, entry.name)) {
     entry.entry = core_.entry_of(*inode, parent, entry.name, age);

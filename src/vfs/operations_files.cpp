@@ -101,7 +101,11 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   if ((first && news) || may_lose_bits) {
     // The reply carries no attributes, and the kernel reads no further than it believes the file
     // to go. Being told to drop pages, it asks. Of a mode, too, it must not believe an old one.
+    // Whoever else opens the file meanwhile is not told that they are good.
+    ++inode->revalidating;
     co_await core_.drop_pages(inode, ByteRange::all());
+    --inode->revalidating;
+    inode->revalidated.wake_all();
   }
   if (!opened.keep_cache) core_.kernel_drops_pages(inode);
   co_return opened;
@@ -168,10 +172,12 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
     if (!truncated) co_return truncated.error();
   }
   inode = co_await core_.enter(parent, name, reply.value().handle, attributes, asked_at);
-  if (reply.value().created) core_.leases.name_seen(*inode, *parent, asked_at);
+  if (reply.value().created) {
+    core_.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
+  }
   core_.changed(*inode);
   core_.prepare_mapping(inode);
-  if (!inode->cached_version) inode->cached_version = attributes;
+  if (!inode->cached_version) *inode->cached_version = attributes;
   if (reply.value().created) remember_new_file(*inode);
   CreatedFile created;
   created.opened = core_.add_open_file(
@@ -263,7 +269,7 @@ Task<Status> Operations::put(Call call, OpenFileRef file, Store store) {
 
 bool Operations::try_flush(OpenFile* file, std::uint64_t lock_owner) {
   Inode& inode = *file->inode;
-  if (file->server_open->locks_lost || inode.locks.concern({false, lock_owner})) return false;
+  if (file->server_open->locks_lost || inode.locks.get().concern({false, lock_owner})) return false;
   cache::ErrCursor cursor = file->errors;
   return !inode.dirty() && !inode.mtime_shown && inode.mapping->errors().check(cursor);
 }
@@ -274,7 +280,7 @@ Task<Status> Operations::flush(OpenFileRef file, std::uint64_t lock_owner) {
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
   }
   if (file->server_open->writable()) co_await core_.settle_mtime(inode);
-  if (inode->locks.concern({false, lock_owner})) co_await drop_locks(file, lock_owner);
+  if (inode->locks.get().concern({false, lock_owner})) co_await drop_locks(file, lock_owner);
   Status seen = inode->mapping->errors().check(file->errors);
   inode->told_of_failure = inode->dirty() && (inode->told_of_failure || !seen);
   if (seen && file->server_open->locks_lost) co_return Errno(EIO);
@@ -325,7 +331,7 @@ Task<void> Operations::release(OpenFile* file) {
   inode->io->remove(server_open);
   --inode->open_count;
   co_await core_.close_server_open(server_open);
-  core_.inodes.drop_if_unused(inode);
+  core_.drop_if_unused(inode);
 }
 
 }  // namespace foliofs::vfs

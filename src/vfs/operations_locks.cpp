@@ -70,7 +70,7 @@ Task<Result<bool>> ask(MountCore& core, OpenFileRef file, FileLock lock, std::ui
     auto current = co_await inode->io->ensure_current(open);
     if (!current) co_return current.error();
     if (open->locks_lost) co_return Errno(EIO);
-    const auto turn = co_await inode->locks.turn(owner_of(lock));
+    const auto turn = co_await inode->locks->turn(owner_of(lock));
     const std::uint64_t incarnation = open->incarnation;
     if (open->reopening || incarnation != core.session.incarnation()) continue;
     const ServerOpenRequest under_way(open);
@@ -79,7 +79,7 @@ Task<Result<bool>> ask(MountCore& core, OpenFileRef file, FileLock lock, std::ui
     auto reply = co_await core.session.call<wire::LockRequest>(request, incarnation);
     // In a session that has gone since, it is worth nothing.
     if (core.session.incarnation() != incarnation) continue;
-    record(inode->locks, lock, open, reply);
+    record(*inode->locks, lock, open, reply);
     if (!reply) co_return reply.error();
     if (!reply.value().granted && waiter == 0) co_return Errno(EPROTO);
     co_return reply.value().granted;
@@ -89,7 +89,7 @@ Task<Result<bool>> ask(MountCore& core, OpenFileRef file, FileLock lock, std::ui
 
 Task<void> cancel(MountCore& core, InodeRef inode, LockOwnerId owner, std::uint64_t waiter) {
   if (core.stopping) co_return;  // the session ends
-  const auto turn = co_await inode->locks.turn(owner);
+  const auto turn = co_await inode->locks->turn(owner);
   wire::CancelLockRequestT request;
   request.waiter = waiter;
   const std::uint64_t incarnation = core.session.incarnation();
@@ -119,9 +119,9 @@ Task<Status> acquire(MountCore& core, Call call, OpenFileRef file, FileLock lock
 // Tells the server that the owner of `lock` has these bytes no more.
 Task<Status> let_go(MountCore& core, InodeRef inode, FileLock lock) {
   const LockOwnerId id = owner_of(lock);
-  const auto turn = co_await inode->locks.turn(id);
-  auto found = inode->locks.owners.find(id);
-  if (found == inode->locks.owners.end()) co_return success();
+  const auto turn = co_await inode->locks->turn(id);
+  auto found = inode->locks->owners.find(id);
+  if (found == inode->locks->owners.end()) co_return success();
   OwnerLocks& owner = found->second;
   const LockRange range = range_of(lock);
   if (!owner.in_doubt && !owner.ranges.find(range.start, range.end)) co_return success();
@@ -129,7 +129,7 @@ Task<Status> let_go(MountCore& core, InodeRef inode, FileLock lock) {
   const std::uint64_t incarnation = owner.incarnation;
   owner.ranges.unlock(range.start, range.end);
   const bool everything = range.start == 0 && range.end == kLastLockByte;
-  if (everything || (owner.ranges.empty() && !owner.in_doubt)) inode->locks.owners.erase(found);
+  if (everything || (owner.ranges.empty() && !owner.in_doubt)) inode->locks->owners.erase(found);
   // With the session that held it, it is gone already.
   if (incarnation != core.session.incarnation() || incarnation != open->incarnation) {
     co_return success();
@@ -197,7 +197,7 @@ Task<void> Operations::drop_locks(OpenFileRef file, std::uint64_t lock_owner) {
 // What a last close leaves: flock(2)'s locks, and those of fcntl(2) that belong to an open file
 // (F_OFD_SETLK), for which the kernel sends nothing. A process's own have gone at its close.
 Task<void> Operations::drop_locks_through(OpenFileRef file) {
-  for (const LockOwnerId owner : file->inode->locks.owners_through(file->server_open)) {
+  for (const LockOwnerId owner : file->inode->locks.get().owners_through(file->server_open)) {
     auto dropped = co_await let_go(core_, file->inode, everything_of(owner));
     if (!dropped) spdlog::debug("unlock at release: {}", errno_name(dropped.error()));
   }

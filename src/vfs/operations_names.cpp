@@ -17,10 +17,11 @@ Status check_change(MountCore& core, const InodeRef& parent, std::string_view na
 }
 
 // A file has lost a name: it may have others, under which its link count and ctime are seen.
-void note_victim(MountCore& core, const HandleBytes& handle, const wire::Attributes* attributes) {
+void note_victim(MountCore& core, const HandleBytes& handle, const wire::Attributes* attributes,
+                 std::uint64_t asked_at) {
   if (handle.empty() || attributes == nullptr) return;
   InodeRef victim = core.inodes.find_by_handle(handle);
-  if (victim) core.take_own_change(*victim, from_wire(*attributes));
+  if (victim) core.take_own_change(*victim, from_wire(*attributes), asked_at);
 }
 
 }  // namespace
@@ -38,15 +39,21 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   if (!reply) {
     if (reply.error() != Errno(ENOENT)) co_return reply.error();
     Entry none;
-    none.name_timeout_us = core_.options.actimeo_us;
+    const bool old = core_.leases.is_recalled(*parent, asked_at);
+    if (!old) none.name_timeout_us = core_.options.actimeo_us;
     co_return none;
   }
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
   core_.directory_seen(*parent, reply.value().parent_attributes.get(), asked_at);
   InodeRef inode = co_await core_.enter(parent, name, reply.value().handle,
                                         from_wire(*reply.value().attributes), asked_at);
-  if (parent->generation <= asked_at) core_.leases.name_seen(*inode, *parent, asked_at);
-  co_return core_.entry_of(*inode, parent_node, name);
+  if (parent->generation <= asked_at) {
+    core_.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
+  }
+  Entry entry = core_.entry_of(*inode, parent_node, name);
+  // Whoever has changed the name may have been told that nobody believes it any more.
+  if (core_.leases.is_recalled(*parent, asked_at)) entry.name_timeout_us = Duration::zero();
+  co_return entry;
 }
 
 std::optional<Entry> Operations::try_lookup(NodeId parent_node, const std::string& name) {
@@ -64,7 +71,13 @@ void MountCore::forget(NodeId node, std::uint64_t count) {
   InodeRef inode = inodes.find(node);
   if (!inode) return;
   inode->lookups -= std::min(count, inode->lookups);
-  inodes.drop_if_unused(inode);
+  drop_if_unused(inode);
+}
+
+void MountCore::drop_if_unused(const InodeRef& inode) {
+  if (!inodes.drop_if_unused(inode)) return;
+  leases.dropped(*inode);
+  forgetting.memory_changed();
 }
 
 // A reply with a new entry, after which the parent is another one. `reply` may be EEXIST
@@ -91,7 +104,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
   InodeRef inode = co_await core.enter(parent, name, reply.value().handle,
                                        from_wire(*reply.value().attributes), asked_at);
-  core.leases.name_seen(*inode, *parent, asked_at);
+  core.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
   // In a directory that nobody else has changed yet there is nothing.
   const bool empty = inode->attributes.is_directory() && inode->attributes.foreign_changes == 0;
   if (empty) core.leases.all_names_seen(*inode, asked_at);
@@ -159,7 +172,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
     removed->attributes_expire = {};
     if (reply) core_.inodes.change_name(*removed, 0, "");
   }
-  if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get());
+  if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get(), asked_at);
   const bool unreachable = reply && removed && removed->attributes.nlink == 0;
   if (unreachable && removed->kept_open && removed->open_count == 1) {
     // Bytes that could not be written, of a file that nobody can reach any more.
@@ -205,7 +218,7 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   }
   const bool done = reply || (retried && reply.error() == Errno(ENOENT));
   if (!done) co_return reply.error();
-  if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get());
+  if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get(), asked_at);
   InodeRef moved = core_.inodes.find_by_name(parent_node, name);
   if (!moved) moved = co_await find_moved(core_, call, new_parent, new_name);
   InodeRef replaced = core_.inodes.find_by_name(new_parent_node, new_name);
@@ -213,13 +226,22 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
     replaced->attributes_expire = {};
     const bool exchanged = (flags & RENAME_EXCHANGE) != 0;
     core_.inodes.change_name(*replaced, parent_node, exchanged ? name : std::string());
-    if (exchanged && reply) core_.leases.name_seen(*replaced, *parent, asked_at);
+    if (exchanged && reply) {
+      core_.leases.name_seen(*replaced, *parent, reply.value().parent_attributes.get(), asked_at);
+    }
   }
   if (moved) {
     moved->attributes_expire = {};
     core_.inodes.change_name(*moved, new_parent_node, new_name);
-    if (reply) core_.leases.name_seen(*moved, *new_parent, asked_at);
+    if (reply) {
+      const auto& said = new_parent == parent ? reply.value().parent_attributes
+                                              : reply.value().new_parent_attributes;
+      core_.leases.name_seen(*moved, *new_parent, said.get(), asked_at);
+    }
   }
+  // There may be names of files that are not known by them.
+  parent->lease.names_complete = 0;
+  if (!moved) new_parent->lease.names_complete = 0;
   co_return success();
 }
 

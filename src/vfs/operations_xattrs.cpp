@@ -33,10 +33,11 @@ Task<Result<std::vector<std::byte>>> fetch(MountCore& core, InodeRef inode,
 }
 
 // The reply of a change.
-Status take_change(MountCore& core, Inode& inode, const rpc::RawReply& reply) {
+Status take_change(MountCore& core, Inode& inode, const rpc::RawReply& reply,
+                   std::uint64_t asked_at) {
   const auto* table = proto::view<wire::AttrReply>(reply.meta);
   if (table == nullptr || table->attributes() == nullptr) return Errno(EPROTO);
-  core.take_own_change(inode, from_wire(*table->attributes()));
+  core.take_own_change(inode, from_wire(*table->attributes()), asked_at);
   return success();
 }
 
@@ -144,12 +145,13 @@ Task<Status> Operations::set_xattr(Call call, NodeId node, std::string name,
   const iovec from{value.data(), value.size()};
   rpc::Payload payload;
   payload.send = std::span(&from, 1);
+  const std::uint64_t asked_at = core_.change;
   bool retried = false;
   auto reply = co_await core_.exchange_on<wire::SetXattrRequest>(
       inode, &wire::SetXattrRequestT::handle, std::move(request), payload, &retried);
   // Whatever the answer is, the server may have done it.
   inode->absent_xattrs = {};
-  if (reply) co_return take_change(core_, *inode, reply.value());
+  if (reply) co_return take_change(core_, *inode, reply.value(), asked_at);
   core_.forget_attributes(*inode);
   // Sent twice because the server restarted in between: the first one made it.
   const bool made_before = retried && (flags & XATTR_CREATE) != 0;
@@ -168,10 +170,11 @@ Task<Status> Operations::remove_xattr(Call call, NodeId node, std::string name) 
   wire::RemoveXattrRequestT request;
   request.caller = caller_of(call);
   request.name = std::move(name);
+  const std::uint64_t asked_at = core_.change;
   bool retried = false;
   auto reply = co_await core_.exchange_on<wire::RemoveXattrRequest>(
       inode, &wire::RemoveXattrRequestT::handle, std::move(request), {}, &retried);
-  if (reply) co_return take_change(core_, *inode, reply.value());
+  if (reply) co_return take_change(core_, *inode, reply.value(), asked_at);
   if (by_kernel && reply.error() == Errno(EPERM)) co_return success();
   core_.forget_attributes(*inode);
   if (retried && reply.error() == Errno(ENODATA)) co_return success();

@@ -151,5 +151,42 @@ TEST_F(CacheTest, ASmallerBudgetHoldsAtOnce) {
   EXPECT_LE(cache->stats().bytes, smaller.cache_size);
 }
 
+// SEMANTICS: one-budget
+TEST_F(CacheTest, WhatIsSetAsideIsTakenFromFoliosAndGivenBack) {
+  CacheConfig config = small_config();
+  config.used_once = config.cache_size;
+  open(std::string(32 << 20, 's'), config);
+  auto read_all = [this] {
+    for (std::uint64_t at = 0; at < 32; ++at) EXPECT_EQ(read(at << 20, 1 << 20).size(), 1u << 20);
+    return cache->stats().bytes;
+  };
+  const std::uint64_t most = cache->most_set_aside();
+  EXPECT_GT(most, 0u);
+  const std::uint64_t all = read_all();
+  EXPECT_GT(all, config.cache_size - (2u << 20));
+  cache->set_aside(2 << 20);
+  EXPECT_LE(cache->stats().bytes, config.cache_size - (2u << 20)) << "at once";
+  EXPECT_LE(read_all(), config.cache_size - (2u << 20));
+  // However much there is of something else, folios keep what they need.
+  cache->set_aside(1 << 30);
+  EXPECT_LE(read_all(), config.cache_size - most);
+  EXPECT_GE(cache->stats().bytes, config.cache_size / 2 - (1u << 20));
+  cache->set_aside(0);
+  EXPECT_EQ(read_all(), all);
+}
+
+TEST_F(CacheTest, DirtyBytesKeepTheirRoomWhateverIsSetAside) {
+  CacheConfig config = small_config();
+  config.dirty_limit = config.cache_size / 4 * 3;
+  open("", config);
+  cache->set_aside(1 << 30);
+  store->hold_writes = true;
+  const std::string megabyte(1 << 20, 'd');
+  for (std::uint64_t at = 0; at < 5; ++at) {
+    ASSERT_TRUE(mapping->try_write(at << 20, bytes(megabyte), WriteSource::kSystemCall)) << at;
+  }
+  store->release();
+}
+
 }  // namespace
 }  // namespace foliofs::cache

@@ -1,5 +1,7 @@
 #include "tests/unit/vfs_fake_server.h"
 
+#include <cstdio>
+
 namespace foliofs::test {
 
 std::vector<std::uint8_t> FakeServer::handle_of(const ServerFile& file) const {
@@ -24,16 +26,17 @@ ServerFile* FakeServer::find_open(std::uint64_t open_id) {
 
 std::unique_ptr<wire::Attributes> FakeServer::attributes_of(const ServerFile& file) const {
   return std::make_unique<wire::Attributes>(
-      file.ino, file.data.size(), (file.data.size() + 511) / 512, 0, file.mtime_ns, file.mtime_ns,
-      file.ctime_ns, file.btime_ns, file.foreign_changes, run_, file.mode, file.nlink, 0, 0, 4096,
-      flags_of(file));
+      file.ino, file.data.size(), (file.data.size() + 511) / 512, 0,
+      std::max(file.mtime_ns, file.atime_ns), file.mtime_ns, file.ctime_ns, file.btime_ns,
+      file.foreign_changes, run_, file.mode, file.nlink, 0, 0, 4096, flags_of(file));
 }
 
-std::uint32_t FakeServer::flags_of(const ServerFile& file) {
+std::uint32_t FakeServer::flags_of(const ServerFile& file) const {
   const bool has_any = std::any_of(file.xattrs.begin(), file.xattrs.end(), [](const auto& xattr) {
     return xattr.first.starts_with("security.") || xattr.first.starts_with("system.");
   });
-  return has_any ? 0u : std::uint32_t{proto::kNoSecurityXattrs};
+  const std::uint32_t xattrs = has_any ? 0u : std::uint32_t{proto::kNoSecurityXattrs};
+  return xattrs | (is_leased(file) ? std::uint32_t{proto::kLeased} : 0u);
 }
 
 FakeServer::Reply FakeServer::entry(const ServerFile& file, const ServerFile& parent) const {
@@ -117,6 +120,8 @@ FakeServer::Reply FakeServer::execute(const Frame& frame) {
       return run<wire::TestLockRequest>(frame, &FakeServer::test_lock);
     case MessageType::kCancelLock:
       return run<wire::CancelLockRequest>(frame, &FakeServer::cancel_lock);
+    case MessageType::kReturnLeases:
+      return run<wire::ReturnLeasesRequest>(frame, &FakeServer::return_leases);
     case MessageType::kBye:
     case MessageType::kPing:
       return encoded(wire::EmptyT());
@@ -125,10 +130,17 @@ FakeServer::Reply FakeServer::execute(const Frame& frame) {
   }
 }
 
-FakeServer::Reply FakeServer::hello(const wire::HelloRequestT&) {
+FakeServer::Reply FakeServer::hello(const wire::HelloRequestT& request) {
   wire::HelloReplyT reply;
   reply.version = proto::kVersion;
+  if (gives_leases) reply.features = request.features & proto::kFeatureLeases;
   reply.session.assign(16, static_cast<std::uint8_t>(run_));
+  reply.resumed = request.session == reply.session;
+  if (reply.resumed) {
+    for (std::uint32_t slot = 0; slot < 32; ++slot) {
+      reply.slot_sequences.push_back(slots_[slot].sequence);
+    }
+  }
   reply.slots = 32;
   reply.max_payload = 1 << 20;
   reply.root = handle_of(root());
@@ -215,17 +227,25 @@ FakeServer::Reply FakeServer::rename(const wire::RenameRequestT& request) {
   if (parent == nullptr || new_parent == nullptr) return failed(ESTALE);
   auto found = parent->names.find(request.name);
   if (found == parent->names.end()) return failed(ENOENT);
-  const std::uint64_t ino = found->second;
-  parent->names.erase(found);
+  auto there = new_parent->names.find(request.new_name);
+  const bool replaces = there != new_parent->names.end();
+  const bool exchanges = (request.flags & RENAME_EXCHANGE) != 0;
   wire::RenameReplyT reply;
-  if (auto old = new_parent->names.find(request.new_name); old != new_parent->names.end()) {
-    ServerFile& victim = files_.at(old->second);
-    reply.victim_handle = handle_of(victim);
-    --victim.nlink;
-    victim.ctime_ns = ++time_ns_;
-    reply.victim = attributes_of(victim);
+  if (exchanges && !replaces) return failed(ENOENT);
+  if (exchanges) {
+    std::swap(found->second, there->second);
+  } else if (!replaces || there->second != found->second) {
+    if (replaces) {
+      ServerFile& victim = files_.at(there->second);
+      reply.victim_handle = handle_of(victim);
+      --victim.nlink;
+      victim.ctime_ns = ++time_ns_;
+      reply.victim = attributes_of(victim);
+    }
+    const std::uint64_t ino = found->second;
+    parent->names.erase(found);
+    new_parent->names[request.new_name] = ino;
   }
-  new_parent->names[request.new_name] = ino;
   touch(*parent);
   touch(*new_parent);
   reply.parent_attributes = attributes_of(*parent);
@@ -237,6 +257,7 @@ FakeServer::Reply FakeServer::read_dir(const wire::ReadDirRequestT& request) {
   ServerFile* directory = find(request.handle);
   if (directory == nullptr) return failed(ESTALE);
   wire::ReadDirReplyT reply;
+  if (is_leased(*directory)) reply.directory = attributes_of(*directory);
   reply.end = true;
   std::uint64_t cookie = 0;
   for (const auto& [name, ino] : directory->names) {

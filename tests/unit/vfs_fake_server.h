@@ -34,6 +34,7 @@ struct ServerFile {
   std::map<std::string, std::uint64_t> names;  // of a directory
   std::map<std::string, std::string> xattrs;
   std::int64_t mtime_ns = 0, ctime_ns = 0, btime_ns = 0;
+  std::int64_t atime_ns = 0;  // shown once it is after the modification
   std::uint64_t foreign_changes = 0;
 };
 
@@ -67,6 +68,9 @@ class FakeServer final : public rpc::Connector {
   std::size_t most_entries = ~std::size_t{0};     // in one reply to READDIR
   std::uint64_t most_copied = ~std::uint64_t{0};  // bytes that one COPYRANGE copies
   FaultPoints* faults = nullptr;                  // reaches kAfterSend when a WRITE has arrived
+  // Whoever asks for leases gets them, of whatever he is shown and what is not being recalled.
+  bool gives_leases = false;
+  std::vector<wire::ReturnLeasesRequestT> returned;  // each RETURN_LEASES
 
   std::size_t count(MessageType type) const {
     return static_cast<std::size_t>(
@@ -74,6 +78,7 @@ class FakeServer final : public rpc::Connector {
   }
   ServerFile& root() { return files_.at(1); }
   ServerFile& file(const std::string& name) { return files_.at(root().names.at(name)); }
+  ServerFile& file_of(std::uint64_t ino) { return files_.at(ino); }
   ServerFile& add(const std::string& name, std::string data, std::uint32_t mode = S_IFREG | 0644) {
     ServerFile& file = make(mode);
     file.data = std::move(data);
@@ -102,20 +107,34 @@ class FakeServer final : public rpc::Connector {
   // never gets an answer.
   void restart() {
     ++run_;
+    slots_.clear();
+    recalls_.clear();
     opens_.clear();
     locks.forget_session();
     if (wire_) wire_->end();
     wire_.reset();
   }
 
+  // Only the connection ends: the session is resumed over the next one, and every request is
+  // executed once.
+  void lose_connection() {
+    if (wire_) wire_->end();
+    wire_.reset();
+  }
+
+  // A lease that goes; of a directory, the names in it that have changed.
+  struct Lost {
+    const ServerFile& file;
+    std::vector<std::string> names;
+  };
+  void recall(std::uint64_t number, std::initializer_list<Lost> lost);
+  void recall_everything();
+
   // LOCK_GRANTED.
   void grant_notice(std::uint64_t waiter) {
     wire::LockGrantedT granted;
     granted.waiter = waiter;
-    proto::FrameHeader header;
-    header.type = MessageType::kLockGranted;
-    header.flags = proto::kFlagNotice;
-    send(*wire_, header, proto::encode(granted));
+    notify(MessageType::kLockGranted, proto::encode(granted));
   }
 
   // --- Connector ---
@@ -186,6 +205,11 @@ class FakeServer final : public rpc::Connector {
     std::uint64_t ino;
     int flags;
   };
+  // The latest request in a slot.
+  struct Taken {
+    std::uint32_t sequence = 0;
+    std::shared_ptr<const Reply> reply;
+  };
 
   ServerFile& make(std::uint32_t mode) {
     ServerFile& file = files_[++last_ino_];
@@ -222,20 +246,31 @@ class FakeServer final : public rpc::Connector {
       co_await faults->reach(FaultPoint::kAfterSend);
     }
     if (wire->ended) co_return;
-    Reply reply = execute(frame);
+    Taken& taken = slots_[frame.header.slot];
+    const bool again = type != MessageType::kHello && taken.sequence == frame.header.sequence;
+    auto reply = again ? taken.reply : std::make_shared<const Reply>(execute(frame));
+    if (type != MessageType::kHello) taken = {frame.header.sequence, reply};
     ++waiting;
     while (held_replies_.contains(type) && !wire->ended) co_await released_.wait();
     --waiting;
     if (wire->ended) co_return;
     proto::FrameHeader header = frame.header;
     header.flags = proto::kFlagReply;
-    if (reply.error != 0) {
+    if (reply->error != 0) {
       header.flags |= proto::kFlagError;
       wire::ErrorReplyT error;
-      error.errno_value = reply.error;
-      reply.meta = proto::encode(error);
+      error.errno_value = reply->error;
+      send(*wire, header, proto::encode(error));
+    } else {
+      send(*wire, header, reply->meta, reply->payload);
     }
-    send(*wire, header, reply.meta, reply.payload);
+  }
+
+  void notify(MessageType type, const proto::MetaBuffer& metadata) {
+    proto::FrameHeader header;
+    header.type = type;
+    header.flags = proto::kFlagNotice;
+    send(*wire_, header, metadata);
   }
 
   static void send(Wire& wire, proto::FrameHeader header, const proto::MetaBuffer& metadata,
@@ -285,12 +320,15 @@ class FakeServer final : public rpc::Connector {
   Reply lock(const wire::LockRequestT&);
   Reply test_lock(const wire::TestLockRequestT&);
   Reply cancel_lock(const wire::CancelLockRequestT&);
+  // vfs_fake_leases.cpp
+  Reply return_leases(const wire::ReturnLeasesRequestT&);
+  bool is_leased(const ServerFile& file) const;
 
   std::vector<std::uint8_t> handle_of(const ServerFile& file) const;
   ServerFile* find(const std::vector<std::uint8_t>& handle);
   ServerFile* find_open(std::uint64_t open_id);
   std::unique_ptr<wire::Attributes> attributes_of(const ServerFile& file) const;
-  static std::uint32_t flags_of(const ServerFile& file);
+  std::uint32_t flags_of(const ServerFile& file) const;
   Reply entry(const ServerFile& file, const ServerFile& parent) const;
   bool may_open(const ServerFile& file, const wire::CallerT& caller, int flags) const;
   static Reply failed(int error) {
@@ -309,6 +347,8 @@ class FakeServer final : public rpc::Connector {
   std::shared_ptr<Wire> wire_;
   std::map<std::uint64_t, ServerFile> files_;
   std::map<std::uint64_t, Open> opens_;
+  std::map<std::uint32_t, Taken> slots_;
+  std::map<std::uint64_t, std::set<std::uint64_t>> recalls_;  // inode numbers by recall
   std::uint64_t last_ino_ = 0;
   std::uint64_t last_open_ = 0;
   std::uint64_t run_ = 1;

@@ -36,7 +36,7 @@ class FakeMountKernel final : public vfs::Kernel {
       expired.push_back(node.id);
       if (node.directory) expired_listings.push_back(node.id);
     }
-    co_return;
+    while (hold_attributes) co_await attributes_released_.wait();
   }
   Task<void> expire_names(std::vector<vfs::KernelName> names) override {
     expired_names.insert(expired_names.end(), names.begin(), names.end());
@@ -45,6 +45,18 @@ class FakeMountKernel final : public vfs::Kernel {
   std::vector<std::uint64_t> expired;           // nodes, of which attributes were to be asked again
   std::vector<std::uint64_t> expired_listings;  // those of them that are directories
   std::vector<vfs::KernelName> expired_names;
+  bool hold_attributes = false;
+  void release_attributes() {
+    hold_attributes = false;
+    attributes_released_.wake_all();
+  }
+  Task<void> forget(std::vector<vfs::KernelFile> files) override {
+    forgotten.push_back(files);
+    if (on_forget) on_forget(files);
+    co_return;
+  }
+  std::vector<std::vector<vfs::KernelFile>> forgotten;  // a batch after the other
+  std::function<void(const std::vector<vfs::KernelFile>&)> on_forget;
   bool hold_names = false;  // while set, the directories are locked
   void release_names() {
     hold_names = false;
@@ -57,6 +69,7 @@ class FakeMountKernel final : public vfs::Kernel {
 
  private:
   WaitQueue released_;
+  WaitQueue attributes_released_;
   WaitQueue names_released_;
 };
 
@@ -69,6 +82,7 @@ class VfsTest : public testing::Test {
     rpc::SessionOptions session;
     session.export_name = "share";
     session.client_name = "test";
+    session.wants_leases = wants_leases_;
     session_ = std::make_unique<rpc::Session>(loop_.executor(), loop_.clock, server_, session);
     auto started = loop_.run(session_->start());
     ASSERT_TRUE(started) << errno_name(started.error());
@@ -79,6 +93,8 @@ class VfsTest : public testing::Test {
     server_.release();
     server_.fails.clear();
     kernel_.release();
+    kernel_.release_attributes();
+    kernel_.release_names();
     (void)loop_.run(mount_->shut_down());
     loop_.run(session_->close());
   }
@@ -139,6 +155,7 @@ class VfsTest : public testing::Test {
   FakeServer server_{loop_.executor()};
   FakeMountKernel kernel_;
   vfs::MountOptions options_;
+  bool wants_leases_ = false;
   FaultPoints* faults_ = nullptr;
   std::unique_ptr<rpc::Session> session_;
   std::unique_ptr<vfs::Mount> mount_;

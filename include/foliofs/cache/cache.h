@@ -69,6 +69,12 @@ class Cache {
   // Takes effect for what happens from now on. folio_size and max_io keep their values.
   void reconfigure(const CacheConfig& config);
 
+  // So much of cache_size is taken by something else than folios: these have the less. No more than
+  // most_set_aside() counts, which leaves folios at least half, and what dirty bytes and read-ahead
+  // may need.
+  void set_aside(std::uint64_t bytes);
+  std::uint64_t most_set_aside() const;
+
   CacheStats stats() const;
 
   // Writes back everything dirty, several files at a time; `progress` hears of the bytes still

@@ -32,7 +32,10 @@ struct MountStats {
   rpc::RpcStats rpc;
   rpc::ConnectionState connection{};
   std::uint64_t inodes = 0;
+  std::uint64_t inode_bytes = 0;  // memory that they take, about
   std::uint64_t open_files = 0;
+  std::uint64_t leases = 0;         // held
+  std::uint64_t lease_recalls = 0;  // messages of the server's
 };
 
 // A node as the kernel knows it.
@@ -45,6 +48,13 @@ struct KernelNode {
 struct KernelName {
   std::uint64_t parent_id = 0;  // FUSE node id of the directory
   std::string name;
+};
+
+// A file as the kernel remembers it.
+struct KernelFile {
+  std::uint64_t id = 0;  // FUSE node id
+  KernelName name;       // under which it was found last
+  bool directory = false;
 };
 
 // The kernel above the mount, as far as vfs must reach it. Implemented by fuse/, faked in tests.
@@ -64,6 +74,11 @@ class Kernel {
   // The same of names. The kernel locks their directory for it, as it does for requests that change
   // it: to be waited for by nobody on whom the answer to such a request depends.
   virtual Task<void> expire_names(std::vector<KernelName> names) = 0;
+
+  // Asks the kernel to forget files that nothing uses, which ends in forget() of their nodes; those
+  // that it needs stay. It may wait for whatever a request holds: to be waited for by nobody on
+  // whom the answer to one depends.
+  virtual Task<void> forget(std::vector<KernelFile> files) = 0;
 };
 
 class Mount {

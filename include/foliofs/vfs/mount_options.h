@@ -41,6 +41,9 @@ struct MountOptions {
   std::chrono::microseconds actimeo_us = std::chrono::seconds(1);
   AskedSizes asked;
   cache::CacheConfig cache;  // folio_size, cache_size, dirty_*, readahead, as they are in effect
+  // So much the inodes may take beside cache_size; what they take beyond it counts in it. Not for
+  // users.
+  std::uint64_t inode_allowance = 16ull << 20;
   bool kernel_cache = true;
   std::chrono::microseconds poll_us{200};
   std::chrono::microseconds timeo_us = std::chrono::seconds(60);
