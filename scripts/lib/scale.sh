@@ -25,9 +25,9 @@ for first in range(0, count, 1000):
 PYTHON
 }
 
-probe_scale() { # AXIS COUNT LIMIT_S: a mount of its own
+probe_scale() { # AXIS COUNT LIMIT_S CACHE_SIZE: a mount of its own
   note "$1: $2"
-  mount_foliofs "$mnt" "cache_size=256m,actimeo=3600"
+  mount_foliofs "$mnt" "cache_size=$4,actimeo=3600"
   bounded "$3" python3 "$root_dir/scripts/lib/scale_probe.py" "$1" "$2" "$mnt" "$foliofs" "$mount_pid" \
     >>"$work_dir/scale.jsonl" 2>"$work_dir/probe.err" || die "$1, $2: $(last_line "$work_dir/probe.err")"
   unmount_foliofs "$mnt"
@@ -42,11 +42,11 @@ measure_scale() { # QUICK COMMAND_LINE
   start_foliofsd "$export_dir"
   for each in "${gib[@]}"; do
     truncate -s "${each}G" "$export_dir/large"
-    probe_scale gib_mapped "$each" 600
+    probe_scale gib_mapped "$each" 600 256m
   done
   for each in "${inodes[@]}"; do
     make_many_files "$export_dir/many$each" "$each"
-    probe_scale inodes "$each" 900
+    probe_scale inodes "$each" 900 2g # a smaller one forgets some of a million
     rm -rf "$export_dir/many$each"
   done
   note 'the cache alone'

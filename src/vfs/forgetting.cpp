@@ -25,9 +25,9 @@ bool Forgetting::exhausted() const {
   return core_.inodes.bytes() > share() + std::min(share() / 8, kTolerance);
 }
 
-void Forgetting::told(Inode& inode) {
-  if (inode.InodeInTold::is_linked()) told_.erase(told_.iterator_to(inode));
-  told_.push_back(inode);
+void Forgetting::used(Inode& inode) {
+  if (inode.InodeByUse::is_linked()) by_use_.erase(by_use_.iterator_to(inode));
+  by_use_.push_back(inode);
 }
 
 void Forgetting::memory_changed() {
@@ -52,9 +52,9 @@ std::vector<KernelFile> Forgetting::oldest(std::size_t most) {
   constexpr std::size_t kMostLooks = 16 * kMostFiles;
   std::vector<KernelFile> files;
   for (std::size_t looks = 0; looks < kMostLooks && files.size() < most; ++looks) {
-    if (told_.empty()) break;
-    Inode& inode = told_.front();
-    told(inode);
+    if (by_use_.empty()) break;
+    Inode& inode = by_use_.front();
+    used(inode);
     const bool in_use = inode.open_count != 0 || inode.dirty() || inode.node == kRootNode;
     if (inode.lookups == 0 || in_use || inode.name.empty()) continue;
     const bool directory = inode.attributes.is_directory();

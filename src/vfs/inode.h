@@ -56,12 +56,12 @@ struct NameLookups {
 // Attributes that are believed for as long as their lease is held.
 inline constexpr TimePoint kWhileLeased = TimePoint::max();
 
-// The place in the order in which the kernel was told of inodes (forgetting.h).
-using InodeInTold =
+// The place in the order in which inodes were used last (forgetting.h).
+using InodeByUse =
     boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 // There may be a million of them: what few need is behind a pointer.
-struct Inode : InodeInTold {
+struct Inode : InodeByUse {
   NodeId node = 0;
   HandleBytes handle;
   std::uint64_t handle_incarnation = 0;  // of the session that gave it

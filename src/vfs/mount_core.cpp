@@ -186,7 +186,6 @@ Entry MountCore::entry_of(Inode& inode, NodeId parent, std::string_view name, Du
   inode.told_name = name_key(parent, name);
   inode.name_told = clock.now();
   inode.told_until = clock.now() + std::min(entry.name_timeout_us, entry.attribute_timeout_us);
-  forgetting.told(inode);
   return entry;
 }
 
@@ -391,6 +390,7 @@ void MountCore::note_access(Inode& inode) const {
 }
 
 Attributes MountCore::shown_attributes(Inode& inode) {
+  forgetting.used(inode);
   Attributes shown = inode.attributes;
   if (inode.mapping) {
     shown.size = inode.mapping->size();
@@ -477,6 +477,7 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
   file->direct = (flags & O_DIRECT) != 0;
   inode->io->add(std::move(open));
   ++inode->open_count;
+  forgetting.used(*inode);
   // An appender's data goes where the server's file ends, which the kernel may not know; so it must
   // not keep the data under an offset of its own.
   file->kernel_caches = options.kernel_cache && (flags & O_APPEND) == 0;

@@ -16,6 +16,7 @@ Result<OpenedDirectory> Operations::open_directory(NodeId node) {
   auto directory = std::make_shared<OpenDirectory>();
   directory->inode = inode;
   ++inode->open_count;
+  core_.forgetting.used(*inode);
   core_.open_directories[directory.get()] = directory;
   OpenedDirectory opened;
   opened.directory = directory;

@@ -46,7 +46,7 @@ class ForgettingTest : public LeasesTest {
 };
 
 // SEMANTICS: one-budget
-TEST_F(ForgettingTest, BeginsWhenTheShareIsUsedUpWithThoseToldLongestAgo) {
+TEST_F(ForgettingTest, BeginsWhenTheShareIsUsedUpWithThoseUsedLongestAgo) {
   const auto few = look_up("few", 20);
   EXPECT_LE(bytes(), options_.inode_allowance);
   EXPECT_TRUE(kernel_.forgotten.empty());
@@ -58,7 +58,7 @@ TEST_F(ForgettingTest, BeginsWhenTheShareIsUsedUpWithThoseToldLongestAgo) {
   EXPECT_FALSE(was_forgotten(many.back()));
 }
 
-TEST_F(ForgettingTest, WhatIsToldAgainIsNotOld) {
+TEST_F(ForgettingTest, WhatIsLookedUpAgainIsNotOld) {
   const auto few = look_up("few", 3);
   (void)look_up("more", 20);
   EXPECT_EQ(lookup("few1"), few[1]);
@@ -67,6 +67,16 @@ TEST_F(ForgettingTest, WhatIsToldAgainIsNotOld) {
   EXPECT_TRUE(was_forgotten(few[0]));
   EXPECT_FALSE(was_forgotten(few[1]));
   EXPECT_TRUE(was_forgotten(few[2]));
+}
+
+TEST_F(ForgettingTest, WhatWasOpenedLatelyIsNotOld) {
+  const auto few = look_up("few", 3);
+  (void)look_up("more", 20);
+  release(open(few[1]));
+  (void)look_up("many", 58);
+  pass(std::chrono::seconds(1));
+  EXPECT_TRUE(was_forgotten(few[0]));
+  EXPECT_FALSE(was_forgotten(few[1]));
 }
 
 TEST_F(ForgettingTest, WhatIsOpenOrNotWrittenStays) {
