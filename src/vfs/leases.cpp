@@ -155,7 +155,8 @@ Task<void> Leases::expire_names(MountCore& core, std::vector<KernelName> names,
                                 std::shared_ptr<bool> done) {
   ++core.background_tasks;
   auto& expiring = core.leases.names_expiring_;
-  const auto here = expiring.insert(expiring.end(), names.front().parent_id);
+  const auto here = expiring.emplace(expiring.end());
+  for (const KernelName& name : names) here->push_back(core.inodes.find(name.parent_id));
   co_await core.kernel.expire_names(std::move(names));
   expiring.erase(here);
   *done = true;
@@ -195,8 +196,10 @@ Task<void> Leases::expire_again(MountCore& core, std::vector<KernelNode> nodes,
 // way, whose answer may depend on this recall.
 bool Leases::names_are_stuck() const {
   if (names_expiring_.empty()) return false;
-  const InodeRef directory = core_.inodes.find(names_expiring_.front());
-  return directory && directory->lease.own_changes != 0;
+  const auto& directories = names_expiring_.front();
+  return std::any_of(directories.begin(), directories.end(), [](const InodeRef& directory) {
+    return directory && directory->lease.own_changes != 0;
+  });
 }
 
 Task<void> Leases::until_names_expired(MountCore& core, std::shared_ptr<bool> done) {

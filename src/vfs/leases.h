@@ -113,6 +113,9 @@ class Leases {
   void dropped_said();
   bool was_given_up(const Inode& inode, std::uint64_t asked_at) const;
   void say_soon();
+  struct Returned;
+  // The server knows.
+  void settle(const Returned& returned);
   void returned_everything(bool said);
 
   MountCore& core_;
@@ -130,10 +133,9 @@ class Leases {
     std::uint64_t recall = 0;  // 0: of another session
     std::vector<std::shared_ptr<Inode>> inodes;
   };
-  void settle(const Returned& returned);
   std::vector<Returned> returned_;  // recalls that the server is to be told of
-  std::list<std::uint64_t>
-      names_expiring_;  // directories, in the order in which the kernel is told
+  // The directories of names that expire, in the order in which the kernel is told.
+  std::list<std::vector<std::shared_ptr<Inode>>> names_expiring_;
   bool say_everything_ = false;
   std::vector<std::vector<std::uint8_t>> dropped_;  // handles, of which that is not said yet
   // Files of which that was said: a reply to what was asked before the server had answered may give

@@ -4,6 +4,7 @@ foliofs_test(control_test LABEL unit
     control_mount_table_test.cpp
     control_report_test.cpp
     vfs_fake_server.cpp
+    vfs_fake_leases.cpp
     vfs_fake_xattrs.cpp
   DEPENDS foliofs_control)
 # What the command line decides before it touches anything.
