@@ -312,8 +312,11 @@ Task<void> MountCore::learn_size(InodeRef inode) {
     auto reply =
         co_await call_on<wire::GetAttrRequest>(inode, &wire::GetAttrRequestT::handle, request);
     if (!reply || !reply.value().attributes) co_return;
-    size = reply.value().attributes->size();
-    if (inode->generation > asked_at) continue;
+    // Somebody else has learnt it meanwhile, perhaps later than this answer.
+    if (!inode->size_unknown) co_return;
+    const Attributes said = from_wire(*reply.value().attributes);
+    size = said.size;
+    if (inode->generation > asked_at || overtaken(said, inode->attributes)) continue;
     inode->mapping->set_server_size(size);
     inode->size_unknown = false;
   }
