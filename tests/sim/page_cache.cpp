@@ -246,6 +246,8 @@ Task<void> PageCache::invalidate_range(std::string who, FileRef file, ByteRange 
 }
 
 // truncate_pagecache(): pages beyond `size` go, dirty or not; the tail of the last one is cleared.
+// Leaves off when a write(2) beyond the end begins meanwhile: in Linux it would clear what that has
+// stored, but for the few instructions that it takes there nobody waits for a page.
 Task<void> PageCache::truncate_pages(std::string who, FileRef file, std::uint64_t size) {
   std::vector<std::uint64_t> indexes;
   for (const auto& [index, page] : file->pages) {
@@ -255,6 +257,10 @@ Task<void> PageCache::truncate_pages(std::string who, FileRef file, std::uint64_
     PageRef page = co_await lock_cached(who, file, index);
     if (!page) continue;
     co_await wait_on_writeback(who, file, page);
+    if (file->size_unstable) {
+      unlock(*page);
+      co_return;
+    }
     const std::uint64_t keep = size > index * kPage ? size - index * kPage : 0;
     if (keep == 0) {
       page->dirty = page->writable = false;

@@ -68,7 +68,7 @@ Task<Result<PageCache::Answer>> PageCache::ask_attributes(std::string who, FileR
   const Duration timeout = operations_->attribute_timeout_us(file->node);
   // The program's thread takes the answer when it runs again.
   co_await boost::asio::post(executor_, boost::asio::use_awaitable);
-  Answer answer{known->size, version == file->attribute_version};
+  Answer answer{known->size, version == file->attribute_version && !file->size_unstable};
   if (!answer.believed) co_return answer;
   ++file->attribute_version;
   file->attributes_until = clock_.now() + timeout;
@@ -153,11 +153,13 @@ Task<Status> PageCache::write(std::string who, DescriptionRef description, ByteR
   co_await lock_inode(who, file);
   const char value = happens();
   Status status = success();
+  file->size_unstable = range.end > file->size;
   for (std::uint64_t at = range.begin; value != 0 && status && at < range.end;) {
     const ByteRange part = ByteRange::of(at / kPage * kPage, kPage).intersect({at, range.end});
     status = co_await write_page_part(who, description, part, value);
     at = part.end;
   }
+  file->size_unstable = false;
   unlock_inode(*file);
   co_return status;
 }
@@ -169,6 +171,7 @@ Task<Status> PageCache::truncate(std::string who, DescriptionRef description, st
   co_await lock_inode(who, file);
   happens();
   file->nowrite_for = who;
+  file->size_unstable = true;
   while (file->writebacks_sent > 0) {
     const Edge waits(graph_, who, core_of(*file));
     co_await file->writeback_changed.wait();
@@ -178,20 +181,20 @@ Task<Status> PageCache::truncate(std::string who, DescriptionRef description, st
   change.valid = proto::kSetSize;
   change.size = size;
   Status status = success();
-  Duration timeout{0};
   {
     const Edge waits(graph_, who, core_of(*file));
     auto changed = co_await operations_->setattr(call, file->node, change, description->opened);
     if (!changed) status = changed.error();
-    timeout = operations_->attribute_timeout_us(file->node);
   }
   // The program's thread takes the answer when it runs again, whatever the kernel has been told.
+  // It is told to believe it for no time.
   co_await boost::asio::post(executor_, boost::asio::use_awaitable);
   if (status) {
     ++file->attribute_version;
-    file->attributes_until = clock_.now() + timeout;
+    file->attributes_until = {};
     file->size = size;
   }
+  file->size_unstable = false;
   file->nowrite_for.clear();
   file->writeback_changed.wake_all();
   if (status) {

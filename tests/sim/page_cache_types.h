@@ -29,6 +29,9 @@ struct PageCache::File {
   // Counts what makes answers to earlier questions too old: own changes, notifications, and answers
   // that were believed (fuse_inode::attr_version).
   std::uint64_t attribute_version = 0;
+  // While a write(2) beyond the end or a truncation is under way no answer is believed
+  // (FUSE_I_SIZE_UNSTABLE).
+  bool size_unstable = false;
   std::map<std::uint64_t, PageRef> pages;
 
   bool locked = false;  // i_rwsem
