@@ -71,7 +71,8 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(Words, BadOption,
                          testing::Values(Word{"nonsense", ""}, Word{"blkdev", ""},
                                          Word{"kernel_cache", "yes"}, Word{"log_level", "loud"},
-                                         Word{"coherence", "strict"}, Word{"invalidate", "gently"}));
+                                         Word{"coherence", "strict"},
+                                         Word{"invalidate", "gently"}));
 
 TEST(MountOptions, BoundsAreSaidInTheirUnit) {
   MountOptions options;

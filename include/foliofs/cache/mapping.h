@@ -53,8 +53,8 @@ class Prefill {
   virtual void arrived(std::uint64_t bytes) = 0;
 };
 
-// What a mapping with nothing in it takes of memory, about. It is whoever holds mappings that has to
-// count it (Cache::set_aside).
+// What a mapping with nothing in it takes of memory, about. It is whoever holds mappings that has
+// to count it (Cache::set_aside).
 inline constexpr std::size_t kMappingBytes = 1024;
 
 class Mapping {
