@@ -68,6 +68,18 @@ Result<DiskTree> DiskTree::open(int root) {
 
 DiskTree::DiskTree(UniqueFd root) : root_(std::move(root)), outside_(kRemembered) {}
 
+bool DiskTree::contains(int fd) {
+  struct stat here {
+  }, there{};
+  if (::fstat(root(), &here) != 0 || ::fstat(fd, &there) != 0) return true;
+  if (here.st_dev != there.st_dev) return false;
+  KernelHandle kernel{};
+  kernel.handle.handle_bytes = MAX_HANDLE_SZ;
+  int mount_id = 0;
+  if (::name_to_handle_at(fd, "", &kernel.handle, &mount_id, AT_EMPTY_PATH) != 0) return true;
+  return has_directory({kernel.room, sizeof(struct file_handle) + kernel.handle.handle_bytes});
+}
+
 bool DiskTree::has_directory(DiskHandle handle) {
   std::string& known = remembered(handle);
   if (known == handle) return false;

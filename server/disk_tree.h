@@ -23,6 +23,10 @@ class DiskTree {
   // A directory of the filesystem; lives as long as the tree.
   int root() const { return root_.get(); }
 
+  // Whether the directory that `fd` refers to is the root or inside, by whichever mount it was
+  // reached.
+  bool contains(int fd);
+
   // Whether a directory is inside. Not when it was deleted: that is a change of the directory it
   // was in, and of what was in it something is left only if it has_file().
   bool has_directory(DiskHandle handle);

@@ -159,8 +159,8 @@ class Inode : public std::enable_shared_from_this<Inode> {
 };
 
 // Bounded; the record least recently asked for goes first, those in use and those of files that
-// somebody has a lease of stay. A file whose record
-// went gets a new one with another epoch. Thread-safe.
+// somebody has a lease of stay. A file whose record went gets a new one with another epoch.
+// Thread-safe.
 class InodeTable {
  public:
   explicit InodeTable(std::size_t capacity = 65536);

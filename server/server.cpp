@@ -11,7 +11,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <charconv>
-#include <filesystem>
 #include <fstream>
 
 #include "server/credentials.h"
@@ -189,13 +188,17 @@ std::string Server::watch_disk(Export& share) {
 }
 
 bool Server::overlaps_another(const Export& share) const {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  const std::string path = fs::canonical(share.options.path, ignored) / "";
+  const auto root_of = [](const Export& one) {
+    return UniqueFd(::open(one.options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  };
+  // Where it cannot be told, the disk cannot be watched either.
+  const auto contains = [&](const Export& outer, const Export& inner) {
+    auto tree = DiskTree::open(root_of(outer).get());
+    return tree && tree.value().contains(root_of(inner).get());
+  };
   return std::any_of(services_.exports.begin(), services_.exports.end(), [&](const auto& item) {
-    if (&item.second == &share) return false;
-    const std::string other = fs::canonical(item.second.options.path, ignored) / "";
-    return path.starts_with(other) || other.starts_with(path);
+    const Export& other = item.second;
+    return &other != &share && (contains(share, other) || contains(other, share));
   });
 }
 

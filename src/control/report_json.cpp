@@ -121,6 +121,7 @@ json stats_json(const vfs::MountStats& stats, std::chrono::microseconds silent_u
       {"invalidations", invalidations_json(stats.cache)},
       {"options", std::move(described)},
       {"inodes", stats.inodes},
+      {"inode_bytes", stats.inode_bytes},
       {"open_files", stats.open_files},
       {"leases", {{"held", stats.leases}, {"recalls", stats.lease_recalls}}},
   };

@@ -162,12 +162,7 @@ Duration Session::Impl::keep_alive_interval() const {
   const auto third = Duration(static_cast<std::int64_t>(
       std::min<std::uint64_t>(hello_.grace_us / 3, kLongestKeepAlive.count())));
   const Duration usual = std::max(third, kShortestKeepAlive);
-  return keeps_in_touch_ ? std::min<Duration>(usual, kLeaseSilence / 3) : usual;
-}
-
-void Session::Impl::keep_in_touch() {
-  keeps_in_touch_ = true;
-  if (started_ && !closing_) idle_.set(keep_alive_interval(), [this] { on_idle(); });
+  return gives_leases() ? std::min<Duration>(usual, kLeaseSilence / 3) : usual;
 }
 
 void Session::Impl::on_idle() {
@@ -175,7 +170,7 @@ void Session::Impl::on_idle() {
   const bool connected = state_ == ConnectionState::kConnected;
   const Duration silence = connected ? clock_.now() - link_->heard_at() : Duration::zero();
   if (connected && silence >= interval) start_ping();
-  if (keeps_in_touch_ && silence >= kLeaseSilence && events_.out_of_touch) events_.out_of_touch();
+  if (gives_leases() && silence >= kLeaseSilence && events_.out_of_touch) events_.out_of_touch();
   idle_.set(interval, [this] { on_idle(); });
 }
 
@@ -247,10 +242,6 @@ Task<Result<RawReply>> Session::exchange(proto::MessageType type, proto::MetaBuf
 
 void Session::set_timeout(std::chrono::microseconds timeout_us, bool hard) {
   impl_->set_timeout(timeout_us, hard);
-}
-
-void Session::keep_in_touch() {
-  impl_->keep_in_touch();
 }
 
 void Session::set_events(SessionEvents events) {

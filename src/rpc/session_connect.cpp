@@ -185,6 +185,7 @@ Status Session::Impl::begin_session(wire::HelloReplyT reply) {
   ++incarnation_;
   ++stats_.sessions;
   calls_.begin_session(hello_.slots, incarnation_);
+  if (started_) idle_.set(keep_alive_interval(), [this] { on_idle(); });
   if (incarnation_ > 1 && events_.session_renewed) events_.session_renewed();
   return success();
 }

@@ -36,7 +36,6 @@ class Session::Impl {
     options_.hard = hard;
   }
   void set_events(SessionEvents events) { events_ = std::move(events); }
-  void keep_in_touch();
   Task<void> close();
 
   const std::string& error_text() const { return error_text_; }
@@ -81,6 +80,7 @@ class Session::Impl {
   void start_ping();
   Task<void> say_goodbye();
   Duration keep_alive_interval() const;
+  bool gives_leases() const { return (hello_.features & proto::kFeatureLeases) != 0; }
 
   Executor executor_;
   Clock& clock_;
@@ -111,7 +111,6 @@ class Session::Impl {
   // not count), or when the first call began after a time without any.
   TimePoint quiet_since_{};
   bool pinging_ = false;
-  bool keeps_in_touch_ = false;
 
   Duration backoff_{0};
   std::optional<Errno> logged_error_;  // of the reconnect under way, not to be logged again

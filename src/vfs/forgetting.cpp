@@ -70,10 +70,10 @@ Task<void> Forgetting::run(MountCore& core) {
   while (!core.stopping && forgetting.too_many() != 0) {
     std::vector<KernelFile> files = forgetting.oldest(std::min(kMostFiles, forgetting.too_many()));
     const std::uint64_t enough = core.inodes.drops() + files.size() / 2 + 1;
-    ++core.background_tasks;
-    if (!files.empty()) co_await core.kernel.forget(std::move(files));
-    --core.background_tasks;
-    core.background_ended.wake_all();
+    if (!files.empty()) {
+      const BackgroundTask task(core);
+      co_await core.kernel.forget(std::move(files));
+    }
     co_await core.clock.sleep(pause);
     if (alive.expired()) co_return;
     pause = core.inodes.drops() >= enough ? kShortPause : std::min(2 * pause, kLongPause);

@@ -89,8 +89,7 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   // Opens the file again in the present session, by another handle if need be.
   Task<Status> reopen(ServerOpen& open);
   std::shared_ptr<ServerOpen> find(bool (ServerOpen::*suitable)() const) const;
-  // Attributes after a change of our own.
-  // In the reply to what was sent at `asked_at`, of asking_now().
+  // Attributes after a change of our own, which was sent when asking_now() was `asked_at`.
   void changed_by_us(const wire::Attributes& wire, std::uint64_t asked_at);
   // MountCore::change, to tell by it later what has happened meanwhile.
   std::uint64_t asking_now() const;

@@ -74,10 +74,18 @@ bool Leases::knows_all_names(const Inode& directory) const {
          directory.lease.names_complete == directory.lease.number;
 }
 
-void Leases::all_names_seen(Inode& directory, std::uint64_t asked_at) const {
-  const bool believed =
-      holds(directory) && directory.generation <= asked_at && !is_overtaken(directory, asked_at);
-  if (believed) directory.lease.names_complete = directory.lease.number;
+void Leases::all_names_seen(Inode& directory, const wire::Attributes* said, std::uint64_t under,
+                            std::uint64_t asked_at) const {
+  const bool given = said != nullptr && (said->flags() & proto::kLeased) != 0;
+  const bool same = holds(directory) && directory.lease.number == under;
+  const bool believed = given && same && directory.generation <= asked_at;
+  if (believed && !is_overtaken(directory, asked_at)) directory.lease.names_complete = under;
+}
+
+void Leases::name_doubtful(NodeId parent, const std::string& name) {
+  if (!are_given() || core_.stopping) return;
+  spawn(core_.executor, "expire doubtful name",
+        expire_names(core_, {{parent, name}}, std::make_shared<bool>()));
 }
 
 std::uint64_t Leases::held() const {
@@ -107,7 +115,7 @@ void Leases::recalled(wire::LeasesRecalledT recalled) {
 }
 
 Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
-  ++core.background_tasks;
+  const BackgroundTask task(core);
   Leases& leases = core.leases;
   const std::uint64_t incarnation = core.session.incarnation();
   std::vector<KernelNode> nodes;
@@ -116,8 +124,9 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   for (const auto& lost : recalled.leases) {
     InodeRef inode = lost ? core.inodes.find_by_handle(lost->handle) : nullptr;
     if (!inode) {
-      // It is in a reply that has not arrived yet.
+      // It is in a reply that has not arrived yet, or was dropped.
       leases.ignored_before_ = leases.recalled_before_ = ++core.change;
+      if (lost) leases.dropped_.push_back(lost->handle);
       continue;
     }
     leases.lose(*inode);
@@ -147,13 +156,11 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     const bool shown = inode->mapping && inode->open_count != 0;
     if (shown && !core.stopping) spawn(core.executor, "revalidate", revalidate(core, inode));
   }
-  --core.background_tasks;
-  core.background_ended.wake_all();
 }
 
 Task<void> Leases::expire_names(MountCore& core, std::vector<KernelName> names,
                                 std::shared_ptr<bool> done) {
-  ++core.background_tasks;
+  const BackgroundTask task(core);
   auto& expiring = core.leases.names_expiring_;
   const auto here = expiring.emplace(expiring.end());
   for (const KernelName& name : names) here->push_back(core.inodes.find(name.parent_id));
@@ -161,8 +168,6 @@ Task<void> Leases::expire_names(MountCore& core, std::vector<KernelName> names,
   expiring.erase(here);
   *done = true;
   core.leases.progress_.wake_all();
-  --core.background_tasks;
-  core.background_ended.wake_all();
 }
 
 void Leases::expire_just_told(const std::vector<InodeRef>& inodes, std::vector<KernelName> names) {
@@ -185,11 +190,9 @@ Task<void> Leases::expire_again(MountCore& core, std::vector<KernelNode> nodes,
   const std::weak_ptr<MountCore*> alive = core.self;
   co_await core.clock.sleep(kAnswerIsTaken);
   if (alive.expired() || core.stopping) co_return;
-  ++core.background_tasks;
+  const BackgroundTask task(core);
   if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
   if (!names.empty()) co_await core.kernel.expire_names(std::move(names));
-  --core.background_tasks;
-  core.background_ended.wake_all();
 }
 
 // The kernel is told of one directory after the other. It waits where a change of ours is under
@@ -215,10 +218,8 @@ Task<void> Leases::revalidate(MountCore& core, InodeRef inode) {
   const std::uint64_t asked_at = core.change;
   auto reply = co_await core.session.call<wire::GetAttrRequest>(request);
   if (!reply || !reply.value().attributes || alive.expired() || core.stopping) co_return;
-  ++core.background_tasks;
+  const BackgroundTask task(core);
   co_await core.take_attributes(inode, from_wire(*reply.value().attributes), asked_at);
-  --core.background_tasks;
-  core.background_ended.wake_all();
 }
 
 // --- All ----------------------------------------------------------------------------------------
@@ -235,7 +236,12 @@ void Leases::lose_all() {
   }
 }
 
+bool Leases::are_given() const {
+  return (core_.session.hello().features & proto::kFeatureLeases) != 0;
+}
+
 void Leases::lose_all_and_say_so() {
+  if (!are_given()) return;
   returns_everything_ = true;
   takes_none_ = true;
   for (const Returned& one : std::exchange(returned_, {})) settle(one);
@@ -243,7 +249,7 @@ void Leases::lose_all_and_say_so() {
 }
 
 Task<void> Leases::expire_everything(MountCore& core) {
-  ++core.background_tasks;
+  const BackgroundTask task(core);
   Leases& leases = core.leases;
   do {
     leases.expires_again_ = false;
@@ -267,8 +273,6 @@ Task<void> Leases::expire_everything(MountCore& core) {
     leases.say_everything_ = true;
     leases.say_soon();
   }
-  --core.background_tasks;
-  core.background_ended.wake_all();
 }
 
 // --- Said ---------------------------------------------------------------------------------------
@@ -342,8 +346,11 @@ Task<void> Leases::say_returned(MountCore& core) {
       if (one.recall != 0) request.recalls.push_back(one.recall);
     }
     request.everything = std::exchange(leases.say_everything_, false);
-    auto said =
-        co_await core.session.call<wire::ReturnLeasesRequest>(request, core.session.incarnation());
+    Result<wire::EmptyT> said = success();
+    if (leases.are_given()) {
+      said = co_await core.session.call<wire::ReturnLeasesRequest>(request,
+                                                                   core.session.incarnation());
+    }
     if (alive.expired()) co_return;
     for (const Returned& one : returned) leases.settle(one);
     if (!request.dropped.empty()) leases.dropped_said();

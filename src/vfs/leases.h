@@ -54,6 +54,8 @@ class Leases {
   Leases(const Leases&) = delete;
   Leases& operator=(const Leases&) = delete;
 
+  // Whether the server gives any.
+  bool are_given() const;
   bool holds(const Inode& inode) const;
   // Whether a reply about `inode` to what was asked at `asked_at` may have been given before its
   // lease went, or all of them.
@@ -76,7 +78,12 @@ class Leases {
   bool covers_name(const Inode& inode, const Inode& parent) const;
   // Whether no name is in `directory` but those that the inode table knows.
   bool knows_all_names(const Inode& directory) const;
-  void all_names_seen(Inode& directory, std::uint64_t asked_at) const;
+  // A reply to what was asked at `asked_at`, which says `said` of the directory, has shown all of
+  // its names, and all are known now. `under` is the lease that was held when it had been taken.
+  void all_names_seen(Inode& directory, const wire::Attributes* said, std::uint64_t under,
+                      std::uint64_t asked_at) const;
+  // The kernel may have a name to which it has moved another file than was meant: it shall ask.
+  void name_doubtful(std::uint64_t parent, const std::string& name);
 
   // The inode is known here no more; the server is told so before long, so that it need not keep
   // leases that nobody uses.

@@ -8,25 +8,21 @@ namespace {
 
 // A grant that nobody waits for any more: given back.
 Task<void> give_back(MountCore& core, std::uint64_t waiter) {
-  ++core.background_tasks;
+  const BackgroundTask task(core);
   wire::CancelLockRequestT request;
   request.waiter = waiter;
   auto reply = co_await core.session.call<wire::CancelLockRequest>(request);
   if (!reply) spdlog::debug("cancel lock: {}", errno_name(reply.error()));
-  --core.background_tasks;
-  core.background_ended.wake_all();
 }
 
 // Opens that hold locks are opened again at once, which takes the locks again, and not only when
 // somebody reads or writes: until then others could have them.
 Task<void> reclaim(MountCore& core, InodeRef inode) {
-  ++core.background_tasks;
+  const BackgroundTask task(core);
   while (auto open = inode->locks.get().open_of_stale(core.session.incarnation())) {
     auto current = co_await inode->io->ensure_current(open);
     if (!current) break;
   }
-  --core.background_tasks;
-  core.background_ended.wake_all();
 }
 
 }  // namespace

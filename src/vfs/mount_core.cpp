@@ -66,7 +66,6 @@ MountCore::MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, 
     lock_waits.session_renewed();
   };
   session.set_events(std::move(events));
-  if ((session.hello().features & proto::kFeatureLeases) != 0) session.keep_in_touch();
 }
 
 MountCore::~MountCore() {
@@ -513,7 +512,7 @@ Task<void> MountCore::stop_writing_later(InodeRef inode) {
 
 Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
                                   std::shared_ptr<ServerOpen> open) {
-  ++core.background_tasks;
+  const BackgroundTask task(core);
   inode->kept_open = open;
   spdlog::warn("{}: {} bytes could not be written; will go on trying", inode->name,
                inode->mapping->dirty_bytes());
@@ -534,8 +533,6 @@ Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
     }
   }
   if (inode->kept_open == open && !inode->dirty()) co_await core.stop_writing_later(inode);
-  --core.background_tasks;
-  core.background_ended.wake_all();
 }
 
 }  // namespace foliofs::vfs

@@ -154,10 +154,10 @@ class MountCore {
   // One READDIR, as Operations::read_directory().
   Task<Result<DirectoryEntries>> read_directory(Call call, InodeRef directory, std::uint64_t cookie,
                                                 bool with_attributes);
-  // The same for what is known under a lease of `parent`: that there is no such name, too.
-  std::optional<Entry> leased_entry(const Inode& parent, const std::string& name);
   // What a recent listing has shown under this name, with a reference for the kernel.
   std::optional<Entry> listed_entry(const Inode& parent, const std::string& name);
+  // The same for what is known under a lease of `parent`: that there is no such name, too.
+  std::optional<Entry> leased_entry(const Inode& parent, const std::string& name);
   // Before a lookup: whether more are likely to follow in `parent`, so that it had better be
   // listed.
   bool is_worth_listing(Inode& parent, const std::string& name);
@@ -242,6 +242,21 @@ class MountCore {
   // The end of that: everything is written, or there is no file any more to write it to.
   Task<void> stop_writing_later(InodeRef inode);
   Task<void> close_server_open(std::shared_ptr<ServerOpen> open);
+};
+
+// A task that shut_down() waits for.
+class BackgroundTask {
+ public:
+  explicit BackgroundTask(MountCore& core) : core_(core) { ++core_.background_tasks; }
+  ~BackgroundTask() {
+    --core_.background_tasks;
+    core_.background_ended.wake_all();
+  }
+  BackgroundTask(const BackgroundTask&) = delete;
+  BackgroundTask& operator=(const BackgroundTask&) = delete;
+
+ private:
+  MountCore& core_;
 };
 
 // `name` is no extended attribute of the file as it is `as_of`.

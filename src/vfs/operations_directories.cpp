@@ -64,7 +64,7 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
   DirectoryEntries read;
   read.end = reply.value().end;
   directory_seen(*directory, reply.value().directory.get(), asked_at);
-  const bool names_stand = directory->generation <= asked_at;
+  const std::uint64_t lease = directory->lease.number;
   bool all_entered = cookie == 0 && read.end;
   for (auto& wire : reply.value().entries) {
     DirectoryEntry entry;
@@ -77,7 +77,7 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
     if (wire->attributes && !wire->handle.empty()) {
       InodeRef entered = co_await enter(directory, entry.name, wire->handle,
                                         from_wire(*wire->attributes), asked_at);
-      if (names_stand) {
+      if (directory->generation <= asked_at) {
         leases.name_seen(*entered, *directory, reply.value().directory.get(), asked_at);
       }
       entered->listed = {name_key(directory->node, entry.name), now, asked_at};
@@ -90,7 +90,9 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
     }
     read.entries.push_back(std::move(entry));
   }
-  if (all_entered) leases.all_names_seen(*directory, asked_at);
+  if (all_entered) {
+    leases.all_names_seen(*directory, reply.value().directory.get(), lease, asked_at);
+  }
   co_return read;
 }
 

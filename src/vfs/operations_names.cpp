@@ -105,9 +105,12 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   InodeRef inode = co_await core.enter(parent, name, reply.value().handle,
                                        from_wire(*reply.value().attributes), asked_at);
   core.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
-  // In a directory that nobody else has changed yet there is nothing.
-  const bool empty = inode->attributes.is_directory() && inode->attributes.foreign_changes == 0;
-  if (empty) core.leases.all_names_seen(*inode, asked_at);
+  // In a directory that this request has made, and nobody else has changed yet, there is nothing.
+  const bool made_it = inode->attributes.is_directory() && !retried;
+  if (made_it && inode->attributes.foreign_changes == 0) {
+    core.leases.all_names_seen(*inode, reply.value().attributes.get(), inode->lease.number,
+                               asked_at);
+  }
   core.changed(*inode);
   co_return core.entry_of(*inode, parent->node, name);
 }
@@ -239,6 +242,10 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
       core_.leases.name_seen(*moved, *new_parent, said.get(), asked_at);
     }
   }
+  // The kernel moves what it knew by the name, which somebody else may have moved away before.
+  const bool sure = moved && core_.leases.covers_name(*moved, *new_parent);
+  if (!sure) core_.leases.name_doubtful(new_parent_node, new_name);
+  if ((flags & RENAME_EXCHANGE) != 0) core_.leases.name_doubtful(parent_node, name);
   // There may be names of files that are not known by them.
   parent->lease.names_complete = 0;
   if (!moved) new_parent->lease.names_complete = 0;

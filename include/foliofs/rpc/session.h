@@ -70,7 +70,8 @@ struct SessionEvents {
   std::function<void(std::uint64_t waiter)> lock_granted;
   std::function<void(wire::LeasesRecalledT recalled)> leases_recalled;
   // Nothing has been heard from the server for kLeaseSilence, although it is asked again and again.
-  // Only with keep_in_touch(). Comes again while it lasts.
+  // Only of a server that gives leases; an idle one is asked for a sign of life several times in
+  // that time. Comes again while it lasts.
   std::function<void()> out_of_touch;
   // A connection is gone, and with it perhaps what the server has told over it. Calls that are made
   // now go out over the next one.
@@ -131,9 +132,6 @@ class Session {
 
   // SessionOptions' `timeout_us` and `hard` anew, for the calls that wait now as well.
   void set_timeout(std::chrono::microseconds timeout_us, bool hard);
-
-  // Asks an idle server for a sign of life several times in kLeaseSilence.
-  void keep_in_touch();
 
   // What the callbacks refer to must outlive the session, or be replaced by none before.
   void set_events(SessionEvents events);
