@@ -468,5 +468,30 @@ TEST_F(LeasedNamesTest, AnEntryThatIsHandedOutLateIsBelievedForLongOnlyUnderItsS
   ops().release_directory(directory.get());
 }
 
+// The kernel moves what it knew as f, which need not be what the server has renamed.
+TEST_F(LeasedNamesTest, WhereARenameMayHaveMovedAnotherFileTheKernelAsks) {
+  server_.add("f", "");
+  ASSERT_EQ(find("f"), "found");
+  server_.gives_leases = false;
+  ASSERT_TRUE(rename("f", "g"));
+  loop_.settle();
+  EXPECT_EQ(expired("g"), 1u);
+}
+
+TEST_F(LeasedNamesTest, AListingThatCameWithoutALeaseIsNoWhole) {
+  server_.gives_leases = false;
+  server_.add("f", "");
+  server_.hold_replies(proto::MessageType::kReadDir);
+  auto listing = loop_.start(ops().read_directory(
+      call(), ops().open_directory(vfs::kRootNode).value().directory, 0, true));
+  until([&] { return server_.waiting == 1; });
+  server_.gives_leases = true;
+  stat(vfs::kRootNode);
+  server_.add("n", "");
+  server_.release();
+  until([&] { return listing->has_value(); });
+  EXPECT_EQ(find("n"), "found");
+}
+
 }  // namespace
 }  // namespace foliofs::test

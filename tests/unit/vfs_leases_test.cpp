@@ -447,5 +447,20 @@ TEST_F(LeasesTest, TheMountEndsInTheMiddleOfARecall) {
   until([&] { return ended->has_value(); });
 }
 
+class NoLeasesTest : public LeasesTest {
+ protected:
+  NoLeasesTest() { server_.gives_leases = false; }
+};
+
+// One from before there were leases would not know the message.
+TEST_F(NoLeasesTest, AServerThatGivesNoneIsToldOfNone) {
+  server_.add("f", "");
+  const Node node = lookup("f");
+  server_.lose_connection();
+  pass(std::chrono::seconds(5));
+  stat(node);
+  EXPECT_TRUE(server_.returned.empty());
+}
+
 }  // namespace
 }  // namespace foliofs::test
