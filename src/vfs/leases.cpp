@@ -96,11 +96,12 @@ std::uint64_t Leases::held() const {
 
 // --- Recalled -----------------------------------------------------------------------------------
 
-// Answers that are on their way were given before the change, or may have been.
+// Answers that are on their way were given before the change, or may have been: they are shown to
+// who has asked, if the count of foreign changes does not tell that they were, but not believed.
 void Leases::lose(Inode& inode) {
-  core_.forget_attributes(inode);
+  inode.attributes_expire = {};
   inode.lease.number = 0;
-  inode.lease.lost_at = core_.change;
+  inode.lease.lost_at = ++core_.change;
   inode.told_until = {};
 }
 

@@ -26,7 +26,9 @@ std::optional<Entry> MountCore::listed_entry(const Inode& parent, const std::str
   InodeRef inode = inodes.find_by_name(parent.node, name);
   if (!inode || inode->listed.name != name_key(parent.node, name)) return std::nullopt;
   const Duration age = clock.now() - inode->listed.at;
-  if (age >= options.actimeo_us || parent.generation > inode->listed.change) return std::nullopt;
+  const std::uint64_t listed_at = inode->listed.change;
+  if (age >= options.actimeo_us || parent.generation > listed_at) return std::nullopt;
+  if (leases.is_recalled(parent, listed_at)) return std::nullopt;
   if (attribute_timeout(*inode) == Duration::zero()) return std::nullopt;
   ++inode->lookups;
   return entry_of(*inode, parent.node, name, age);

@@ -100,7 +100,8 @@ void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) 
   if (!entry.entry) return;
   InodeRef inode = core_.inodes.find(entry.entry->node);
   // Since it was read, names may have been made or removed here.
-  const bool name_is_good = directory.inode->generation <= entry.change;
+  const bool name_is_good = directory.inode->generation <= entry.change &&
+                            !core_.leases.is_recalled(*directory.inode, entry.change);
   const Duration age = core_.clock.now() - entry.asked_at;
   const NodeId parent = directory.inode->node;
   const bool recent = age < core_.options.actimeo_us;
