@@ -40,6 +40,12 @@ bool Leases::is_recalled(const Inode& inode, std::uint64_t asked_at) const {
   return asked_at < inode.lease.lost_at || asked_at < recalled_before_;
 }
 
+bool Leases::is_outdated(const Inode& inode) {
+  const FileVersion& recalled = inode.lease.recalled_version;
+  return inode.attributes.change_epoch == recalled.change_epoch &&
+         inode.attributes.foreign_changes < recalled.foreign_changes;
+}
+
 void Leases::take(Inode& inode, const Attributes& attributes, std::uint64_t asked_at) {
   const bool given = (attributes.flags & proto::kLeased) != 0;
   const bool ignored = takes_none_ || is_overtaken(inode, asked_at);
@@ -97,7 +103,7 @@ std::uint64_t Leases::held() const {
 // --- Recalled -----------------------------------------------------------------------------------
 
 // Answers that are on their way were given before the change, or may have been: they are shown to
-// who has asked, if the count of foreign changes does not tell that they were, but not believed.
+// who has asked, but not believed.
 void Leases::lose(Inode& inode) {
   inode.attributes_expire = {};
   inode.lease.number = 0;
@@ -131,13 +137,9 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
       continue;
     }
     leases.lose(*inode);
+    inode->lease.recalled_version = {lost->change_epoch, lost->foreign_changes};
     ++inode->lease.returning;
-    // What was said before the change is known by this to be old.
-    Attributes& known = inode->attributes;
-    if (lost->change_epoch == known.change_epoch) {
-      known.foreign_changes = std::max(known.foreign_changes, lost->foreign_changes);
-    }
-    nodes.push_back({inode->node, known.is_directory()});
+    nodes.push_back({inode->node, inode->attributes.is_directory()});
     for (auto& name : lost->names) names.push_back({inode->node, std::move(name)});
     inodes.push_back(std::move(inode));
   }

@@ -34,8 +34,10 @@ struct KernelNode;
 
 // An inode's own part. The numbers of leases are never used twice; 0 is none.
 struct Lease {
-  std::uint64_t number = 0;     // of the lease that is held, unless all are void meanwhile
-  std::uint64_t lost_at = 0;    // MountCore::change; replies to what was asked before give none
+  std::uint64_t number = 0;   // of the lease that is held, unless all are void meanwhile
+  std::uint64_t lost_at = 0;  // MountCore::change; replies to what was asked before give none
+  // What the server has counted at the latest recall: attributes that count fewer are from before.
+  FileVersion recalled_version;
   std::uint32_t returning = 0;  // recalls that the server has not heard of
   // Of a directory.
   std::uint64_t names_complete = 0;   // the lease under which every name in it is known
@@ -63,6 +65,8 @@ class Leases {
   // The same where the server has said so, and who has changed something may have his answer: then
   // the reply is not to be believed at all.
   bool is_recalled(const Inode& inode, std::uint64_t asked_at) const;
+  // Whether what is known of the inode is from before its latest recall.
+  static bool is_outdated(const Inode& inode);
   // The server says `attributes` of the inode in a reply to what was asked when `change` was
   // `asked_at`.
   void take(Inode& inode, const Attributes& attributes, std::uint64_t asked_at);

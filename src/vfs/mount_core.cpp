@@ -378,7 +378,8 @@ void MountCore::directory_seen(Inode& directory, const wire::Attributes* before,
 
 TimePoint MountCore::believed_until(const Inode& inode, std::uint64_t asked_at) const {
   // What is said while a lease is on its way back may be from before the change.
-  if (inode.lease.returning != 0 || leases.is_recalled(inode, asked_at)) return {};
+  const bool returning = inode.lease.returning != 0;
+  if (returning || leases.is_recalled(inode, asked_at) || Leases::is_outdated(inode)) return {};
   return leases.holds(inode) ? kWhileLeased : clock.now() + options.actimeo_us;
 }
 
