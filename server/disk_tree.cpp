@@ -9,6 +9,7 @@
 #include <cstring>
 #include <functional>
 #include <string_view>
+#include <thread>
 
 namespace foliofs::server {
 
@@ -115,7 +116,16 @@ UniqueFd DiskTree::reopen(DiskHandle handle, int flags) const {
   }
   std::memcpy(kernel.room, handle.data(), handle.size());
   flags |= O_PATH | O_NOFOLLOW | O_CLOEXEC;
-  return UniqueFd(::open_by_handle_at(root_.get(), &kernel.handle, flags));
+  // ENOMEM: its number is just being given to a new file, and in a moment it is ESTALE, as in
+  // handle_source.cpp.
+  constexpr int kMoments = 100;
+  UniqueFd fd;
+  for (int moment = 0; !fd && moment < kMoments; ++moment) {
+    fd = UniqueFd(::open_by_handle_at(root_.get(), &kernel.handle, flags));
+    if (!fd && errno != ENOMEM) break;
+    if (!fd) std::this_thread::yield();
+  }
+  return fd;
 }
 
 bool DiskTree::is_inside(int fd) const {

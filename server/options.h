@@ -35,6 +35,7 @@ struct Options {
   std::chrono::milliseconds hello_timeout{10'000};             // not for users
   HandleKind handles = HandleKind::kAutomatic;                 // not for users
   std::chrono::milliseconds recall_patience{kRecallPatience};  // not for users
+  bool watches_disk = true;                                    // not for users
   std::string state_dir;                                       // empty: the default
   std::string log_level = "info";
 };

@@ -174,6 +174,10 @@ std::string Server::watch_disk(Export& share) {
   if (share.store->remote()) return "as other machines change it";
   // What comes through the other one is not told from what comes through this.
   if (overlaps_another(share)) return "as another export has the same files";
+  if (!options_.watches_disk) {
+    share.leases->open();
+    return {};
+  }
   UniqueFd root(::open(share.options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   auto watch = !root ? last_errno() : DiskWatch::start(root.get(), [this, &share] {
     share.leases->close_for(kQuiet);

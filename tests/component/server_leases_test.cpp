@@ -394,7 +394,22 @@ TEST_F(LeasesOfTheSilent, AlsoOfWhoIsNotThere) {
 
 // --- The disk -----------------------------------------------------------------------------------
 
-TEST_F(Leases, AChangeOnTheDiskItselfRevokesAllAndGivesNoneForATime) {
+class WatchedDisk : public Leases {
+ protected:
+  void adjust(Options& options) override {
+    Leases::adjust(options);
+    options.watches_disk = true;
+  }
+  void SetUp() override {
+    const std::string where = fs::temp_directory_path();
+    const UniqueFd root(::open(where.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    auto watch = DiskWatch::start(root.get(), [] {});
+    if (!watch) GTEST_SKIP() << "no leases here: " << errno_text(watch.error());
+    Leases::SetUp();
+  }
+};
+
+TEST_F(WatchedDisk, AChangeRevokesAllAndGivesNoneForATime) {
   const std::string command = "touch " + (tree() / "directory/inner").string();
   ASSERT_EQ(std::system(command.c_str()), 0);
   EXPECT_TRUE(holder_->next_recall().everything);
