@@ -9,19 +9,14 @@
 #include <cstring>
 #include <functional>
 #include <string_view>
-#include <thread>
+
+#include "server/kernel_handle.h"
 
 namespace foliofs::server {
 
 namespace {
 
 constexpr std::size_t kRemembered = 4096;
-
-// struct file_handle with room for the longest.
-union KernelHandle {
-  struct file_handle handle;
-  char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-};
 
 class Path {
  public:
@@ -116,16 +111,7 @@ UniqueFd DiskTree::reopen(DiskHandle handle, int flags) const {
   }
   std::memcpy(kernel.room, handle.data(), handle.size());
   flags |= O_PATH | O_NOFOLLOW | O_CLOEXEC;
-  // ENOMEM: its number is just being given to a new file, and in a moment it is ESTALE, as in
-  // handle_source.cpp.
-  constexpr int kMoments = 100;
-  UniqueFd fd;
-  for (int moment = 0; !fd && moment < kMoments; ++moment) {
-    fd = UniqueFd(::open_by_handle_at(root_.get(), &kernel.handle, flags));
-    if (!fd && errno != ENOMEM) break;
-    if (!fd) std::this_thread::yield();
-  }
-  return fd;
+  return UniqueFd(open_by_kernel_handle(root_.get(), kernel, flags));
 }
 
 bool DiskTree::is_inside(int fd) const {

@@ -4,8 +4,8 @@
 
 #include <atomic>
 #include <cstring>
-#include <thread>
 
+#include "server/kernel_handle.h"
 #include "server/random.h"
 
 namespace foliofs::server {
@@ -15,12 +15,6 @@ namespace {
 // Tells the bodies of one kind from those of the other.
 constexpr std::uint8_t kKernelBody = 1;
 constexpr std::uint8_t kDescriptorBody = 2;
-
-// struct file_handle with room for the longest.
-union KernelHandle {
-  struct file_handle handle;
-  std::byte room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-};
 
 int stale() {
   errno = ESTALE;
@@ -57,16 +51,7 @@ class KernelHandles final : public HandleSource {
     kernel.handle.handle_type = type;
     kernel.handle.handle_bytes = static_cast<unsigned>(bytes.size());
     std::memcpy(kernel.handle.f_handle, bytes.data(), bytes.size());
-    // ENOMEM may mean that the number of an inode that is gone is just being given to a new file:
-    // iget_locked() says so while I_CREATING is set. In a moment it is ESTALE, as it should be.
-    constexpr int kMoments = 100;
-    int fd = -1;
-    for (int moment = 0; fd < 0 && moment < kMoments; ++moment) {
-      fd = ::open_by_handle_at(root_, &kernel.handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-      if (fd < 0 && errno != ENOMEM) break;
-      if (fd < 0) std::this_thread::yield();
-    }
-    return fd;
+    return open_by_kernel_handle(root_, kernel, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   }
 
   bool can_reopen() const override { return true; }

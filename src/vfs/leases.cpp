@@ -23,6 +23,10 @@ constexpr Duration kDroppedWait = std::chrono::seconds(1);
 // It is known of so many of these messages what they have given up.
 constexpr std::size_t kRememberedMessages = 8;
 
+bool gives_lease(const wire::Attributes* said) {
+  return said != nullptr && (said->flags() & proto::kLeased) != 0;
+}
+
 }  // namespace
 
 // --- Held ---------------------------------------------------------------------------------------
@@ -60,15 +64,12 @@ void Leases::take(Inode& inode, const Attributes& attributes, std::uint64_t aske
 
 void Leases::name_seen(Inode& inode, const Inode& parent, const wire::Attributes* said,
                        std::uint64_t asked_at) const {
-  const bool given = said != nullptr && (said->flags() & proto::kLeased) != 0;
-  const bool believed = given && holds(parent) && !is_overtaken(parent, asked_at);
+  const bool believed = gives_lease(said) && holds(parent) && !is_overtaken(parent, asked_at);
   inode.named_under = believed ? parent.lease.number : 0;
 }
 
 void Leases::name_superseded(Inode& inode) {
-  if (!std::exchange(inode.kernel_believes_name, false) || core_.stopping) return;
-  spawn(core_.executor, "expire former name",
-        expire_names(core_, {{inode.parent, inode.name}}, std::make_shared<bool>()));
+  if (std::exchange(inode.kernel_believes_name, false)) expire_name(inode.parent, inode.name);
 }
 
 bool Leases::covers_name(const Inode& inode, const Inode& parent) const {
@@ -82,15 +83,18 @@ bool Leases::knows_all_names(const Inode& directory) const {
 
 void Leases::all_names_seen(Inode& directory, const wire::Attributes* said, std::uint64_t under,
                             std::uint64_t asked_at) const {
-  const bool given = said != nullptr && (said->flags() & proto::kLeased) != 0;
   const bool same = holds(directory) && directory.lease.number == under;
-  const bool believed = given && same && directory.generation <= asked_at;
+  const bool believed = gives_lease(said) && same && directory.generation <= asked_at;
   if (believed && !is_overtaken(directory, asked_at)) directory.lease.names_complete = under;
 }
 
 void Leases::name_doubtful(NodeId parent, const std::string& name) {
-  if (!are_given() || core_.stopping) return;
-  spawn(core_.executor, "expire doubtful name",
+  if (are_given()) expire_name(parent, name);
+}
+
+void Leases::expire_name(NodeId parent, const std::string& name) {
+  if (core_.stopping) return;
+  spawn(core_.executor, "expire name",
         expire_names(core_, {{parent, name}}, std::make_shared<bool>()));
 }
 
@@ -148,7 +152,9 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     spawn(core.executor, "expire names", expire_names(core, names, expired));
   }
   if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
-  (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));
+  if (!*expired) {
+    (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));
+  }
   // Another session has recalls of its own by these numbers.
   const bool same_session = incarnation == core.session.incarnation();
   leases.returned_.push_back({same_session ? recalled.recall : 0, inodes});

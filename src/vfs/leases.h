@@ -106,6 +106,7 @@ class Leases {
 
  private:
   void lose(Inode& inode);
+  void expire_name(std::uint64_t parent, const std::string& name);
   static Task<void> give_back(MountCore& core, wire::LeasesRecalledT recalled);
   static Task<void> expire_names(MountCore& core, std::vector<KernelName> names,
                                  std::shared_ptr<bool> done);

@@ -1,0 +1,31 @@
+// The kernel's own file handles (name_to_handle_at(2)). Private to who makes and opens them.
+#pragma once
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <thread>
+
+namespace foliofs::server {
+
+// struct file_handle with room for the longest.
+union KernelHandle {
+  struct file_handle handle;
+  char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
+// open_by_handle_at(2). ENOMEM there may mean that the number of an inode that is gone is just
+// being given to a new file: iget_locked() says so while I_CREATING is set. In a moment it is
+// ESTALE, as it should be.
+inline int open_by_kernel_handle(int mount, KernelHandle& kernel, int flags) {
+  constexpr int kMoments = 100;
+  int fd = -1;
+  for (int moment = 0; fd < 0 && moment < kMoments; ++moment) {
+    fd = ::open_by_handle_at(mount, &kernel.handle, flags);
+    if (fd < 0 && errno != ENOMEM) break;
+    if (fd < 0) std::this_thread::yield();
+  }
+  return fd;
+}
+
+}  // namespace foliofs::server
