@@ -14,6 +14,7 @@
 #include "server/file_store.h"
 #include "server/handle_source.h"
 #include "server/node_table.h"
+#include "server/write_stream.h"
 
 namespace foliofs::server {
 
@@ -176,7 +177,7 @@ class LocalStore final : public FileStore {
   NodeRef root_;
 };
 
-// A file held open. Immutable but for what the kernel keeps behind the descriptor.
+// A file held open.
 class LocalFile final : public OpenFile {
  public:
   LocalFile(UniqueFd fd, NodeRef node, NodeTable& nodes)
@@ -194,12 +195,15 @@ class LocalFile final : public OpenFile {
   const Node& node() const { return *node_; }
   // Held by whoever uses the descriptor's position.
   std::mutex& position_mutex() { return position_mutex_; }
+  // How it is written.
+  WriteStream& stream() { return stream_; }
 
  private:
   const UniqueFd fd_;
   const NodeRef node_;
   NodeTable& nodes_;
   std::mutex position_mutex_;
+  WriteStream stream_;
 };
 
 // Brackets a change of one file: from here to finish() what happens to it is the session's doing.
