@@ -2,9 +2,9 @@
 //
 // Fresh memory is dear: the kernel clears each page at its first touch, which takes longer than to
 // copy one. So memory comes from the system in regions of 2 MiB, which the kernel can map by one
-// huge page each, and what comes back is used again. What has not been needed for a while goes back
-// to the system, and so does what would bring the arena over its limit: whole regions, and the free
-// blocks of those that are partly in use.
+// huge page each where those are cheap, and what comes back is used again. What has not been needed
+// for a while goes back to the system, and so does what would bring the arena over its limit: whole
+// regions, and the free blocks of those that are partly in use.
 //
 // Knows no budget: whoever allocates has asked there before. Single-threaded.
 #pragma once
@@ -55,6 +55,7 @@ class Arena {
 
   std::uint64_t free_pages() const { return resident_pages_ - used_pages_; }
   Region* region_with(std::size_t pages);
+  Region* map_region();
   void stay_within_limit(std::uint64_t more_pages);
   void give_back(std::uint64_t pages);
   // Puts the region on the lists that it belongs on now.
@@ -64,6 +65,7 @@ class Arena {
   ByBlock regions_[Region::kOrders + 1];  // by the order of their largest free block
   Holders holders_;                       // of free memory, latest first
   std::uint64_t region_count_ = 0;
+  unsigned small_regions_left_ = 0;
   std::uint64_t resident_pages_ = 0;
   std::uint64_t used_pages_ = 0;
   std::uint64_t least_free_pages_ = 0;  // since the last trim()

@@ -64,6 +64,7 @@ struct Folio : FolioInMapping, FolioInWriteback, FolioInReclaim {
   bool active = false;                  // belongs on the active list of reclaim
   bool referenced = false;              // used again since reclaim looked at it
   bool ahead = false;                   // fetched by read-ahead, not read yet
+  std::uint8_t passed_over = 0;         // how often reclaim has left it alone for that
   std::uint64_t reclaimable_bytes = 0;  // as it was counted when it came on a list of reclaim
   // Up to where it has been read or stored to, and whether bytes have been fetched since: to go on
   // from there, or to read what was fetched, is no second use of it.

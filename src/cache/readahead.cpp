@@ -30,7 +30,12 @@ ByteRange Readahead::advance(ByteRange read, bool cached, std::uint64_t size,
     // Fetch again once enough is consumed, in one piece, rather than a little each time.
     const std::uint64_t step = std::min(window_ / 2, kStep);
     if (fetched_ - next_ > window_ - step) return {};
-    if (waited_ || window_ < 2 * kStep) window_ *= 2;
+    // A reader that has waited is held up by the round trip: to get there in few of them.
+    if (waited_) {
+      window_ *= 4;
+    } else if (window_ < 2 * kStep) {
+      window_ *= 2;
+    }
     window_ = std::min(window_, window_max);
   }
   waited_ = false;

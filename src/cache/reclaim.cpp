@@ -22,6 +22,8 @@ constexpr Duration kTrimInterval = std::chrono::seconds(5);
 constexpr std::uint64_t kActiveShareNumerator = 2, kActiveShareDenominator = 3;
 // A reader among many is read ahead so far at least.
 constexpr std::uint64_t kLeastWindow = 2 << 20;
+// So often what was fetched ahead is passed over: its reader may be one of many.
+constexpr std::uint8_t kPassedOver = 4;
 // How long one waits for memory that only bytes which cannot be written could give back.
 constexpr Duration kPatience = std::chrono::seconds(30);
 
@@ -147,6 +149,7 @@ std::uint64_t CacheCore::readahead_window() const {
 void CacheCore::folio_ahead(Folio& folio, bool ahead) {
   if (folio.ahead == ahead) return;
   folio.ahead = ahead;
+  folio.passed_over = 0;
   ahead ? ++folios_ahead_ : --folios_ahead_;
 }
 
@@ -189,12 +192,13 @@ void CacheCore::balance() {
 }
 
 // Makes way for `more_bytes` if what has been used only once is more than is kept of it. What was
-// fetched ahead and not read yet is passed over once: its reader may be one of many.
+// fetched ahead and not read yet does not count, and goes only if it stays so for long.
 void CacheCore::drop_used_once(std::uint64_t more_bytes) {
-  for (std::size_t left = inactive_.size();
-       left > 0 && inactive_bytes_ + more_bytes > config.used_once; --left) {
+  const std::uint64_t most = config.used_once + folios_ahead_ * config.folio_size;
+  for (std::size_t left = inactive_.size(); left > 0 && inactive_bytes_ + more_bytes > most;
+       --left) {
     Folio& oldest = inactive_.back();
-    const bool passed_over = oldest.ahead && !std::exchange(oldest.referenced, true);
+    const bool passed_over = oldest.ahead && ++oldest.passed_over <= kPassedOver;
     if (oldest.locked || passed_over) {
       inactive_.pop_back();
       inactive_.push_front(oldest);

@@ -27,7 +27,7 @@ Region* Region::map(bool huge) {
   if (before > 0) ::munmap(begin, before);
   begin += before;
   ::munmap(begin + kBytes, kBytes - before);
-  if (huge) (void)::madvise(begin, kBytes, MADV_HUGEPAGE);
+  (void)::madvise(begin, kBytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   auto* region = new (std::nothrow) Region(begin);
   if (region == nullptr) ::munmap(begin, kBytes);
   return region;

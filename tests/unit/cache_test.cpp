@@ -219,6 +219,55 @@ TEST_F(CacheTest, ReadaheadGrowsOnlyWhereReadersHaveToWait) {
   EXPECT_GE(read_all(/*cached=*/false), kMost);
 }
 
+// Each time that a reader waits is a round trip.
+TEST_F(CacheTest, ReadaheadOfAReaderWhoWaitsIsAtItsMostSoon) {
+  constexpr std::uint64_t kSize = 256 << 20, kMost = 16 << 20, kRead = 128 << 10;
+  Readahead readahead;
+  int waits = 0;
+  // Reading takes no time; what was asked for is there when the reader waits the next time.
+  std::uint64_t at = 0, fetched = 0, arrived = 0;
+  while (fetched < at + kMost - kRead) {
+    ASSERT_LT(at, kSize / 2);
+    const bool cached = at + kRead <= arrived;
+    const ByteRange ahead = readahead.advance({at, at + kRead}, cached, kSize, kMost);
+    if (!ahead.empty()) fetched = ahead.end;
+    if (!cached) {
+      ++waits;
+      arrived = std::max(fetched, at + kRead);
+    }
+    at += kRead;
+  }
+  EXPECT_LE(waits, 4);
+}
+
+// What was fetched ahead is read in the end, however many readers take turns.
+TEST_F(CacheTest, NothingThatIsReadAheadForManyIsFetchedTwice) {
+  constexpr std::uint64_t kReaders = 16, kEach = 8 << 20, kRead = 128 << 10;
+  CacheConfig config = small_config();
+  config.cache_size = 64 << 20;
+  config.readahead = 8 << 20;
+  config.used_once = 4 << 20;
+  open(std::string(kReaders * kEach, 'r'), config);
+  std::vector<std::shared_ptr<Mapping>> files;
+  std::vector<std::shared_ptr<test::FakeStore>> stores;
+  std::vector<Readahead> readers(kReaders);
+  for (std::uint64_t i = 0; i < kReaders; ++i) {
+    stores.push_back(std::make_shared<test::FakeStore>());
+    stores.back()->set_contents(std::string(kEach, 'r'));
+    files.push_back(cache->make_mapping(stores.back(), kernel, kEach));
+  }
+  for (std::uint64_t at = 0; at < kEach; at += kRead) {
+    for (std::uint64_t i = 0; i < kReaders; ++i) {
+      ASSERT_TRUE(loop.run(files[i]->read(ByteRange::of(at, kRead), &readers[i])));
+    }
+  }
+  for (const auto& each : stores) {
+    std::uint64_t fetched = 0;
+    for (const ByteRange& range : each->reads) fetched += range.size();
+    EXPECT_EQ(fetched, kEach);
+  }
+}
+
 TEST_F(CacheTest, ManyReadersAreReadAheadLessFar) {
   CacheConfig config = small_config();
   config.cache_size = 64 << 20;
