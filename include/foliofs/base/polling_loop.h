@@ -27,8 +27,8 @@ class PollWindow {
   static constexpr Micros kSoon{20'000};
   // For so long there are no polls then; for twice as long when it happens again soon after, and so
   // on up to the longest.
-  static constexpr Micros kShortestPause{20'000};
-  static constexpr Micros kLongestPause{200'000};
+  static constexpr Micros kShortestPause{50'000};
+  static constexpr Micros kLongestPause{2'000'000};
 
   explicit PollWindow(Micros most) : most_(most) {}
 
