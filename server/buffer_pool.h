@@ -86,7 +86,7 @@ class BufferPool {
  private:
   friend class Buffer;
 
-  static constexpr std::size_t kSmall = 64 * 1024;
+  static constexpr std::size_t kSmall = 64 << 10;
   static constexpr std::size_t kMostKept = 32u << 20;
   static constexpr std::size_t kClasses = std::countr_zero(kMaxPayloadBytes / kSmall) + 1;
   static constexpr std::size_t class_of(std::size_t capacity) {

@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t kInputBytes = 32 * 1024;
+constexpr std::size_t kInputBytes = 32 << 10;
 // The metadata of requests is small: groups and one symlink target are the most.
 constexpr std::uint32_t kMaxRequestMetaBytes = 64 * 1024;
 // What a connection may hold in requests and unsent replies before it is not read from.
@@ -261,7 +261,7 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
   if (here) {
     auto result = run_handler(handler, *call, Place::kLoop);
     if (result || result.error() != Errno(EAGAIN)) {
-      finish(handler, std::move(call), std::move(result), weak_from_this());
+      finish(handler, call, std::move(result), weak_from_this());
       return;
     }
   }
@@ -271,7 +271,7 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
                occupation = std::move(occupation)]() mutable {
     auto result = run_handler(handler, *call, Place::kLane);
     occupation.end();
-    finish(handler, std::move(call), std::move(result), from);
+    finish(handler, call, std::move(result), from);
   };
   if (turn) {
     lane.post_in_turn(*turn, std::move(work));
@@ -280,8 +280,8 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
   }
 }
 
-void Connection::finish(const Handler& handler, std::shared_ptr<Call> call, Result<Reply> result,
-                        const std::weak_ptr<Connection>& from) {
+void Connection::finish(const Handler& handler, const std::shared_ptr<Call>& call,
+                        Result<Reply> result, const std::weak_ptr<Connection>& from) {
   Reply reply = result ? std::move(result.value()) : make_error(result.error());
   Outgoing frame = make_frame(call->header, std::move(reply));
   frame.charge = call->charge;

@@ -73,8 +73,8 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   void execute(const Handler& handler, std::shared_ptr<Call> call);
   // Answers once those have returned their leases that the call has ended. On any thread; `from` is
   // the connection that the call came over, if it is still there.
-  static void finish(const Handler& handler, std::shared_ptr<Call> call, Result<Reply> result,
-                     const std::weak_ptr<Connection>& from);
+  static void finish(const Handler& handler, const std::shared_ptr<Call>& call,
+                     Result<Reply> result, const std::weak_ptr<Connection>& from);
   // Others are waited for, with this reply and nothing else held.
   static void charge_less(const std::weak_ptr<Connection>& from, Outgoing& reply);
   void replay(Outgoing reply, std::shared_ptr<Call> call);

@@ -102,6 +102,7 @@ bool Session::has_ended() const {
 std::vector<std::uint32_t> Session::sequences() const {
   std::lock_guard lock(mutex_);
   std::vector<std::uint32_t> sequences;
+  sequences.reserve(slots_.size());
   for (const Slot& slot : slots_) sequences.push_back(slot.sequence);
   return sequences;
 }
@@ -351,6 +352,7 @@ std::vector<std::shared_ptr<Session>> SessionTable::take_lost(SteadyTime now,
 std::vector<std::shared_ptr<Session>> SessionTable::all() const {
   std::vector<std::shared_ptr<Session>> all;
   std::lock_guard lock(mutex_);
+  all.reserve(sessions_.size());
   for (const auto& [id, session] : sessions_) all.push_back(session);
   return all;
 }
@@ -372,6 +374,7 @@ void SessionTable::revoke_leases(const Export& share) {
 std::vector<std::shared_ptr<Session>> SessionTable::take_all() {
   std::vector<std::shared_ptr<Session>> all;
   std::lock_guard lock(mutex_);
+  all.reserve(sessions_.size());
   for (auto& [id, session] : sessions_) all.push_back(std::move(session));
   sessions_.clear();
   return all;

@@ -48,7 +48,7 @@ class Arena {
   std::uint64_t free_bytes() const { return free_pages() * kPageBytes; }
 
  private:
-  static constexpr std::uint64_t kAlwaysKeptPages = 2 * Region::kPages;
+  static constexpr std::uint64_t kAlwaysKeptPages = std::uint64_t{2} * Region::kPages;
 
   using ByBlock = boost::intrusive::list<Region, boost::intrusive::base_hook<RegionByLargestBlock>>;
   using Holders = boost::intrusive::list<Region, boost::intrusive::base_hook<RegionHoldsFree>>;

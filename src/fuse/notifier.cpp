@@ -25,7 +25,7 @@ struct PruneHeader {
 
 }  // namespace
 
-Notifier::Notifier(fuse_session* session, Executor executor)
+Notifier::Notifier(fuse_session* session, const Executor& executor)
     : session_(session),
       pages_(executor),
       attributes_(executor),
@@ -63,7 +63,9 @@ ByteRange Notifier::take_range(std::uint64_t node) {
 Task<void> Notifier::extend(std::uint64_t node, std::uint64_t size, std::byte last) {
   return NotificationThread::wait(pages_.add([this, node, size, last] {
     std::byte stored = last;
-    fuse_bufvec data = FUSE_BUFVEC_INIT(1);
+    fuse_bufvec data{};
+    data.count = 1;
+    data.buf[0].size = 1;
     data.buf[0].mem = &stored;
     fuse_lowlevel_notify_store(session_, node, static_cast<off_t>(size - 1), &data,
                                FUSE_BUF_NO_SPLICE);

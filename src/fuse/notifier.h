@@ -33,7 +33,7 @@ class Notifier {
  public:
   // `session` must outlive the notifier; waiters are resumed on `executor`.
   // When it is destroyed the kernel must have let go of the mount (NotificationThread).
-  Notifier(fuse_session* session, Executor executor);
+  Notifier(fuse_session* session, const Executor& executor);
 
   // Ranges of one node that wait are merged.
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range);
