@@ -39,8 +39,8 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   if (!reply) {
     if (reply.error() != Errno(ENOENT)) co_return reply.error();
     Entry none;
-    const bool old = core_.leases.is_recalled(*parent, asked_at);
-    if (!old) none.name_timeout_us = core_.options.actimeo_us;
+    // As in leased_entry().
+    if (!core_.leases.are_given()) none.name_timeout_us = core_.options.actimeo_us;
     co_return none;
   }
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
