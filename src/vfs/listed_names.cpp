@@ -11,7 +11,8 @@ namespace foliofs::vfs {
 
 std::optional<Entry> MountCore::leased_entry(const Inode& parent, const std::string& name) {
   InodeRef inode = inodes.find_by_name(parent.node, name);
-  // The kernel has to ask again: when all leases end at once it cannot be told of names that are not.
+  // The kernel has to ask again: when all leases end at once it cannot be told of names that are
+  // not there.
   if (!inode && leases.knows_all_names(parent)) return Entry{};
   if (!inode || !leases.covers_name(*inode, parent)) return std::nullopt;
   if (attribute_timeout(*inode) == Duration::zero()) return std::nullopt;
