@@ -36,7 +36,7 @@ struct Call {
   BufferPool* buffers = nullptr;
   std::size_t charge = 0;
   PartialRead partial;
-  Recalls recalls;  // leases of others that the call has ended
+  Recalls recalls;  // leases of others that the call has ended, or that keep it from being done
 
   FileStore& store() const { return *session->share().store; }
 };
@@ -62,7 +62,8 @@ struct Handler {
 // nullptr for a type that no session may send (Hello is the connection's own).
 const Handler* find_handler(proto::MessageType type);
 
-// Runs `handler`, whatever the session may do; never EAGAIN in the lane.
+// Runs `handler`, whatever the session may do; never EAGAIN in the lane. kLeaseHeld: it is to be
+// run again once call.recalls are answered.
 Result<Reply> run_handler(const Handler& handler, Call& call, Place place);
 
 // The payload that went with the kept reply `meta` of an OPEN: it is read again.

@@ -282,6 +282,7 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
 
 void Connection::finish(const Handler& handler, const std::shared_ptr<Call>& call,
                         Result<Reply> result, const std::weak_ptr<Connection>& from) {
+  if (!result && result.error() == kLeaseHeld) return run_again(handler, call, from);
   Reply reply = result ? std::move(result.value()) : make_error(result.error());
   Outgoing frame = make_frame(call->header, std::move(reply));
   frame.charge = call->charge;
@@ -296,6 +297,17 @@ void Connection::finish(const Handler& handler, const std::shared_ptr<Call>& cal
     session->complete(std::move(*kept), handler.idempotent);
   };
   call->recalls.send(std::chrono::steady_clock::now(), std::move(done));
+}
+
+// The connection goes on holding what the request does: those that name a file are small.
+void Connection::run_again(const Handler& handler, const std::shared_ptr<Call>& call,
+                           const std::weak_ptr<Connection>& from) {
+  auto run = [&handler, call, from] {
+    finish(handler, call, run_handler(handler, *call, Place::kLane), from);
+  };
+  Recalls recalls = std::exchange(call->recalls, {});
+  recalls.send(std::chrono::steady_clock::now(),
+               [&lane = *call->session->share().lane, run = std::move(run)] { lane.post(run); });
 }
 
 // A connection that holds too much is not read from; and what it has to say may be that it returns

@@ -75,6 +75,10 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   // the connection that the call came over, if it is still there.
   static void finish(const Handler& handler, const std::shared_ptr<Call>& call,
                      Result<Reply> result, const std::weak_ptr<Connection>& from);
+  // Runs the call once more, in the lane, when those have returned their exclusive leases that kept
+  // it from being done.
+  static void run_again(const Handler& handler, const std::shared_ptr<Call>& call,
+                        const std::weak_ptr<Connection>& from);
   // Others are waited for, with this reply and nothing else held.
   static void charge_less(const std::weak_ptr<Connection>& from, Outgoing& reply);
   void replay(Outgoing reply, std::shared_ptr<Call> call);

@@ -4,8 +4,8 @@
 // Every call may come from any thread and is made for a session and as an identity. With
 // Waiting::kNever it may still block for what a local disk takes to find a name or an inode, but
 // not for data, for many blocks to be freed, or for a lease. Errors are the errno that the engine
-// gave; ESTALE for a handle that names nothing (any more). A call that fails has no side effects
-// unless it says so.
+// gave; ESTALE for a handle that names nothing (any more); kLeaseHeld. A call that fails has no
+// side effects unless it says so.
 #pragma once
 
 #include <fcntl.h>
@@ -73,6 +73,11 @@ enum class Waiting {
   kAllowed,
 };
 
+// A call has done nothing, because another session has an exclusive lease of a file that it names.
+// It is to be made again once that has been returned, which is among the context's recalls. Not an
+// errno of any store.
+inline constexpr Errno kLeaseHeld{ERESTART};
+
 // For whom a call is made. What it refers to must outlive the call.
 struct CallContext {
   const Identity& caller;
@@ -137,7 +142,9 @@ struct DirectoryEntry {
   std::uint64_t ino = 0;
   std::uint32_t type = 0;  // S_IFMT bits, 0 when unknown
   std::string_view name;
-  Handle handle;  // empty when not wanted, for "." and "..", and when the file is out of reach
+  // Empty when not wanted, for "." and "..", when the file is out of reach, and where another
+  // session's exclusive lease keeps it from being looked at.
+  Handle handle;
   wire::Attributes attributes;
 };
 
@@ -196,7 +203,8 @@ class FileStore {
 
   // Names. A symlink is never followed, a mount point never crossed (EXDEV).
   virtual Result<Entry> lookup(const CallContext& context, HandleView parent, Name name) = 0;
-  // `flags`: access mode, O_EXCL, O_TRUNC. Opens the file if it exists, unless O_EXCL.
+  // `flags`: access mode, O_EXCL, O_TRUNC. Opens the file if it exists, unless O_EXCL. Of a new one
+  // the context's holder may get an exclusive lease.
   virtual Result<Opened> create(const CallContext& context, HandleView parent, Name name,
                                 CreationMode mode, int flags) = 0;
   virtual Result<Entry> mknod(const CallContext& context, HandleView parent, Name name,
@@ -249,10 +257,14 @@ class FileStore {
   // Waiting::kNever, where it would have had to wait (EAGAIN when at the first byte).
   virtual Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,
                                    std::span<std::byte> into) = 0;
-  // All of `pieces`, or an error; part of them may have been written then.
+  // The session closes `file`: an exclusive lease that it has of it is a lease like others then.
+  virtual void end_exclusive(const CallContext& context, OpenFile& file) = 0;
+  // Owner and mode, then all of `pieces`, then times; or an error, and what came before it stays,
+  // perhaps a part of the pieces too. The time of modification is set although the opener need not
+  // be the owner, where the store has the right to.
   virtual Result<wire::Attributes> write(const CallContext& context, OpenFile& file,
                                          std::span<const WritePiece> pieces,
-                                         std::optional<std::int64_t> mtime_ns) = 0;
+                                         const AttributeChanges& changes) = 0;
   // Takes the set-id bits away, as a write by somebody without privileges does, whoever the caller
   // is. What the store has no right to change stays.
   virtual Status drop_set_id_bits(const CallContext& context, OpenFile& file) = 0;

@@ -147,6 +147,7 @@ Result<Reply> handle_close(Call& call, Place place) {
     if (open.file->slow_to_close()) return Errno(EAGAIN);
   }
   BOOST_OUTCOME_TRY(auto open, call.session->take_open(open_id));
+  call.store().end_exclusive(context_for(call, open.opener, place), *open.file);
   drop_locks_if_closed(call, *open.file);
   return empty_reply();
 }
@@ -208,6 +209,17 @@ Result<Reply> append(Call& call, const CallContext& context, OpenFile& file) {
   });
 }
 
+AttributeChanges changes_with(const wire::WriteRequest& request) {
+  const bool sets_mtime = (request.flags() & proto::kWriteSetMtime) != 0;
+  return {request.valid() | (sets_mtime ? std::uint32_t{proto::kSetMtime} : 0),
+          request.mode(),
+          request.uid(),
+          request.gid(),
+          /*size=*/0,
+          request.atime_ns(),
+          request.mtime_ns()};
+}
+
 }  // namespace
 
 Result<Reply> handle_write(Call& call, Place place) {
@@ -220,6 +232,10 @@ Result<Reply> handle_write(Call& call, Place place) {
   constexpr std::uint32_t kNotAppended = proto::kWriteSetMtime | proto::kWriteRanges;
   const bool appends = (request.flags() & proto::kWriteAppend) != 0;
   if (appends && (request.flags() & kNotAppended) != 0) return Errno(EINVAL);
+  constexpr std::uint32_t kSettable =
+      proto::kSetMode | proto::kSetUid | proto::kSetGid | proto::kSetAtime;
+  const std::uint32_t settable = appends ? 0 : kSettable;
+  if ((request.valid() & ~settable) != 0) return Errno(EINVAL);
   WritePieces pieces;
   BOOST_OUTCOME_TRYV(split(request, call.payload.bytes(), pieces));
   if (place == Place::kLoop && !is_short(pieces, call.payload.size())) return Errno(EAGAIN);
@@ -231,9 +247,8 @@ Result<Reply> handle_write(Call& call, Place place) {
     BOOST_OUTCOME_TRYV(call.store().drop_set_id_bits(context, *open.file));
   }
   if (appends) return append(call, context, *open.file);
-  std::optional<std::int64_t> mtime_ns;
-  if ((request.flags() & proto::kWriteSetMtime) != 0) mtime_ns = request.mtime_ns();
-  BOOST_OUTCOME_TRY(auto attributes, call.store().write(context, *open.file, pieces, mtime_ns));
+  BOOST_OUTCOME_TRY(auto attributes,
+                    call.store().write(context, *open.file, pieces, changes_with(request)));
   counters.bytes_written += call.payload.size();
   return build_reply([&](auto& builder) { return wire::CreateWriteReply(builder, &attributes); });
 }

@@ -61,7 +61,7 @@ bool Inode::lease_to(LeaseHolder& holder, HandleView handle) {
   const std::uint64_t generation = holder.give(shared_from_this(), handle);
   if (generation == 0) return false;
   handle_.assign(handle.begin(), handle.end());
-  leases_.push_back({holder.shared_from_this(), generation, 0});
+  leases_.push_back({holder.shared_from_this(), generation, 0, false});
   return true;
 }
 
@@ -83,10 +83,42 @@ void Inode::take_leases(std::uint64_t changer, std::vector<LostLease>& lost) {
   }
 }
 
+bool Inode::make_exclusive(const LeaseHolder& holder) {
+  std::lock_guard lock(mutex_);
+  drop_void_leases();
+  if (leases_.size() != 1 || leases_.front().holder.get() != &holder) return false;
+  leases_.front().exclusive = leases_.front().recalls == 0;
+  return leases_.front().exclusive;
+}
+
+void Inode::end_exclusive(const LeaseHolder& holder) {
+  std::lock_guard lock(mutex_);
+  for (Lease& lease : leases_) {
+    if (lease.holder.get() == &holder) lease.exclusive = false;
+  }
+}
+
+bool Inode::is_kept_from(std::uint64_t session) const {
+  std::lock_guard lock(mutex_);
+  return std::any_of(leases_.begin(), leases_.end(),
+                     [&](const Lease& lease) { return lease.keeps_from(session); });
+}
+
+void Inode::take_exclusive(std::uint64_t session, std::vector<LostLease>& lost) {
+  std::lock_guard lock(mutex_);
+  for (Lease& lease : leases_) {
+    if (!lease.keeps_from(session)) continue;
+    ++lease.recalls;
+    lost.push_back({lease.holder, lease.generation, counts(lease.holder->session())});
+  }
+}
+
 void Inode::lease_returned(const LeaseHolder& holder, std::uint64_t generation) {
   std::lock_guard lock(mutex_);
   std::erase_if(leases_, [&](Lease& lease) {
     if (lease.holder.get() != &holder || lease.generation != generation) return false;
+    // With the first one its holder has sent what he kept from others.
+    lease.exclusive = false;
     if (--lease.recalls > 0 || keeps_returned_) return false;
     lease.holder->drop(generation, handle_);
     return true;

@@ -101,6 +101,14 @@ class Inode : public std::enable_shared_from_this<Inode> {
   void lease_returned(const LeaseHolder& holder, std::uint64_t generation);
   // The holder has no use any more for a lease of that generation, which nobody has asked back.
   void lease_given_up(const LeaseHolder& holder, std::uint64_t generation, HandleView handle);
+  // From here on nobody else looks at the file: that lease is asked back first. Nothing when
+  // `holder` has none, or is not the only one.
+  bool make_exclusive(const LeaseHolder& holder);
+  void end_exclusive(const LeaseHolder& holder);
+  // Whether another session than this one has an exclusive lease.
+  bool is_kept_from(std::uint64_t session) const;
+  // Adds that lease to `lost`: it is to be asked back.
+  void take_exclusive(std::uint64_t session, std::vector<LostLease>& lost);
   // Whether anybody has a lease that is not void.
   bool is_leased();
   // By which leaseholders know the file; empty when there were none.
@@ -130,7 +138,11 @@ class Inode : public std::enable_shared_from_this<Inode> {
     LeaseHolderRef holder;
     std::uint64_t generation = 0;
     std::uint32_t recalls = 0;  // unanswered
+    bool exclusive = false;
     bool is_void() const { return generation != holder->generation(); }
+    bool keeps_from(std::uint64_t session) const {
+      return exclusive && !is_void() && holder->session() != session;
+    }
   };
 
   void drop_void_leases();

@@ -21,11 +21,12 @@ bool in_file_range(std::uint64_t offset, std::size_t length) {
 
 }  // namespace
 
-Result<Opened> LocalStore::opened(const CallContext& context, UniqueFd fd, NodeRef node) {
+Result<Opened> LocalStore::opened(const CallContext& context, UniqueFd fd, NodeRef node,
+                                  Flags flags) {
   Opened opened;
   opened.handle = node->handle;
-  BOOST_OUTCOME_TRY(opened.attributes, attributes_of(context, fd.get(), *node->inode,
-                                                     view_of(node->handle), Flags::kLookedUp));
+  BOOST_OUTCOME_TRY(opened.attributes,
+                    attributes_of(context, fd.get(), *node->inode, view_of(node->handle), flags));
   opened.file = std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_);
   return opened;
 }
@@ -100,7 +101,7 @@ Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, i
   if (!fd && fd.error() == Errno(EACCES) && executes) fd = open_to_execute(context, *node);
   if (!fd) return fd.error();
   if (change) (void)change->finish(true);
-  return opened(context, std::move(fd.value()), std::move(node));
+  return opened(context, std::move(fd.value()), std::move(node), Flags::kLookedUp);
 }
 
 Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, Name name,
@@ -115,7 +116,7 @@ Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, 
   if (!fd) return last_errno();
   auto created = [&]() -> Result<Opened> {
     BOOST_OUTCOME_TRY(auto node, adopt(reopen(fd.get(), O_PATH)));
-    BOOST_OUTCOME_TRY(auto result, opened(context, std::move(fd), std::move(node)));
+    BOOST_OUTCOME_TRY(auto result, opened(context, std::move(fd), std::move(node), Flags::kMade));
     result.created = true;
     return result;
   }();
@@ -148,6 +149,7 @@ Result<Opened> LocalStore::create(const CallContext& context, HandleView parent,
     if (!fd) return fd.error();
     BOOST_OUTCOME_TRY(auto node, adopt(std::move(fd.value())));
     if (node->type == S_IFDIR) return Errno(EISDIR);
+    BOOST_OUTCOME_TRYV(may_look_at(context, *node->inode));
     return open_node(context, std::move(node), flags);
   }
   return Errno(EBUSY);
@@ -223,21 +225,30 @@ void begin_writeout(LocalFile& file, std::span<const WritePiece> pieces) {
 
 Result<wire::Attributes> LocalStore::write(const CallContext& context, OpenFile& file,
                                            std::span<const WritePiece> pieces,
-                                           std::optional<std::int64_t> mtime_ns) {
+                                           const AttributeChanges& changes) {
   auto& local = static_cast<LocalFile&>(file);
   for (const auto& [offset, data] : pieces) {
     if (!in_file_range(offset, data.size())) return Errno(EFBIG);
   }
   BOOST_OUTCOME_TRYV(act_as(context.caller));
   ChangeScope change(*this, local.fd(), local.inode(), context);
+  BOOST_OUTCOME_TRYV(change_owner_and_mode(local.fd(), changes));
   for (const auto& [offset, data] : pieces) {
     BOOST_OUTCOME_TRYV(write_all(local.fd(), offset, data));
   }
   if (context.waiting == Waiting::kAllowed) begin_writeout(local, pieces);
-  if (mtime_ns) {
-    BOOST_OUTCOME_TRYV(set_mtime(local.fd(), *mtime_ns));
+  AttributeChanges access = changes;
+  access.valid &= proto::kSetAtime;
+  BOOST_OUTCOME_TRYV(change_times(local.fd(), access));
+  if ((changes.valid & proto::kSetMtime) != 0) {
+    BOOST_OUTCOME_TRYV(set_mtime(local.fd(), changes.mtime_ns));
   }
   return change.finish(true);
+}
+
+void LocalStore::end_exclusive(const CallContext& context, OpenFile& file) {
+  if (context.holder == nullptr) return;
+  static_cast<LocalFile&>(file).inode().end_exclusive(*context.holder);
 }
 
 Result<wire::Attributes> LocalStore::commit(const CallContext& context, OpenFile& file,

@@ -15,16 +15,21 @@ Result<Entry> LocalStore::lookup(const CallContext& context, HandleView parent, 
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
   // Before the lookup: what the client learns of the directory is then never newer than the entry.
   auto attributes = attributes_of(context, *directory);
-  return new_entry(context, *directory, name, std::move(attributes));
+  BOOST_OUTCOME_TRY(auto node, find_child(*directory, name));
+  BOOST_OUTCOME_TRYV(may_look_at(context, *node->inode));
+  return entry_of(context, *node, std::move(attributes));
 }
 
-Result<Entry> LocalStore::new_entry(const CallContext& context, Node& parent, Name name,
-                                    Result<wire::Attributes> parent_attributes) {
-  if (!parent_attributes) return parent_attributes.error();
+Result<NodeRef> LocalStore::find_child(const Node& parent, Name name) {
   BOOST_OUTCOME_TRY(auto fd, open_child(parent.fd.get(), name.c_str()));
-  BOOST_OUTCOME_TRY(auto node, adopt(std::move(fd)));
-  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, *node, Flags::kLookedUp));
-  return Entry{node->handle, attributes, parent_attributes.value()};
+  return adopt(std::move(fd));
+}
+
+Result<Entry> LocalStore::entry_of(const CallContext& context, const Node& node,
+                                   Result<wire::Attributes> parent_attributes) const {
+  if (!parent_attributes) return parent_attributes.error();
+  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, node, Flags::kLookedUp));
+  return Entry{node.handle, attributes, parent_attributes.value()};
 }
 
 // `make(directory)` makes the name and returns 0, or -1 with errno.
@@ -34,7 +39,9 @@ Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView pare
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
   ChangeScope change(*this, *directory, context);
   if (make(directory->fd.get()) != 0) return last_errno();
-  return new_entry(context, *directory, name, change.finish(true, {name.c_str()}));
+  auto attributes = change.finish(true, {name.c_str()});
+  BOOST_OUTCOME_TRY(auto node, find_child(*directory, name));
+  return entry_of(context, *node, std::move(attributes));
 }
 
 Result<Entry> LocalStore::mknod(const CallContext& context, HandleView parent, Name name,
@@ -59,7 +66,7 @@ Result<Entry> LocalStore::symlink(const CallContext& context, HandleView parent,
 
 Result<Entry> LocalStore::link(const CallContext& context, HandleView file, HandleView parent,
                                Name name) {
-  BOOST_OUTCOME_TRY(auto node, resolve(file));
+  BOOST_OUTCOME_TRY(auto node, resolve(context, file));
   ChangeScope change(*this, *node, context);  // a new link changes the file's ctime
   const auto source = fd_name(node->fd.get());
   // With AT_EMPTY_PATH linkat would want CAP_DAC_READ_SEARCH.
@@ -132,7 +139,7 @@ Result<NamesChanged> LocalStore::unlink(const CallContext& context, HandleView p
 
 Result<NamesChanged> LocalStore::rename(const CallContext& context, HandleView parent, Name name,
                                         HandleView new_parent, Name new_name, unsigned flags) {
-  BOOST_OUTCOME_TRY(auto from, resolve(parent));
+  BOOST_OUTCOME_TRY(auto from, resolve(context, parent));
   BOOST_OUTCOME_TRY(auto to, resolve_as(context, new_parent));
   Victim moved, replaced;
   auto prepare = [&](Victim& file, const Node& directory, Name at) -> Status {
@@ -221,8 +228,11 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
     handle = node.value()->handle;
   }
   if (!handle) return;
-  auto attributes = attributes_of(context, fd.value().get(), *inodes_.get(id_of(info)),
-                                  view_of(handle.value()), Flags::kLookedUp);
+  // Whoever wants to know looks it up.
+  const auto inode = inodes_.get(id_of(info));
+  if (inode->is_kept_from(context.session)) return;
+  auto attributes =
+      attributes_of(context, fd.value().get(), *inode, view_of(handle.value()), Flags::kLookedUp);
   if (!attributes) return;
   entry.handle = handle.value();
   entry.attributes = attributes.value();

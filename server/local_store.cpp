@@ -175,7 +175,7 @@ Result<NodeRef> LocalStore::adopt(UniqueFd path_fd, const Handle* handle) {
   return nodes_.insert(std::move(node));
 }
 
-Result<NodeRef> LocalStore::resolve(HandleView handle) {
+Result<NodeRef> LocalStore::find_node(HandleView handle) {
   if (auto known = nodes_.find(handle)) return known;
   BOOST_OUTCOME_TRY(const HandleView body, signer_.unseal(handle));
   BOOST_OUTCOME_TRYV(act_as_server());
@@ -185,8 +185,23 @@ Result<NodeRef> LocalStore::resolve(HandleView handle) {
   return adopt(std::move(fd), &whole);
 }
 
+Status LocalStore::may_look_at(const CallContext& context, Inode& inode) {
+  if (context.recalls == nullptr || !inode.is_kept_from(context.session)) return success();
+  std::vector<LostLease> lost;
+  inode.take_exclusive(context.session, lost);
+  if (lost.empty()) return success();
+  context.recalls->add(inode.shared_from_this(), inode.leased_handle(), lost, {});
+  return kLeaseHeld;
+}
+
+Result<NodeRef> LocalStore::resolve(const CallContext& context, HandleView handle) {
+  BOOST_OUTCOME_TRY(auto node, find_node(handle));
+  BOOST_OUTCOME_TRYV(may_look_at(context, *node->inode));
+  return node;
+}
+
 Result<NodeRef> LocalStore::resolve_as(const CallContext& context, HandleView handle) {
-  BOOST_OUTCOME_TRY(auto node, resolve(handle));
+  BOOST_OUTCOME_TRY(auto node, resolve(context, handle));
   BOOST_OUTCOME_TRYV(act_as(context.caller));
   return node;
 }
@@ -204,7 +219,8 @@ std::uint64_t LocalStore::ino_of(const struct statx& info) const {
 wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts counts,
                                       std::uint32_t flags) const {
   // Through another name, outside of the tree, it could change unnoticed.
-  if (info.stx_nlink > 1 && !S_ISDIR(info.stx_mode)) flags &= ~std::uint32_t{proto::kLeased};
+  const bool has_other_names = info.stx_nlink > 1 && !S_ISDIR(info.stx_mode);
+  if (has_other_names) flags &= ~std::uint32_t{proto::kLeased | proto::kExclusive};
   const std::uint64_t rdev = ::makedev(info.stx_rdev_major, info.stx_rdev_minor);
   const std::int64_t birth_ns = (info.stx_mask & STATX_BTIME) != 0 ? to_ns(info.stx_btime) : 0;
   return {ino_of(info),          info.stx_size,         info.stx_blocks,       rdev,
@@ -226,7 +242,9 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, i
   });
   std::uint32_t said = leased ? std::uint32_t{proto::kLeased} : 0;
   // Looked at after the version was observed: what is said is true of that one or of a later one.
-  if (flags == Flags::kLookedUp) said |= security_flag(fd);
+  if (flags != Flags::kNone) said |= security_flag(fd);
+  const bool exclusive = flags == Flags::kMade && leased && inode.make_exclusive(*context.holder);
+  if (exclusive) said |= proto::kExclusive;
   return describe(info, counts, said);
 }
 
@@ -236,7 +254,7 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context,
 }
 
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, HandleView file) {
-  BOOST_OUTCOME_TRY(auto node, resolve(file));
+  BOOST_OUTCOME_TRY(auto node, resolve(context, file));
   BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, *node, Flags::kLookedUp));
   // Removed behind our back: do not be the one who keeps its blocks on the disk.
   if (attributes.nlink() == 0) nodes_.unlinked(node->id);
@@ -246,6 +264,19 @@ Result<wire::Attributes> LocalStore::attributes(const CallContext& context, Hand
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, OpenFile& file) {
   auto& local = static_cast<LocalFile&>(file);
   return attributes_of(context, local, Flags::kLookedUp);
+}
+
+Status LocalStore::change_owner_and_mode(int fd, const AttributeChanges& changes) const {
+  if ((changes.valid & (proto::kSetUid | proto::kSetGid)) != 0) {
+    const uid_t uid = (changes.valid & proto::kSetUid) != 0 ? changes.uid : static_cast<uid_t>(-1);
+    const gid_t gid = (changes.valid & proto::kSetGid) != 0 ? changes.gid : static_cast<gid_t>(-1);
+    if (::fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) return last_errno();
+  }
+  if ((changes.valid & proto::kSetMode) != 0 &&
+      ::fchmodat(proc_fds_.get(), fd_name(fd).c_str(), changes.mode & 07777, 0) != 0) {
+    return last_errno();
+  }
+  return success();
 }
 
 Status LocalStore::change_times(int fd, const AttributeChanges& changes) const {
@@ -285,15 +316,7 @@ Result<wire::Attributes> LocalStore::set_attributes(const CallContext& context, 
   if ((changes.valid & proto::kSetMode) != 0 && node->type == S_IFLNK) return Errno(EOPNOTSUPP);
 
   ChangeScope change(*this, *node, context);
-  if ((changes.valid & (proto::kSetUid | proto::kSetGid)) != 0) {
-    const uid_t uid = (changes.valid & proto::kSetUid) != 0 ? changes.uid : static_cast<uid_t>(-1);
-    const gid_t gid = (changes.valid & proto::kSetGid) != 0 ? changes.gid : static_cast<gid_t>(-1);
-    if (::fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) return last_errno();
-  }
-  if ((changes.valid & proto::kSetMode) != 0 &&
-      ::fchmodat(proc_fds_.get(), fd_name(fd).c_str(), changes.mode & 07777, 0) != 0) {
-    return last_errno();
-  }
+  BOOST_OUTCOME_TRYV(change_owner_and_mode(fd, changes));
   if ((changes.valid & proto::kSetSize) != 0) {
     BOOST_OUTCOME_TRYV(change_size(*node, local, changes.size));
   }

@@ -82,7 +82,8 @@ class LocalStore final : public FileStore {
                            std::span<std::byte> into) override;
   Result<wire::Attributes> write(const CallContext& context, OpenFile& file,
                                  std::span<const WritePiece> pieces,
-                                 std::optional<std::int64_t> mtime_ns) override;
+                                 const AttributeChanges& changes) override;
+  void end_exclusive(const CallContext& context, OpenFile& file) override;
   Status drop_set_id_bits(const CallContext& context, OpenFile& file) override;
   Result<wire::Attributes> commit(const CallContext& context, OpenFile& file,
                                   bool data_only) override;
@@ -102,10 +103,13 @@ class LocalStore final : public FileStore {
   LocalStore(const LocalStoreOptions& options, UniqueFd root, UniqueFd proc_fds);
 
   // The node that `handle` names; the thread acts as the server when it had to be opened.
-  Result<NodeRef> resolve(HandleView handle);
+  Result<NodeRef> resolve(const CallContext& context, HandleView handle);
   // As resolve, and from then on the thread acts as the caller.
   Result<NodeRef> resolve_as(const CallContext& context, HandleView handle);
+  Result<NodeRef> find_node(HandleView handle);
   Result<NodeRef> adopt(UniqueFd path_fd, const Handle* handle = nullptr);
+  // kLeaseHeld where another session's lease keeps the caller's from looking at the file.
+  static Status may_look_at(const CallContext& context, Inode& inode);
   Result<Handle> identify(int fd) const;
   // The handle that clients know the file by; empty when there is none that is good any more.
   Handle handle_in_use(int fd, const FileId& id);
@@ -122,8 +126,8 @@ class LocalStore final : public FileStore {
     return UniqueFd(open());
   }
 
-  // kNoSecurityXattrs costs a system call more.
-  enum class Flags { kNone, kLookedUp };
+  // kNoSecurityXattrs costs a system call more. A file that the session has just made is its own.
+  enum class Flags { kNone, kLookedUp, kMade };
   // `handle` is what clients know the file by; without one there is no lease of it.
   Result<wire::Attributes> attributes_of(const CallContext& context, int fd, Inode& inode,
                                          HandleView handle, Flags flags = Flags::kNone) const;
@@ -143,8 +147,9 @@ class LocalStore final : public FileStore {
   std::uint32_t security_flag(int fd) const;
   std::uint64_t ino_of(const struct statx& info) const;
 
-  Result<Entry> new_entry(const CallContext& context, Node& parent, Name name,
-                          Result<wire::Attributes> parent_attributes);
+  Result<NodeRef> find_child(const Node& parent, Name name);
+  Result<Entry> entry_of(const CallContext& context, const Node& node,
+                         Result<wire::Attributes> parent_attributes) const;
   template <class Make>
   Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, Make make);
   Result<Opened> create_new(const CallContext& context, Node& parent, Name name, CreationMode mode,
@@ -155,10 +160,11 @@ class LocalStore final : public FileStore {
   Result<UniqueFd> open_as_owner(const CallContext& context, const Node& node, int flags,
                                  bool override_mode);
   Result<UniqueFd> open_to_execute(const CallContext& context, const Node& node);
-  Result<Opened> opened(const CallContext& context, UniqueFd fd, NodeRef node);
+  Result<Opened> opened(const CallContext& context, UniqueFd fd, NodeRef node, Flags flags);
   // Takes back the creation of `name`, if it still is the file behind `fd`.
   void remove_again(const Node& parent, Name name, int fd) const;
   void fill_entry(const CallContext& context, int directory, DirectoryEntry& entry);
+  Status change_owner_and_mode(int fd, const AttributeChanges& changes) const;
   Status change_times(int fd, const AttributeChanges& changes) const;
   Status change_size(Node& node, LocalFile* open, std::uint64_t size) const;
   void forget_if_unlinked(int fd);

@@ -331,8 +331,10 @@ void Server::stop() {
     worker->loop.finish();
   }
   for (auto& worker : workers_) worker->loop.join();
+  const auto sessions = services_.sessions.take_all();
+  for (const auto& session : sessions) session->leases().end();  // calls that wait for them go on
   for (auto& [name, share] : services_.exports) share.lane->join();
-  for (auto& session : services_.sessions.take_all()) session->end();
+  for (const auto& session : sessions) session->end();
 }
 
 }  // namespace foliofs::server

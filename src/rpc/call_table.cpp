@@ -41,7 +41,7 @@ void CallTable::begin_session(std::uint32_t slots, std::uint64_t incarnation) {
       lost.push_back(&call);
     } else {
       call.state = CallState::kNew;
-      call.urgency = Urgency::kNow;
+      if (call.urgency == Urgency::kSoon) call.urgency = Urgency::kNow;
       again.push_back(call);
     }
   };
@@ -82,6 +82,7 @@ void CallTable::admit(Call& call) {
 void CallTable::place(Call& call) {
   if (waiting_.empty() && slots_.take(call)) return queue(call);
   call.state = CallState::kWaiting;
+  if (call.urgency == Urgency::kOthersWait) return waiting_.push_front(call);
   call.urgency = Urgency::kNow;  // once it has a slot
   waiting_.push_back(call);
 }
@@ -103,12 +104,14 @@ bool CallTable::submit_if_free(Call& call) {
 void CallTable::queue(Call& call) {
   call.state = CallState::kQueued;
   queued_.push_back(call);
-  if (call.urgency == Urgency::kNow) work_.wake_one();
+  if (call.urgency != Urgency::kSoon) work_.wake_one();
 }
 
 void CallTable::serve_waiting() {
-  while (!waiting_.empty() && slots_.take(waiting_.front())) {
+  while (!waiting_.empty()) {
     Call& call = waiting_.front();
+    const bool others_wait = call.urgency == Urgency::kOthersWait;
+    if (!slots_.take(call) && !(others_wait && slots_.take_reserved(call))) return;
     waiting_.pop_front();
     queue(call);
   }

@@ -89,7 +89,7 @@ class CallTable {
   Clock& clock_;
   RpcStats& stats_;
   SlotTable slots_;
-  CallList waiting_;  // for a slot
+  CallList waiting_;  // for a slot; first those that may have one that is kept back
   CallList queued_;   // have one, are to be sent
   CallList held_;     // done, but pinned
   std::vector<std::unique_ptr<Call>> orphans_;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "attribute_writeback.h"
 #include "foliofs/base/clock.h"
 #include "foliofs/base/lazy.h"
 #include "foliofs/base/wait_queue.h"
@@ -122,9 +123,11 @@ struct Inode : InodeByUse {
   std::optional<std::uint64_t> uncommitted;
   std::uint64_t writes_acknowledged = 0;
 
-  std::int64_t local_mtime_ns = 0;  // of the latest store here
+  std::int64_t local_mtime_ns = 0;  // of the latest store here, or as it was set since
   // local_mtime_ns has been shown by getattr: the server must get the same time in the end.
   bool mtime_shown = false;
+
+  Lazy<DirtyAttributes> dirty_attributes;
 
   // Somebody without CAP_FSETID has stored bytes: the WRITE that brings them to the server takes
   // the set-id bits away, although a privileged open may be what it goes through.

@@ -147,6 +147,7 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
     // Any other opener's server takes set-id bits away by itself.
     const bool kills = inode && std::exchange(inode->kill_privileges, false);
     if (kills && open->opener.uid == 0) request.flags |= proto::kWriteKillPrivileges;
+    CarriedAttributes carried = co_await CarriedAttributes::with(inode, *open, request);
     rpc::Payload payload;
     payload.send = write.from;
     const std::uint64_t asked_at = asking_now();
@@ -156,6 +157,7 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
       const auto* table = proto::view<wire::WriteReply>(reply.value().meta);
       if (table == nullptr) co_return Errno(EPROTO);
       if (table->attributes() != nullptr) changed_by_us(*table->attributes(), asked_at);
+      carried.arrived();
       note_acknowledged();
       co_return success();
     }

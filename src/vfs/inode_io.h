@@ -2,6 +2,7 @@
 // pages above it. The mapping holds it, so it may outlive the inode by the length of a fetch.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -48,6 +49,12 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   void add(std::shared_ptr<ServerOpen> open) { opens_.push_back(std::move(open)); }
   void remove(const std::shared_ptr<ServerOpen>& open) { std::erase(opens_, open); }
   bool readable() const { return find(&ServerOpen::readable) != nullptr; }
+
+  // Whether all who have it open are this user.
+  bool is_open_for(std::uint32_t uid) const {
+    return std::all_of(opens_.begin(), opens_.end(),
+                       [uid](const auto& open) { return open->opener.uid == uid; });
+  }
 
   // Somebody here holds the file open for writing.
   bool has_writable_open() const { return find(&ServerOpen::writable) != nullptr; }

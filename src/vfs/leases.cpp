@@ -50,6 +50,11 @@ bool Leases::is_outdated(const Inode& inode) {
          inode.attributes.foreign_changes < recalled.foreign_changes;
 }
 
+bool Leases::is_exclusive(const Inode& inode) const {
+  const Lease& lease = inode.lease;
+  return lease.exclusive != 0 && lease.exclusive == lease.number && holds(inode);
+}
+
 void Leases::take(Inode& inode, const Attributes& attributes, std::uint64_t asked_at) {
   const bool given = (attributes.flags & proto::kLeased) != 0;
   const bool ignored = takes_none_ || is_overtaken(inode, asked_at);
@@ -152,6 +157,9 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     spawn(core.executor, "expire names", expire_names(core, names, expired));
   }
   if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
+  for (const InodeRef& inode : inodes) {
+    co_await core.attribute_writeback.write(inode, rpc::Urgency::kOthersWait);
+  }
   if (!*expired) {
     (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));
   }
@@ -237,6 +245,7 @@ void Leases::lose_all() {
   void_up_to_ = last_number_;
   ignored_before_ = recalled_before_ = ++core_.change;
   dropped_.clear();
+  core_.attribute_writeback.write_all_soon();
   if (core_.stopping) return;
   if (std::exchange(expiring_, true)) {
     expires_again_ = true;
@@ -357,8 +366,8 @@ Task<void> Leases::say_returned(MountCore& core) {
     request.everything = std::exchange(leases.say_everything_, false);
     Result<wire::EmptyT> said = success();
     if (leases.are_given()) {
-      said = co_await core.session.call<wire::ReturnLeasesRequest>(request,
-                                                                   core.session.incarnation());
+      said = co_await core.session.call<wire::ReturnLeasesRequest>(
+          request, core.session.incarnation(), rpc::Urgency::kOthersWait);
     }
     if (alive.expired()) co_return;
     for (const Returned& one : returned) leases.settle(one);

@@ -39,6 +39,7 @@ struct Lease {
   // What the server has counted at the latest recall: attributes that count fewer are from before.
   FileVersion recalled_version;
   std::uint32_t returning = 0;  // recalls that the server has not heard of
+  std::uint64_t exclusive = 0;  // the lease under which nobody else looks at the file
   // Of a directory.
   std::uint64_t names_complete = 0;   // the lease under which every name in it is known
   std::uint64_t kernel_listing = 0;   // the lease under which the kernel keeps a listing
@@ -67,6 +68,8 @@ class Leases {
   bool is_recalled(const Inode& inode, std::uint64_t asked_at) const;
   // Whether what is known of the inode is from before its latest recall.
   static bool is_outdated(const Inode& inode);
+  // Whether nobody else looks at the file before its lease is returned.
+  bool is_exclusive(const Inode& inode) const;
   // The server says `attributes` of the inode in a reply to what was asked when `change` was
   // `asked_at`.
   void take(Inode& inode, const Attributes& attributes, std::uint64_t asked_at);

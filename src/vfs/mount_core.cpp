@@ -192,7 +192,8 @@ bool MountCore::knows_entry(Inode& inode, NodeId parent, std::string_view name) 
   const bool believes = inode.told_until - clock.now() > options.actimeo_us / 2;
   if (!believes || inode.told_name != name_key(parent, name)) return false;
   const Attributes& now = inode.attributes;
-  return !inode.dirty() && !inode.mtime_shown && now.size == inode.told_size &&
+  const bool written = !inode.dirty() && !AttributeWriteback::is_dirty(inode);
+  return written && !inode.mtime_shown && now.size == inode.told_size &&
          now.mtime_ns == inode.told_mtime_ns && now.ctime_ns == inode.told_ctime_ns;
 }
 
@@ -400,9 +401,11 @@ Attributes MountCore::shown_attributes(Inode& inode) {
     if (inode.dirty()) shown.blocks += (inode.mapping->dirty_bytes() + 511) / 512;
     if (inode.dirty() || inode.mtime_shown) {
       shown.mtime_ns = inode.local_mtime_ns;
-      shown.ctime_ns = std::max(shown.ctime_ns, inode.local_mtime_ns);
+      const bool stored = !inode.dirty_attributes.get().mtime_is_set;
+      if (stored) shown.ctime_ns = std::max(shown.ctime_ns, inode.local_mtime_ns);
     }
   }
+  AttributeWriteback::show(inode, shown);
   inode.told_size = shown.size;
   inode.told_mtime_ns = shown.mtime_ns;
   inode.told_ctime_ns = shown.ctime_ns;
@@ -413,6 +416,7 @@ Attributes MountCore::shown_attributes(Inode& inode) {
 Duration MountCore::attribute_timeout(const Inode& inode) const {
   // The times of what is not written yet are not final.
   if (inode.dirty() || inode.mtime_shown || inode.revalidating != 0) return Duration::zero();
+  if (AttributeWriteback::is_dirty(inode)) return Duration::zero();
   if (may_lose_set_id_bits(inode)) return Duration::zero();
   if (!known_now(inode)) return Duration::zero();
   if (inode.attributes_expire == kWhileLeased) return Leases::kBelieved;
@@ -427,6 +431,7 @@ void MountCore::note_store(const OpenFile& file, const Store& store, std::uint64
   }
   inode.local_mtime_ns = clock.wall_ns();
   inode.mtime_shown = false;
+  AttributeWriteback::stored(inode);
   inode.io->prefer(file.server_open);
   // The server will take the set-id bits away when the bytes arrive there.
   if (file.server_open->opener.uid != 0 || inode.kill_privileges) drop_set_id_bits(inode);

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "attribute_writeback.h"
 #include "foliofs/rpc/session.h"
 #include "forgetting.h"
 #include "inode.h"
@@ -53,6 +54,7 @@ class MountCore {
   WaitQueue background_ended;
   LockWaits lock_waits{*this};
   Leases leases{*this};
+  AttributeWriteback attribute_writeback{*this};
   Forgetting forgetting{*this};
 
   template <class Request>
@@ -87,6 +89,9 @@ class MountCore {
                                           bool* retried = nullptr, std::uint64_t incarnation = 0,
                                           InodeRef other = nullptr,
                                           HandleField<Request> other_at = nullptr) {
+    // What the server is asked of a file is to be answered by what programs have made of it.
+    if (AttributeWriteback::is_dirty(*inode)) co_await attribute_writeback.write(inode);
+    if (other && AttributeWriteback::is_dirty(*other)) co_await attribute_writeback.write(other);
     for (int repairs = 0;; ++repairs) {
       request.*handle_at = inode->handle;
       if (other) request.*other_at = other->handle;

@@ -77,7 +77,8 @@ std::optional<Attributes> Operations::try_getattr(NodeId node, bool for_program)
   InodeRef inode = core_.inodes.find(node);
   if (!inode || inode->revalidating != 0) return std::nullopt;
   if (!core_.known_now(*inode)) return std::nullopt;
-  if (for_program && (inode->dirty() || inode->mtime_shown)) return std::nullopt;
+  const bool unsent = inode->dirty() || inode->mtime_shown || AttributeWriteback::is_dirty(*inode);
+  if (for_program && unsent) return std::nullopt;
   return core_.shown_attributes(*inode);
 }
 
@@ -89,6 +90,7 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
     // fsync and close report a failure.
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
   }
+  if (for_program) co_await core_.attribute_writeback.write(inode);
   const std::uint64_t told_size = inode->told_size;
   bool changed = inode->revalidating != 0;
   co_await core_.wait_until_valid(inode);
@@ -111,6 +113,10 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only) co_return Errno(EROFS);
+  if (core_.attribute_writeback.may_keep(*inode, call.caller, change)) {
+    core_.attribute_writeback.keep(inode, call.caller, change);
+    co_return core_.shown_attributes(*inode);
+  }
   // Nothing to set: chown(-1, -1), or a write by somebody without CAP_FSETID is about to come. Both
   // take set-id bits away; the server's kernel knows which, if it is given the chown.
   const bool only_set_id_bits = change.valid == 0;

@@ -58,6 +58,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only && (flags & O_ACCMODE) != O_RDONLY) co_return Errno(EROFS);
+  co_await core_.attribute_writeback.write(inode);
   const std::uint64_t asked_at = core_.change;
   wire::OpenRequestT request;
   request.caller = caller_of(call);
@@ -175,6 +176,8 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   if (reply.value().created) {
     core_.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
   }
+  const bool exclusive = (attributes.flags & proto::kExclusive) != 0;
+  if (exclusive) inode->lease.exclusive = inode->lease.number;
   core_.changed(*inode);
   core_.prepare_mapping(inode);
   if (!inode->cached_version) *inode->cached_version = attributes;
@@ -271,14 +274,18 @@ bool Operations::try_flush(OpenFile* file, std::uint64_t lock_owner) {
   Inode& inode = *file->inode;
   if (file->server_open->locks_lost || inode.locks.get().concern({false, lock_owner})) return false;
   cache::ErrCursor cursor = file->errors;
+  if (AttributeWriteback::is_dirty(inode)) return false;
+  inode.lease.exclusive = 0;
   return !inode.dirty() && !inode.mtime_shown && inode.mapping->errors().check(cursor);
 }
 
 Task<Status> Operations::flush(OpenFileRef file, std::uint64_t lock_owner) {
   InodeRef inode = file->inode;
+  inode->lease.exclusive = 0;  // whoever is told of this close may look
   if (file->server_open->writable() && inode->dirty()) {
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
   }
+  co_await core_.attribute_writeback.write(inode);
   if (file->server_open->writable()) co_await core_.settle_mtime(inode);
   if (inode->locks.get().concern({false, lock_owner})) co_await drop_locks(file, lock_owner);
   Status seen = inode->mapping->errors().check(file->errors);
@@ -293,6 +300,7 @@ Task<Status> Operations::fsync(OpenFileRef file, bool data_only) {
   if (inode->dirty()) {
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
   }
+  co_await core_.attribute_writeback.write(inode);
   if (auto seen = inode->mapping->errors().check(file->errors); !seen) co_return seen;
   if (file->server_open->writable()) co_await core_.settle_mtime(inode);
   auto committed = co_await inode->io->commit(file->server_open, data_only);
@@ -322,6 +330,8 @@ Task<void> Operations::release(OpenFile* file) {
     // A failure that close(2) has reported is not news to whoever opens the file next.
     if (told_already) (void)inode->mapping->errors().check(owned->errors);
   }
+  inode->lease.exclusive = 0;
+  co_await core_.attribute_writeback.write(inode);
   if (writable) co_await core_.settle_mtime(inode);
   co_await drop_locks_through(owned);
   if (writable && inode->dirty() && !inode->kept_open && !core_.stopping) {

@@ -148,6 +148,7 @@ Task<Status> unlock(MountCore& core, OpenFileRef file, FileLock lock) {
     // fsync and close report a failure.
     co_await inode->mapping->flush(core.request_for(cache::InvalidateReason::kClose));
   }
+  co_await core.attribute_writeback.write(inode);
   if (file->server_open->writable()) co_await core.settle_mtime(inode);
   co_return co_await let_go(core, inode, lock);
 }

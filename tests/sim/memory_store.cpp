@@ -193,7 +193,7 @@ void MemoryStore::store(File& file, std::uint64_t offset, std::string_view bytes
 
 Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::OpenFile& open,
                                             std::span<const server::WritePiece> pieces,
-                                            std::optional<std::int64_t> mtime_ns) {
+                                            const server::AttributeChanges& changes) {
   File& file = file_of(open);
   std::size_t written = 0;
   for (const auto& piece : pieces) written += piece.data.size();
@@ -210,12 +210,17 @@ Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::
     store(file, offset, {reinterpret_cast<const char*>(data.data()), bytes});
     left -= bytes;
   }
-  const bool changed = written != 0 || mtime_ns;
+  const bool sets_mtime = (changes.valid & proto::kSetMtime) != 0;
+  const bool changed = written != 0 || sets_mtime;
   if (changed) file.ctime_ns = next_time();
-  if (changed) file.mtime_ns = mtime_ns.value_or(file.ctime_ns);
+  if (changed) file.mtime_ns = sets_mtime ? changes.mtime_ns : file.ctime_ns;
   const wire::Attributes attributes = end_change(context, file, !error);
   if (error) return *error;
   return attributes;
+}
+
+void MemoryStore::end_exclusive(const CallContext& context, server::OpenFile& open) {
+  if (context.holder != nullptr) file_of(open).changes->end_exclusive(*context.holder);
 }
 
 Result<wire::Attributes> MemoryStore::commit(const CallContext& context, server::OpenFile& open,

@@ -60,7 +60,8 @@ class MemoryStore final : public server::FileStore {
                            std::uint64_t offset, std::span<std::byte> into) override;
   Result<wire::Attributes> write(const server::CallContext& context, server::OpenFile& file,
                                  std::span<const server::WritePiece> pieces,
-                                 std::optional<std::int64_t> mtime_ns) override;
+                                 const server::AttributeChanges& changes) override;
+  void end_exclusive(const server::CallContext& context, server::OpenFile& file) override;
   Result<wire::Attributes> commit(const server::CallContext& context, server::OpenFile& file,
                                   bool data_only) override;
 

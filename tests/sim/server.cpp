@@ -196,6 +196,10 @@ Task<void> SimServer::run_call(const server::Handler* handler, std::shared_ptr<s
   const std::uint64_t number = ++calls_;
   auto result = server::run_handler(*handler, *call, server::Place::kLane);
   executing_for_ = -1;
+  if (!result && result.error() == server::kLeaseHeld) {
+    run_again(handler, std::move(call), client);
+    co_return;
+  }
   server::Reply reply = result ? std::move(result.value()) : server::make_error(result.error());
   wait = some_time();
   if (wait.count() != 0) co_await clock_.sleep(wait);
@@ -217,6 +221,18 @@ void SimServer::answer(const server::Handler& handler, std::shared_ptr<server::C
   if (call->recalls.empty()) return done();
   if (on_recall) on_recall(client);
   call->recalls.send(clock_.now(), std::move(done));
+  spawn(executor_, "overdue recalls", revoke_overdue(client, answered, run_));
+}
+
+void SimServer::run_again(const server::Handler* handler, std::shared_ptr<server::Call> call,
+                          int client) {
+  if (on_recall) on_recall(client);
+  auto answered = std::make_shared<bool>(false);
+  auto recalls = std::exchange(call->recalls, {});
+  recalls.send(clock_.now(), [this, answered, handler, call, client, run = run_] {
+    *answered = true;
+    if (run == run_) execute(*handler, call, client);
+  });
   spawn(executor_, "overdue recalls", revoke_overdue(client, answered, run_));
 }
 

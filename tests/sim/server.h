@@ -66,6 +66,8 @@ class SimServer {
   // Answers a call once those have returned their leases that it has ended, or have had the time.
   void answer(const server::Handler& handler, std::shared_ptr<server::Call> call,
               server::Reply reply, int client, std::uint64_t number);
+  // As Connection::run_again().
+  void run_again(const server::Handler* handler, std::shared_ptr<server::Call> call, int client);
   Task<void> revoke_overdue(int client, std::shared_ptr<bool> answered, std::uint64_t run);
   Duration some_time();
 

@@ -47,6 +47,9 @@ enum AttributeFlag : std::uint32_t {
   kNoSecurityXattrs = 1u << 0,
   // The session holds a lease of the file.
   kLeased = 1u << 1,
+  // In the reply to the CREATE that has made it: nobody else looks at the file before that lease is
+  // returned, or the file closed.
+  kExclusive = 1u << 2,
 };
 
 // HelloRequest::features, HelloReply::features

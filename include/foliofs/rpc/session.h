@@ -56,8 +56,9 @@ struct Payload {
 };
 
 // When a request leaves: at once, or with the next one that does and a millisecond later at most,
-// which saves a system call and a wake-up on either side.
-enum class Urgency { kNow, kSoon };
+// which saves a system call and a wake-up on either side. Or, at once, in a slot that is kept back
+// for what others wait for, perhaps all that we have under way.
+enum class Urgency { kNow, kSoon, kOthersWait };
 
 struct RawReply {
   std::vector<std::byte> meta;

@@ -1,0 +1,195 @@
+#include "attribute_writeback.h"
+
+#include <sys/stat.h>
+
+#include "mount_core.h"
+
+namespace foliofs::vfs {
+
+// --- Kept ---------------------------------------------------------------------------------------
+
+bool AttributeWriteback::may_keep(const Inode& inode, const Caller& caller,
+                                  const AttributeChange& change) const {
+  constexpr std::uint32_t kKept =
+      proto::kSetMode | proto::kSetUid | proto::kSetGid | proto::kSetAtime | proto::kSetMtime;
+  const bool only_those = change.valid != 0 && (change.valid & ~kKept) == 0;
+  if (!only_those || core_.stopping || !core_.leases.is_exclusive(inode)) return false;
+  const Attributes& known = inode.attributes;
+  const bool keeps_owner = (change.valid & proto::kSetUid) == 0 || change.uid == known.uid;
+  const bool keeps_group = (change.valid & proto::kSetGid) == 0 || change.gid == known.gid;
+  const std::uint32_t mode = (change.valid & proto::kSetMode) != 0 ? change.mode : 0;
+  const bool has_set_id = ((mode | known.mode) & (S_ISUID | S_ISGID)) != 0;
+  // Bytes go through any open for writing, as its opener may.
+  return keeps_owner && keeps_group && !has_set_id && caller.uid == known.uid &&
+         inode.io->is_open_for(caller.uid) && known.is_regular();
+}
+
+void AttributeWriteback::keep(const InodeRef& inode, const Caller& caller,
+                              const AttributeChange& change) {
+  DirtyAttributes& dirty = *inode->dirty_attributes;
+  AttributeChange& unsent = dirty.unsent;
+  unsent.valid |= change.valid;
+  if ((change.valid & proto::kSetMode) != 0) unsent.mode = change.mode;
+  if ((change.valid & proto::kSetUid) != 0) unsent.uid = change.uid;
+  if ((change.valid & proto::kSetGid) != 0) unsent.gid = change.gid;
+  if ((change.valid & proto::kSetAtime) != 0) unsent.atime_ns = change.atime_ns;
+  if ((change.valid & proto::kSetMtime) != 0) {
+    unsent.mtime_ns = inode->local_mtime_ns = change.mtime_ns;
+    dirty.mtime_is_set = inode->mtime_shown = true;
+  }
+  dirty.setter = caller;
+  dirty.set_at_ns = core_.clock.wall_ns();
+  ++dirty.version;
+  if (std::exchange(dirty.expires, true)) return;
+  expiring_.push_back({inode, core_.clock.now()});
+  if (!std::exchange(writes_old_, true)) spawn(core_.executor, "old attributes", write_old(core_));
+}
+
+bool AttributeWriteback::is_dirty(const Inode& inode) {
+  return inode.dirty_attributes && inode.dirty_attributes.get().unsent.valid != 0;
+}
+
+void AttributeWriteback::show(const Inode& inode, Attributes& shown) {
+  const DirtyAttributes& dirty = inode.dirty_attributes.get();
+  const AttributeChange& unsent = dirty.unsent;
+  if ((unsent.valid & proto::kSetMode) != 0) {
+    shown.mode = (shown.mode & S_IFMT) | (unsent.mode & ~static_cast<std::uint32_t>(S_IFMT));
+  }
+  if ((unsent.valid & proto::kSetAtime) != 0) shown.atime_ns = unsent.atime_ns;
+  if (unsent.valid != 0) shown.ctime_ns = std::max(shown.ctime_ns, dirty.set_at_ns);
+}
+
+void AttributeWriteback::stored(Inode& inode) {
+  if (!inode.dirty_attributes) return;
+  inode.dirty_attributes->mtime_is_set = false;
+  inode.dirty_attributes->unsent.valid &= ~std::uint32_t{proto::kSetMtime};
+}
+
+// --- Written ------------------------------------------------------------------------------------
+
+Task<void> AttributeWriteback::write(InodeRef inode, rpc::Urgency urgency) {
+  if (!inode->dirty_attributes) co_return;
+  DirtyAttributes& dirty = *inode->dirty_attributes;
+  for (;;) {
+    while (dirty.requests != 0) co_await dirty.answered.wait();
+    if (dirty.unsent.valid == 0) co_return;
+    auto sent = co_await send(inode, urgency);
+    // What was set meanwhile has its own turn.
+    if (sent || dirty.version != dirty.sent_version) continue;
+    dirty.unsent.valid = 0;
+    // Of a file that nobody can reach they are of no interest.
+    if (sent.error() == Errno(ESTALE)) continue;
+    spdlog::warn("{}: owner, mode or times could not be set: {}", inode->name,
+                 errno_name(sent.error()));
+    inode->mapping->errors().record(sent.error());
+  }
+}
+
+// Not through exchange_on(), which waits for this.
+Task<Status> AttributeWriteback::send(InodeRef inode, rpc::Urgency urgency) {
+  const DirtyAttributes& dirty = *inode->dirty_attributes;
+  wire::SetAttrRequestT request;
+  request.caller = std::make_unique<wire::CallerT>(to_wire(dirty.setter));
+  request.valid = dirty.unsent.valid;
+  request.mode = dirty.unsent.mode;
+  request.uid = dirty.unsent.uid;
+  request.gid = dirty.unsent.gid;
+  request.atime_ns = dirty.unsent.atime_ns;
+  request.mtime_ns = dirty.unsent.mtime_ns;
+  CarriedAttributes carried(inode);
+  for (int attempt = 0;; ++attempt) {
+    request.handle = inode->handle;
+    const std::uint64_t asked_at = core_.change;
+    auto reply = co_await core_.session.call<wire::SetAttrRequest>(request, 0, urgency);
+    if (reply && !reply.value().attributes) co_return Errno(EPROTO);
+    if (reply) {
+      core_.take_own_change(*inode, from_wire(*reply.value().attributes), asked_at);
+      carried.arrived();
+      co_return success();
+    }
+    const bool again = attempt < InodeIo::kMaxAttempts;
+    if (again && reply.error() == rpc::kSessionLost) continue;
+    if (!again || reply.error() != Errno(ESTALE)) {
+      co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
+    }
+    auto found = co_await core_.find_again(inode, *request.caller);
+    if (!found) co_return found.error();
+    if (!found.value()) co_return Errno(ESTALE);
+  }
+}
+
+void AttributeWriteback::write_all_soon() {
+  for (const auto& [file, owned] : core_.open_files) {
+    if (!is_dirty(*owned->inode) || core_.stopping) continue;
+    spawn(core_.executor, "attributes", write_in_background(core_, owned->inode));
+  }
+}
+
+Task<void> AttributeWriteback::write_in_background(MountCore& core, InodeRef inode) {
+  const BackgroundTask task(core);
+  co_await core.attribute_writeback.write(std::move(inode));
+}
+
+Task<void> AttributeWriteback::write_old(MountCore& core) {
+  const std::weak_ptr<MountCore*> alive = core.self;
+  auto& expiring = core.attribute_writeback.expiring_;
+  while (!expiring.empty()) {
+    const Duration age = core.clock.now() - expiring.front().since;
+    const Duration left = core.options.cache.dirty_expire - age;
+    if (left > Duration::zero()) {
+      co_await core.clock.sleep(std::min<Duration>(left, std::chrono::seconds(1)));
+      if (alive.expired() || core.stopping) co_return;
+      continue;
+    }
+    InodeRef inode = expiring.front().inode.lock();
+    expiring.pop_front();
+    if (!inode) continue;
+    inode->dirty_attributes->expires = false;
+    if (is_dirty(*inode)) spawn(core.executor, "attributes", write_in_background(core, inode));
+  }
+  core.attribute_writeback.writes_old_ = false;
+}
+
+// --- Carried ------------------------------------------------------------------------------------
+
+Task<CarriedAttributes> CarriedAttributes::with(InodeRef inode, const ServerOpen& open,
+                                                wire::WriteRequestT& request) {
+  if (!inode || !inode->dirty_attributes) co_return CarriedAttributes();
+  const DirtyAttributes& dirty = *inode->dirty_attributes;
+  // The server must not have bytes before a mode that was set before them.
+  while (dirty.requests != 0 && dirty.sent_version != dirty.version) {
+    co_await inode->dirty_attributes->answered.wait();
+  }
+  const AttributeChange& unsent = dirty.unsent;
+  if (unsent.valid == 0 || open.opener.uid != dirty.setter.uid) co_return CarriedAttributes();
+  request.valid = unsent.valid & ~std::uint32_t{proto::kSetMtime};
+  request.mode = unsent.mode;
+  request.uid = unsent.uid;
+  request.gid = unsent.gid;
+  request.atime_ns = unsent.atime_ns;
+  if ((unsent.valid & proto::kSetMtime) != 0) {
+    request.flags |= proto::kWriteSetMtime;
+    request.mtime_ns = unsent.mtime_ns;
+  }
+  co_return CarriedAttributes(std::move(inode));
+}
+
+CarriedAttributes::CarriedAttributes(InodeRef inode) : inode_(std::move(inode)) {
+  DirtyAttributes& dirty = *inode_->dirty_attributes;
+  dirty.sent_version = dirty.version;
+  ++dirty.requests;
+}
+
+CarriedAttributes::~CarriedAttributes() {
+  if (!inode_) return;
+  DirtyAttributes& dirty = *inode_->dirty_attributes;
+  if (--dirty.requests == 0) dirty.answered.wake_all();
+}
+
+void CarriedAttributes::arrived() {
+  if (!inode_) return;
+  DirtyAttributes& dirty = *inode_->dirty_attributes;
+  if (dirty.version == dirty.sent_version) dirty.unsent.valid = 0;
+}
+
+}  // namespace foliofs::vfs

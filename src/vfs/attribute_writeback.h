@@ -1,0 +1,102 @@
+// Attributes that programs have set and the server does not have yet.
+//
+// Of a file that this client is making it has an exclusive lease: until the file is closed for the
+// first time nobody else looks at it before the lease is returned. So owner, mode and times need
+// not go to the server one by one, each with a round trip that a program waits for. They go with
+// the file's bytes. What is left goes by itself: at the first close, at fsync, when the lease is
+// asked back, before any other request that names the file, or after `dirty_expire`.
+//
+// Kept is only what the server cannot refuse: the owner's changes to a file of his own, without
+// set-id bits. Should it fail all the same, fsync or close says so.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+
+#include "foliofs/base/clock.h"
+#include "foliofs/base/wait_queue.h"
+#include "foliofs/rpc/session.h"
+#include "foliofs/vfs/operations.h"
+
+namespace foliofs::vfs {
+
+class MountCore;
+struct Inode;
+struct ServerOpen;
+
+// An inode's own part.
+struct DirtyAttributes {
+  // What the server does not have: kSetMode, kSetUid, kSetGid, kSetAtime, kSetMtime.
+  AttributeChange unsent;
+  Caller setter;
+  std::int64_t set_at_ns = 0;  // the latest of them: the ctime that is shown
+  // The modification time that is shown (Inode::mtime_shown) was set, not brought about by a store.
+  bool mtime_is_set = false;
+  // Grows with each that is set. Requests that are under way carry those of `sent_version`. Others
+  // wait for them, so that nothing is overtaken by what was set before it.
+  std::uint64_t version = 0;
+  std::uint64_t sent_version = 0;
+  std::uint32_t requests = 0;
+  WaitQueue answered;
+  bool expires = false;  // it is written when it gets old
+};
+
+class AttributeWriteback {
+ public:
+  explicit AttributeWriteback(MountCore& core) : core_(core) {}
+  AttributeWriteback(const AttributeWriteback&) = delete;
+  AttributeWriteback& operator=(const AttributeWriteback&) = delete;
+
+  // Whether `change` by `caller` may be kept here.
+  bool may_keep(const Inode& inode, const Caller& caller, const AttributeChange& change) const;
+  // REQUIRES: may_keep().
+  void keep(const std::shared_ptr<Inode>& inode, const Caller& caller,
+            const AttributeChange& change);
+  static bool is_dirty(const Inode& inode);
+  // What programs are shown.
+  static void show(const Inode& inode, Attributes& shown);
+  // Bytes have been stored: a modification time that was set before does not count any more.
+  static void stored(Inode& inode);
+
+  // Returns when the server has what is dirty. A failure goes to the mapping's errors.
+  Task<void> write(std::shared_ptr<Inode> inode, rpc::Urgency urgency = rpc::Urgency::kNow);
+  // Of all open files, in the background.
+  void write_all_soon();
+
+ private:
+  Task<Status> send(std::shared_ptr<Inode> inode, rpc::Urgency urgency);
+  static Task<void> write_in_background(MountCore& core, std::shared_ptr<Inode> inode);
+  static Task<void> write_old(MountCore& core);
+
+  struct Expiring {
+    std::weak_ptr<Inode> inode;
+    TimePoint since;
+  };
+
+  MountCore& core_;
+  std::deque<Expiring> expiring_;  // oldest first
+  bool writes_old_ = false;
+};
+
+// A request under way that carries what is dirty of an inode.
+class CarriedAttributes {
+ public:
+  // What is dirty once nothing older is under way goes with `request`, a WRITE through `open`.
+  static Task<CarriedAttributes> with(std::shared_ptr<Inode> inode, const ServerOpen& open,
+                                      wire::WriteRequestT& request);
+  CarriedAttributes() = default;  // nothing
+  // REQUIRES: nothing older is under way.
+  explicit CarriedAttributes(std::shared_ptr<Inode> inode);
+  CarriedAttributes(CarriedAttributes&&) noexcept = default;
+  CarriedAttributes& operator=(CarriedAttributes&&) = delete;
+  ~CarriedAttributes();
+
+  // The server has them.
+  void arrived();
+
+ private:
+  std::shared_ptr<Inode> inode_;
+};
+
+}  // namespace foliofs::vfs
