@@ -28,7 +28,7 @@ std::unique_ptr<wire::Attributes> FakeServer::attributes_of(const ServerFile& fi
   return std::make_unique<wire::Attributes>(
       file.ino, file.data.size(), (file.data.size() + 511) / 512, 0,
       std::max(file.mtime_ns, file.atime_ns), file.mtime_ns, file.ctime_ns, file.btime_ns,
-      file.foreign_changes, run_, file.mode, file.nlink, 0, 0, 4096, flags_of(file));
+      file.foreign_changes, run_, file.mode, file.nlink, file.uid, 0, 4096, flags_of(file));
 }
 
 std::uint32_t FakeServer::flags_of(const ServerFile& file) const {
@@ -158,6 +158,12 @@ FakeServer::Reply FakeServer::lookup(const wire::LookupRequestT& request) {
   return found == parent->names.end() ? failed(ENOENT) : entry(files_.at(found->second), *parent);
 }
 
+static void add_flag(wire::Attributes& a, std::uint32_t flag) {
+  a = wire::Attributes(a.ino(), a.size(), a.blocks(), a.rdev(), a.atime_ns(), a.mtime_ns(),
+                       a.ctime_ns(), a.btime_ns(), a.foreign_changes(), a.change_epoch(), a.mode(),
+                       a.nlink(), a.uid(), a.gid(), a.blksize(), a.flags() | flag);
+}
+
 FakeServer::Reply FakeServer::create(const wire::CreateRequestT& request) {
   ServerFile* parent = find(request.parent);
   if (parent == nullptr) return failed(ESTALE);
@@ -169,6 +175,7 @@ FakeServer::Reply FakeServer::create(const wire::CreateRequestT& request) {
   if (!reply.created && (flags & O_EXCL) != 0) return failed(EEXIST);
   ServerFile& file = reply.created ? make(S_IFREG | request.mode) : files_.at(found->second);
   if (reply.created) {
+    file.uid = request.caller->uid;
     parent->names[request.name] = file.ino;
     touch(*parent);
     reply.parent_attributes = attributes_of(*parent);
@@ -176,6 +183,7 @@ FakeServer::Reply FakeServer::create(const wire::CreateRequestT& request) {
   if ((flags & O_TRUNC) != 0) file.data.clear();
   reply.handle = handle_of(file);
   reply.attributes = attributes_of(file);
+  if (reply.created && gives_exclusive) add_flag(*reply.attributes, proto::kExclusive);
   reply.open_id = ++last_open_;
   opens_[reply.open_id] = {file.ino, flags};
   return encoded(reply);
@@ -289,16 +297,23 @@ FakeServer::Reply FakeServer::get_attr(const wire::GetAttrRequestT& request) {
   return encoded(reply);
 }
 
+template <class Request>
+void FakeServer::set_attributes(ServerFile& file, const Request& request) {
+  if ((request.valid & proto::kSetMode) != 0) file.mode = (file.mode & S_IFMT) | request.mode;
+  if ((request.valid & proto::kSetAtime) != 0) file.atime_ns = request.atime_ns;
+  if ((request.valid & proto::kSetMtime) != 0) file.mtime_ns = request.mtime_ns;
+}
+
 FakeServer::Reply FakeServer::set_attr(const wire::SetAttrRequestT& request) {
   ServerFile* file = find(request.handle);
   if (file == nullptr) return failed(ESTALE);
   if (request.open_id != 0 && find_open(request.open_id) == nullptr) return failed(EBADF);
-  if ((request.valid & proto::kSetMode) != 0) file->mode = (file->mode & S_IFMT) | request.mode;
   if ((request.valid & proto::kSetSize) != 0) file->data.resize(request.size);
   if ((request.valid & proto::kSetUid) != 0 && request.uid == static_cast<std::uint32_t>(-1)) {
     file->mode &= ~static_cast<std::uint32_t>(S_ISUID | S_ISGID);
   }
   touch(*file);
+  set_attributes(*file, request);
   wire::AttrReplyT reply;
   reply.attributes = attributes_of(*file);
   return encoded(reply);
@@ -367,9 +382,9 @@ FakeServer::Reply FakeServer::write(const Frame& frame) {
     taken += range.length();
   }
   touch(*file);
-  if ((request.value().flags & proto::kWriteSetMtime) != 0) {
-    file->mtime_ns = request.value().mtime_ns;
-  }
+  auto& changes = request.value();
+  if ((changes.flags & proto::kWriteSetMtime) != 0) changes.valid |= proto::kSetMtime;
+  set_attributes(*file, changes);
   wire::WriteReplyT reply;
   reply.attributes = attributes_of(*file);
   reply.offset = appends ? offset : 0;

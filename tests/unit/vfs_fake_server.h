@@ -30,6 +30,7 @@ struct ServerFile {
   std::uint64_t ino = 0;
   std::uint32_t mode = S_IFREG | 0644;
   std::uint32_t nlink = 1;
+  std::uint32_t uid = 0;
   std::string data;
   std::map<std::string, std::uint64_t> names;  // of a directory
   std::map<std::string, std::string> xattrs;
@@ -71,6 +72,8 @@ class FakeServer final : public rpc::Connector {
   // Whoever asks for leases gets them, of whatever he is shown and what is not being recalled.
   bool gives_leases = false;
   std::vector<wire::ReturnLeasesRequestT> returned;  // each RETURN_LEASES
+  // Whoever makes a file gets an exclusive lease of it.
+  bool gives_exclusive = false;
 
   std::size_t count(MessageType type) const {
     return static_cast<std::size_t>(
@@ -325,6 +328,9 @@ class FakeServer final : public rpc::Connector {
   bool is_leased(const ServerFile& file) const;
 
   std::vector<std::uint8_t> handle_of(const ServerFile& file) const;
+  // What a SETATTR or a WRITE sets beside size and bytes.
+  template <class Request>
+  static void set_attributes(ServerFile& file, const Request& request);
   ServerFile* find(const std::vector<std::uint8_t>& handle);
   ServerFile* find_open(std::uint64_t open_id);
   std::unique_ptr<wire::Attributes> attributes_of(const ServerFile& file) const;
