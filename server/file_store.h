@@ -257,7 +257,7 @@ class FileStore {
   // Waiting::kNever, where it would have had to wait (EAGAIN when at the first byte).
   virtual Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,
                                    std::span<std::byte> into) = 0;
-  // The session closes `file`: an exclusive lease that it has of it is a lease like others then.
+  // The session closes `file`: an exclusive lease that came with it is a lease like others then.
   virtual void end_exclusive(const CallContext& context, OpenFile& file) = 0;
   // Owner and mode, then all of `pieces`, then times; or an error, and what came before it stays,
   // perhaps a part of the pieces too. The time of modification is set although the opener need not

@@ -56,6 +56,7 @@ bool Inode::lease_to(LeaseHolder& holder, HandleView handle) {
   if (!leases_.empty() && !same) return false;
   for (const Lease& lease : leases_) {
     if (lease.holder.get() == &holder) return lease.recalls == 0;
+    if (lease.exclusive) return false;
   }
   // What is looked at from then on is newer than any change for which all are revoked before.
   const std::uint64_t generation = holder.give(shared_from_this(), handle);

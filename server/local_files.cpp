@@ -27,7 +27,8 @@ Result<Opened> LocalStore::opened(const CallContext& context, UniqueFd fd, NodeR
   opened.handle = node->handle;
   BOOST_OUTCOME_TRY(opened.attributes,
                     attributes_of(context, fd.get(), *node->inode, view_of(node->handle), flags));
-  opened.file = std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_);
+  opened.file =
+      std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_, flags == Flags::kMade);
   return opened;
 }
 
@@ -247,8 +248,9 @@ Result<wire::Attributes> LocalStore::write(const CallContext& context, OpenFile&
 }
 
 void LocalStore::end_exclusive(const CallContext& context, OpenFile& file) {
-  if (context.holder == nullptr) return;
-  static_cast<LocalFile&>(file).inode().end_exclusive(*context.holder);
+  auto& local = static_cast<LocalFile&>(file);
+  if (context.holder != nullptr && local.has_made_it())
+    local.inode().end_exclusive(*context.holder);
 }
 
 Result<wire::Attributes> LocalStore::commit(const CallContext& context, OpenFile& file,

@@ -186,11 +186,12 @@ Result<NodeRef> LocalStore::find_node(HandleView handle) {
 }
 
 Status LocalStore::may_look_at(const CallContext& context, Inode& inode) {
-  if (context.recalls == nullptr || !inode.is_kept_from(context.session)) return success();
+  if (!inode.is_kept_from(context.session)) return success();
   std::vector<LostLease> lost;
-  inode.take_exclusive(context.session, lost);
-  if (lost.empty()) return success();
-  context.recalls->add(inode.shared_from_this(), inode.leased_handle(), lost, {});
+  if (context.recalls != nullptr) inode.take_exclusive(context.session, lost);
+  if (!lost.empty()) {
+    context.recalls->add(inode.shared_from_this(), inode.leased_handle(), lost, {});
+  }
   return kLeaseHeld;
 }
 
@@ -233,6 +234,7 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, i
                                                    HandleView handle, Flags flags) const {
   // The lease comes first: whoever changes the file after it has been looked at finds the lease.
   const bool leased = context.holder != nullptr && inode.lease_to(*context.holder, handle);
+  BOOST_OUTCOME_TRYV(may_look_at(context, inode));
   struct statx info {};
   if (!look_at(fd, info)) return last_errno();
   if (leased && S_ISDIR(info.stx_mode)) inode.keep_returned_leases();

@@ -108,7 +108,8 @@ class LocalStore final : public FileStore {
   Result<NodeRef> resolve_as(const CallContext& context, HandleView handle);
   Result<NodeRef> find_node(HandleView handle);
   Result<NodeRef> adopt(UniqueFd path_fd, const Handle* handle = nullptr);
-  // kLeaseHeld where another session's lease keeps the caller's from looking at the file.
+  // kLeaseHeld where another session's lease keeps the caller's from looking at the file; it is
+  // asked back, if the context takes recalls.
   static Status may_look_at(const CallContext& context, Inode& inode);
   Result<Handle> identify(int fd) const;
   // The handle that clients know the file by; empty when there is none that is good any more.
@@ -128,7 +129,8 @@ class LocalStore final : public FileStore {
 
   // kNoSecurityXattrs costs a system call more. A file that the session has just made is its own.
   enum class Flags { kNone, kLookedUp, kMade };
-  // `handle` is what clients know the file by; without one there is no lease of it.
+  // `handle` is what clients know the file by; without one there is no lease of it. kLeaseHeld as
+  // may_look_at() has it.
   Result<wire::Attributes> attributes_of(const CallContext& context, int fd, Inode& inode,
                                          HandleView handle, Flags flags = Flags::kNone) const;
   Result<wire::Attributes> attributes_of(const CallContext& context, const Node& node,
@@ -186,8 +188,8 @@ class LocalStore final : public FileStore {
 // A file held open.
 class LocalFile final : public OpenFile {
  public:
-  LocalFile(UniqueFd fd, NodeRef node, NodeTable& nodes)
-      : fd_(std::move(fd)), node_(std::move(node)), nodes_(nodes) {
+  LocalFile(UniqueFd fd, NodeRef node, NodeTable& nodes, bool has_made_it)
+      : fd_(std::move(fd)), node_(std::move(node)), nodes_(nodes), has_made_it_(has_made_it) {
     nodes_.opened(*node_);
   }
   ~LocalFile() override { nodes_.closed(*node_); }
@@ -199,6 +201,7 @@ class LocalFile final : public OpenFile {
   int fd() const { return fd_.get(); }
   Inode& inode() const { return *node_->inode; }
   const Node& node() const { return *node_; }
+  bool has_made_it() const { return has_made_it_; }
   // Held by whoever uses the descriptor's position.
   std::mutex& position_mutex() { return position_mutex_; }
   // How it is written.
@@ -208,6 +211,7 @@ class LocalFile final : public OpenFile {
   const UniqueFd fd_;
   const NodeRef node_;
   NodeTable& nodes_;
+  const bool has_made_it_;
   std::mutex position_mutex_;
   WriteStream stream_;
 };

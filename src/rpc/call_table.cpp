@@ -8,6 +8,10 @@ namespace foliofs::rpc {
 
 namespace {
 
+bool has_precedence(const Call& call) {
+  return call.urgency == Urgency::kOthersWait || call.urgency == Urgency::kServerWaits;
+}
+
 bool by_request_id(const Call& a, const Call& b) {
   return a.request_id < b.request_id;
 }
@@ -50,6 +54,7 @@ void CallTable::begin_session(std::uint32_t slots, std::uint64_t incarnation) {
   again.sort(by_request_id);
   waiting_.clear_and_dispose([&](Call* call) { sort_out(*call); });
 
+  incarnation_ = incarnation;
   slots_.reset(slots);
   for (Call* call : lost) done(*call, kSessionLost);
   again.clear_and_dispose([this](Call* call) { place(*call); });
@@ -81,8 +86,9 @@ void CallTable::admit(Call& call) {
 
 void CallTable::place(Call& call) {
   if (waiting_.empty() && slots_.take(call)) return queue(call);
+  if (has_precedence(call) && slots_.take_owed(call)) return queue(call);
   call.state = CallState::kWaiting;
-  if (call.urgency == Urgency::kOthersWait) return waiting_.push_front(call);
+  if (has_precedence(call)) return waiting_.push_front(call);
   call.urgency = Urgency::kNow;  // once it has a slot
   waiting_.push_back(call);
 }
@@ -110,8 +116,8 @@ void CallTable::queue(Call& call) {
 void CallTable::serve_waiting() {
   while (!waiting_.empty()) {
     Call& call = waiting_.front();
-    const bool others_wait = call.urgency == Urgency::kOthersWait;
-    if (!slots_.take(call) && !(others_wait && slots_.take_reserved(call))) return;
+    const bool taken = slots_.take(call) || (has_precedence(call) && slots_.take_owed(call));
+    if (!taken) return;
     waiting_.pop_front();
     queue(call);
   }
@@ -136,6 +142,7 @@ CallTable::Owner CallTable::find(std::uint64_t request_id, Call*& call) const {
 
 void CallTable::answered(Call& call, Result<RawReply> result) {
   slots_.release(call.slot);
+  if (result) result.value().incarnation = incarnation_;
   done(call, std::move(result));
   serve_waiting();
 }

@@ -88,6 +88,7 @@ class CallTable {
 
   Clock& clock_;
   RpcStats& stats_;
+  std::uint64_t incarnation_ = 0;
   SlotTable slots_;
   CallList waiting_;  // for a slot; first those that may have one that is kept back
   CallList queued_;   // have one, are to be sent

@@ -91,7 +91,7 @@ Task<Result<RawReply>> Session::Impl::exchange(proto::MessageType type, proto::M
   }
   call.urgency = urgency;
   const bool first = calls_.live() == 0;
-  const bool kept_slot = urgency == Urgency::kOthersWait && calls_.submit_reserved(call);
+  const bool kept_slot = urgency == Urgency::kServerWaits && calls_.submit_reserved(call);
   if (!kept_slot) calls_.submit(call);
   if (first) quiet_since_ = std::max(quiet_since_, call.started);
   if (urgency == Urgency::kSoon && !linger_.is_set()) {

@@ -40,6 +40,12 @@ bool SlotTable::take_reserved(Call& call) {
   return false;
 }
 
+bool SlotTable::take_owed(Call& call) {
+  if (size() < 8 || slots_[size() - 2].taken) return false;
+  occupy(size() - 2, call);
+  return true;
+}
+
 void SlotTable::occupy(std::uint32_t slot, Call& call) {
   Slot& taken = slots_[slot];
   taken.call = &call;

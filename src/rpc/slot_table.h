@@ -26,6 +26,8 @@ class SlotTable {
   bool take(Call& call);
   // The same with a slot that is kept back, for pings, the goodbye and leases that are returned.
   bool take_reserved(Call& call);
+  // With the one of them that what others wait for may have too, if there are two.
+  bool take_owed(Call& call);
 
   // The call was answered.
   void release(std::uint32_t slot);

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <vector>
+
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -28,6 +30,7 @@ void AttributeWriteback::keep(const InodeRef& inode, const Caller& caller,
                               const AttributeChange& change) {
   DirtyAttributes& dirty = *inode->dirty_attributes;
   AttributeChange& unsent = dirty.unsent;
+  if (unsent.valid == 0) dirty.before = inode->attributes;
   unsent.valid |= change.valid;
   if ((change.valid & proto::kSetMode) != 0) unsent.mode = change.mode;
   if ((change.valid & proto::kSetUid) != 0) unsent.uid = change.uid;
@@ -36,13 +39,12 @@ void AttributeWriteback::keep(const InodeRef& inode, const Caller& caller,
   if ((change.valid & proto::kSetMtime) != 0) {
     unsent.mtime_ns = inode->local_mtime_ns = change.mtime_ns;
     dirty.mtime_is_set = inode->mtime_shown = true;
+    dirty.after_write = inode->io->latest_write();
   }
   dirty.setter = caller;
   dirty.set_at_ns = core_.clock.wall_ns();
   ++dirty.version;
-  if (std::exchange(dirty.expires, true)) return;
-  expiring_.push_back({inode, core_.clock.now()});
-  if (!std::exchange(writes_old_, true)) spawn(core_.executor, "old attributes", write_old(core_));
+  write_when_old(inode);
 }
 
 bool AttributeWriteback::is_dirty(const Inode& inode) {
@@ -62,49 +64,87 @@ void AttributeWriteback::show(const Inode& inode, Attributes& shown) {
 void AttributeWriteback::stored(Inode& inode) {
   if (!inode.dirty_attributes) return;
   inode.dirty_attributes->mtime_is_set = false;
-  inode.dirty_attributes->unsent.valid &= ~std::uint32_t{proto::kSetMtime};
+  superseded(inode, proto::kSetMtime);
+}
+
+void AttributeWriteback::superseded(Inode& inode, std::uint32_t valid) {
+  if (!is_dirty(inode)) return;
+  DirtyAttributes& dirty = *inode.dirty_attributes;
+  if ((valid & proto::kSetAtimeNow) != 0) valid |= proto::kSetAtime;
+  if ((valid & (proto::kSetMtimeNow | proto::kSetSize)) != 0) valid |= proto::kSetMtime;
+  if ((dirty.unsent.valid & valid) == 0) return;
+  dirty.unsent.valid &= ~valid;
+  ++dirty.version;
 }
 
 // --- Written ------------------------------------------------------------------------------------
 
-Task<void> AttributeWriteback::write(InodeRef inode, rpc::Urgency urgency) {
+namespace {
+
+// The server has understood, and will say the same the next time.
+bool is_refusal(Errno error) {
+  return error == Errno(EPERM) || error == Errno(EACCES) || error == Errno(EROFS) ||
+         error == Errno(EINVAL) || error == Errno(ESTALE);
+}
+
+}  // namespace
+
+Task<void> AttributeWriteback::write(InodeRef inode) {
   if (!inode->dirty_attributes) co_return;
   DirtyAttributes& dirty = *inode->dirty_attributes;
   for (;;) {
     while (dirty.requests != 0) co_await dirty.answered.wait();
     if (dirty.unsent.valid == 0) co_return;
-    auto sent = co_await send(inode, urgency);
+    auto sent = co_await send(inode);
     // What was set meanwhile has its own turn.
     if (sent || dirty.version != dirty.sent_version) continue;
-    dirty.unsent.valid = 0;
+    const Errno error = sent.error();
+    if (is_refusal(error)) dirty.unsent.valid = 0;
     // Of a file that nobody can reach they are of no interest.
-    if (sent.error() == Errno(ESTALE)) continue;
-    spdlog::warn("{}: owner, mode or times could not be set: {}", inode->name,
-                 errno_name(sent.error()));
-    inode->mapping->errors().record(sent.error());
+    if (error == Errno(ESTALE)) continue;
+    spdlog::warn("{}: owner, mode or times could not be set: {}", inode->name, errno_name(error));
+    inode->mapping->errors().record(error);
+    if (dirty.unsent.valid == 0) continue;
+    write_when_old(inode);
+    co_return;
   }
 }
 
 // Not through exchange_on(), which waits for this.
-Task<Status> AttributeWriteback::send(InodeRef inode, rpc::Urgency urgency) {
-  const DirtyAttributes& dirty = *inode->dirty_attributes;
-  wire::SetAttrRequestT request;
-  request.caller = std::make_unique<wire::CallerT>(to_wire(dirty.setter));
-  request.valid = dirty.unsent.valid;
-  request.mode = dirty.unsent.mode;
-  request.uid = dirty.unsent.uid;
-  request.gid = dirty.unsent.gid;
-  request.atime_ns = dirty.unsent.atime_ns;
-  request.mtime_ns = dirty.unsent.mtime_ns;
+Task<Status> AttributeWriteback::send(InodeRef inode) {
+  DirtyAttributes& dirty = *inode->dirty_attributes;
+  Status looked = success();
+  if (dirty.unsure) looked = co_await look_again(inode);
+  if (!looked) {
+    dirty.sent_version = dirty.version;
+    co_return looked;
+  }
+  // They would move the time again.
+  co_await inode->io->until_written(dirty.after_write);
+  const AttributeChange& unsent = dirty.unsent;
   CarriedAttributes carried(inode);
   for (int attempt = 0;; ++attempt) {
+    if (unsent.valid == 0) co_return success();
+    if (dirty.version != dirty.sent_version) co_return Errno(EAGAIN);
+    wire::SetAttrRequestT request;
+    request.caller = std::make_unique<wire::CallerT>(to_wire(dirty.setter));
     request.handle = inode->handle;
+    request.valid = unsent.valid;
+    request.mode = unsent.mode;
+    request.uid = unsent.uid;
+    request.gid = unsent.gid;
+    request.atime_ns = unsent.atime_ns;
+    request.mtime_ns = unsent.mtime_ns;
     const std::uint64_t asked_at = core_.change;
-    auto reply = co_await core_.session.call<wire::SetAttrRequest>(request, 0, urgency);
+    auto reply =
+        co_await core_.session.call<wire::SetAttrRequest>(request, 0, rpc::Urgency::kOthersWait);
     if (reply && !reply.value().attributes) co_return Errno(EPROTO);
     if (reply) {
       core_.take_own_change(*inode, from_wire(*reply.value().attributes), asked_at);
       carried.arrived();
+      // Bytes that are still to come will need it once more.
+      const bool shown = (request.valid & proto::kSetMtime) != 0 && dirty.mtime_is_set;
+      if (shown && !inode->dirty()) inode->mtime_shown = false;
       co_return success();
     }
     const bool again = attempt < InodeIo::kMaxAttempts;
@@ -118,11 +158,59 @@ Task<Status> AttributeWriteback::send(InodeRef inode, rpc::Urgency urgency) {
   }
 }
 
-void AttributeWriteback::write_all_soon() {
+// What others have set came after what was set here: whoever set it knew that nobody else could.
+Task<Status> AttributeWriteback::look_again(InodeRef inode) {
+  DirtyAttributes& dirty = *inode->dirty_attributes;
+  wire::GetAttrRequestT request;
+  request.caller = std::make_unique<wire::CallerT>(to_wire(dirty.setter));
+  request.handle = inode->handle;
+  Result<wire::AttrReplyT> reply = rpc::kSessionLost;
+  for (int attempt = 0; !reply && reply.error() == rpc::kSessionLost; ++attempt) {
+    if (attempt == InodeIo::kMaxAttempts) co_return Errno(EIO);
+    reply =
+        co_await core_.session.call<wire::GetAttrRequest>(request, 0, rpc::Urgency::kOthersWait);
+  }
+  // By another handle it is found when they are sent.
+  if (!reply && reply.error() != Errno(ESTALE)) co_return reply.error();
+  if (reply && !reply.value().attributes) co_return Errno(EPROTO);
+  dirty.unsure = false;
+  if (!reply) co_return success();
+  const Attributes now = from_wire(*reply.value().attributes);
+  const Attributes& before = dirty.before;
+  std::uint32_t others = 0;
+  if (now.mode != before.mode || now.uid != before.uid || now.gid != before.gid) {
+    others |= proto::kSetMode | proto::kSetUid | proto::kSetGid;
+  }
+  const bool counted = now.change_epoch == before.change_epoch;
+  if (counted && now.foreign_changes != before.foreign_changes) {
+    others |= proto::kSetAtime | proto::kSetMtime;
+    if (dirty.mtime_is_set && !inode->dirty()) inode->mtime_shown = false;
+  }
+  superseded(*inode, others);
+  co_return success();
+}
+
+Task<void> AttributeWriteback::write_all() {
+  std::vector<InodeRef> inodes;
   for (const auto& [file, owned] : core_.open_files) {
-    if (!is_dirty(*owned->inode) || core_.stopping) continue;
+    if (is_dirty(*owned->inode)) inodes.push_back(owned->inode);
+  }
+  for (const InodeRef& inode : inodes) co_await write(inode);
+}
+
+void AttributeWriteback::leases_lost() {
+  for (const auto& [file, owned] : core_.open_files) {
+    if (!is_dirty(*owned->inode)) continue;
+    owned->inode->dirty_attributes->unsure = true;
+    if (core_.stopping) continue;
     spawn(core_.executor, "attributes", write_in_background(core_, owned->inode));
   }
+}
+
+void AttributeWriteback::write_when_old(const InodeRef& inode) {
+  if (std::exchange(inode->dirty_attributes->expires, true)) return;
+  expiring_.push_back({inode, core_.clock.now()});
+  if (!std::exchange(writes_old_, true)) spawn(core_.executor, "old attributes", write_old(core_));
 }
 
 Task<void> AttributeWriteback::write_in_background(MountCore& core, InodeRef inode) {
@@ -152,13 +240,18 @@ Task<void> AttributeWriteback::write_old(MountCore& core) {
 
 // --- Carried ------------------------------------------------------------------------------------
 
-Task<CarriedAttributes> CarriedAttributes::with(InodeRef inode, const ServerOpen& open,
-                                                wire::WriteRequestT& request) {
-  if (!inode || !inode->dirty_attributes) co_return CarriedAttributes();
-  const DirtyAttributes& dirty = *inode->dirty_attributes;
+Task<Result<CarriedAttributes>> AttributeWriteback::carry(InodeRef inode, const ServerOpen& open,
+                                                          wire::WriteRequestT& request) {
+  if (!inode->dirty_attributes) co_return CarriedAttributes();
+  DirtyAttributes& dirty = *inode->dirty_attributes;
+  // Not write(): that may wait for this very WRITE.
+  if (dirty.unsure && dirty.unsent.valid != 0) {
+    auto looked = co_await look_again(inode);
+    if (!looked) co_return looked.error();
+  }
   // The server must not have bytes before a mode that was set before them.
   while (dirty.requests != 0 && dirty.sent_version != dirty.version) {
-    co_await inode->dirty_attributes->answered.wait();
+    co_await dirty.answered.wait();
   }
   const AttributeChange& unsent = dirty.unsent;
   if (unsent.valid == 0 || open.opener.uid != dirty.setter.uid) co_return CarriedAttributes();
@@ -189,7 +282,10 @@ CarriedAttributes::~CarriedAttributes() {
 void CarriedAttributes::arrived() {
   if (!inode_) return;
   DirtyAttributes& dirty = *inode_->dirty_attributes;
-  if (dirty.version == dirty.sent_version) dirty.unsent.valid = 0;
+  if (dirty.version != dirty.sent_version) return;
+  // A WRITE from before the time was set moves it again.
+  const bool moves = inode_->io->is_under_way(dirty.after_write);
+  dirty.unsent.valid &= moves ? std::uint32_t{proto::kSetMtime} : 0;
 }
 
 }  // namespace foliofs::vfs

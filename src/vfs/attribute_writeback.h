@@ -7,7 +7,9 @@
 // asked back, before any other request that names the file, or after `dirty_expire`.
 //
 // Kept is only what the server cannot refuse: the owner's changes to a file of his own, without
-// set-id bits. Should it fail all the same, fsync or close says so.
+// set-id bits. Should it fail all the same, fsync or close says so, and it is tried again. Where
+// leases have ended without having been returned, it is looked first whether somebody else has
+// changed the file since: his change came later.
 #pragma once
 
 #include <cstdint>
@@ -30,16 +32,41 @@ struct DirtyAttributes {
   // What the server does not have: kSetMode, kSetUid, kSetGid, kSetAtime, kSetMtime.
   AttributeChange unsent;
   Caller setter;
+  Attributes before;           // the server's, when the first of them was set
+  bool unsure = false;         // others may have changed the file since then
   std::int64_t set_at_ns = 0;  // the latest of them: the ctime that is shown
+  // The latest WRITE that had begun when the modification time was set (InodeIo::latest_write()).
+  std::uint64_t after_write = 0;
   // The modification time that is shown (Inode::mtime_shown) was set, not brought about by a store.
   bool mtime_is_set = false;
-  // Grows with each that is set. Requests that are under way carry those of `sent_version`. Others
-  // wait for them, so that nothing is overtaken by what was set before it.
+  // Grows with each that is set or does not count any more. Requests that are under way carry those
+  // of `sent_version`. Others wait for them, so that nothing is overtaken by what was set before
+  // it.
   std::uint64_t version = 0;
   std::uint64_t sent_version = 0;
   std::uint32_t requests = 0;
   WaitQueue answered;
   bool expires = false;  // it is written when it gets old
+};
+
+// A request under way that carries what is dirty of an inode.
+class CarriedAttributes {
+ public:
+  CarriedAttributes() = default;  // nothing
+  // REQUIRES: nothing older is under way.
+  explicit CarriedAttributes(std::shared_ptr<Inode> inode);
+  CarriedAttributes(CarriedAttributes&& other) noexcept : inode_(std::move(other.inode_)) {}
+  CarriedAttributes& operator=(CarriedAttributes&& other) noexcept {
+    inode_.swap(other.inode_);
+    return *this;
+  }
+  ~CarriedAttributes();
+
+  // The server has them.
+  void arrived();
+
+ private:
+  std::shared_ptr<Inode> inode_;
 };
 
 class AttributeWriteback {
@@ -58,14 +85,25 @@ class AttributeWriteback {
   static void show(const Inode& inode, Attributes& shown);
   // Bytes have been stored: a modification time that was set before does not count any more.
   static void stored(Inode& inode);
+  // The server has been told of `valid` (proto::SetAttrField bits) by another request.
+  static void superseded(Inode& inode, std::uint32_t valid);
 
-  // Returns when the server has what is dirty. A failure goes to the mapping's errors.
-  Task<void> write(std::shared_ptr<Inode> inode, rpc::Urgency urgency = rpc::Urgency::kNow);
-  // Of all open files, in the background.
-  void write_all_soon();
+  // Returns when the server has what is dirty, or that could not be done: a failure goes to the
+  // mapping's errors.
+  Task<void> write(std::shared_ptr<Inode> inode);
+  // What is dirty, once nothing older is under way, goes with `request`, a WRITE through `open`.
+  // When it fails the bytes must not go either.
+  Task<Result<CarriedAttributes>> carry(std::shared_ptr<Inode> inode, const ServerOpen& open,
+                                        wire::WriteRequestT& request);
+  // Of all open files.
+  Task<void> write_all();
+  // All leases have ended: the same in the background.
+  void leases_lost();
 
  private:
-  Task<Status> send(std::shared_ptr<Inode> inode, rpc::Urgency urgency);
+  Task<Status> send(std::shared_ptr<Inode> inode);
+  Task<Status> look_again(std::shared_ptr<Inode> inode);
+  void write_when_old(const std::shared_ptr<Inode>& inode);
   static Task<void> write_in_background(MountCore& core, std::shared_ptr<Inode> inode);
   static Task<void> write_old(MountCore& core);
 
@@ -77,26 +115,6 @@ class AttributeWriteback {
   MountCore& core_;
   std::deque<Expiring> expiring_;  // oldest first
   bool writes_old_ = false;
-};
-
-// A request under way that carries what is dirty of an inode.
-class CarriedAttributes {
- public:
-  // What is dirty once nothing older is under way goes with `request`, a WRITE through `open`.
-  static Task<CarriedAttributes> with(std::shared_ptr<Inode> inode, const ServerOpen& open,
-                                      wire::WriteRequestT& request);
-  CarriedAttributes() = default;  // nothing
-  // REQUIRES: nothing older is under way.
-  explicit CarriedAttributes(std::shared_ptr<Inode> inode);
-  CarriedAttributes(CarriedAttributes&&) noexcept = default;
-  CarriedAttributes& operator=(CarriedAttributes&&) = delete;
-  ~CarriedAttributes();
-
-  // The server has them.
-  void arrived();
-
- private:
-  std::shared_ptr<Inode> inode_;
 };
 
 }  // namespace foliofs::vfs

@@ -128,15 +128,49 @@ static void place(wire::WriteRequestT& request, std::span<const ByteRange> range
   for (ByteRange range : ranges) request.ranges.emplace_back(range.begin, range.size());
 }
 
+class InodeIo::WriteUnderWay {
+ public:
+  explicit WriteUnderWay(InodeIo& io) : io_(io), number_(++io.writes_begun_) {
+    io_.writes_under_way_.insert(number_);
+  }
+  ~WriteUnderWay() {
+    io_.writes_under_way_.erase(number_);
+    io_.write_ended_.wake_all();
+  }
+  WriteUnderWay(const WriteUnderWay&) = delete;
+  WriteUnderWay& operator=(const WriteUnderWay&) = delete;
+
+ private:
+  InodeIo& io_;
+  const std::uint64_t number_;
+};
+
+Task<void> InodeIo::until_written(std::uint64_t write) {
+  while (is_under_way(write)) co_await write_ended_.wait();
+}
+
+Task<Result<CarriedAttributes>> InodeIo::carry_attributes(std::shared_ptr<Inode> inode,
+                                                          std::shared_ptr<ServerOpen> open,
+                                                          wire::WriteRequestT& request) {
+  auto core = core_.lock();
+  if (!inode || !core) co_return CarriedAttributes();
+  auto carry = (*core)->attribute_writeback.carry(std::move(inode), *open, request);
+  core.reset();  // as in invalidate()
+  co_return co_await std::move(carry);
+}
+
 Task<Status> InodeIo::write(cache::StoreWrite write) {
+  const WriteUnderWay counted(*this);
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     auto open = find(&ServerOpen::writable);
     if (!open) co_return Errno(EBADF);
     const ServerOpenRequest under_way(open);
-    auto current = co_await ensure_current(open);
-    if (!current) co_return current.error();
     auto inode = inode_.lock();
     wire::WriteRequestT request;
+    auto carried = co_await carry_attributes(inode, open, request);
+    if (!carried) co_return carried.error();
+    auto current = co_await ensure_current(open);
+    if (!current) co_return current.error();
     request.open_id = open->id;
     place(request, write.ranges);
     if (write.for_invalidation) request.flags |= proto::kWriteInvalidation;
@@ -147,17 +181,19 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
     // Any other opener's server takes set-id bits away by itself.
     const bool kills = inode && std::exchange(inode->kill_privileges, false);
     if (kills && open->opener.uid == 0) request.flags |= proto::kWriteKillPrivileges;
-    CarriedAttributes carried = co_await CarriedAttributes::with(inode, *open, request);
+    // Somebody else may have to wait until this file's lease is returned.
+    const bool awaited = inode && (inode->lease.exclusive != 0 || inode->dirty_attributes);
+    const auto urgency = awaited ? rpc::Urgency::kOthersWait : rpc::Urgency::kNow;
     rpc::Payload payload;
     payload.send = write.from;
     const std::uint64_t asked_at = asking_now();
     auto reply = co_await session_.exchange(proto::MessageType::kWrite, proto::encode(request),
-                                            payload, open->incarnation);
+                                            payload, open->incarnation, urgency);
     if (reply) {
       const auto* table = proto::view<wire::WriteReply>(reply.value().meta);
       if (table == nullptr) co_return Errno(EPROTO);
       if (table->attributes() != nullptr) changed_by_us(*table->attributes(), asked_at);
-      carried.arrived();
+      carried.value().arrived();
       note_acknowledged();
       co_return success();
     }

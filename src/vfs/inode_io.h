@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "foliofs/cache/folio_store.h"
@@ -49,6 +50,13 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   void add(std::shared_ptr<ServerOpen> open) { opens_.push_back(std::move(open)); }
   void remove(const std::shared_ptr<ServerOpen>& open) { std::erase(opens_, open); }
   bool readable() const { return find(&ServerOpen::readable) != nullptr; }
+
+  // The number of the latest WRITE that has begun, and whether one up to `write` has not ended.
+  std::uint64_t latest_write() const { return writes_begun_; }
+  bool is_under_way(std::uint64_t write) const {
+    return !writes_under_way_.empty() && *writes_under_way_.begin() <= write;
+  }
+  Task<void> until_written(std::uint64_t write);
 
   // Whether all who have it open are this user.
   bool is_open_for(std::uint32_t uid) const {
@@ -100,6 +108,9 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   void changed_by_us(const wire::Attributes& wire, std::uint64_t asked_at);
   // MountCore::change, to tell by it later what has happened meanwhile.
   std::uint64_t asking_now() const;
+  Task<Result<CarriedAttributes>> carry_attributes(std::shared_ptr<Inode> inode,
+                                                   std::shared_ptr<ServerOpen> open,
+                                                   wire::WriteRequestT& request);
   // Records an error when the server's machine was restarted under bytes that were not committed.
   void check_verifier(Inode& inode);
   void note_acknowledged();
@@ -109,6 +120,10 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   const std::weak_ptr<Inode> inode_;
   std::vector<std::shared_ptr<ServerOpen>> opens_;
   WaitQueue reopened_;
+  class WriteUnderWay;
+  std::uint64_t writes_begun_ = 0;
+  std::set<std::uint64_t> writes_under_way_;
+  WaitQueue write_ended_;
 };
 
 }  // namespace foliofs::vfs

@@ -14,7 +14,7 @@ constexpr Duration kNamesPatience = std::chrono::milliseconds(500);
 constexpr Duration kAllNamesPatience = std::chrono::seconds(1);
 // A program that was told a name just before it expired may take the answer after that, which makes
 // the name good again, and the attributes of a file that the kernel had not known.
-constexpr Duration kAnswerIsTaken = std::chrono::seconds(1);
+constexpr Duration kAnswerIsTaken = MountCore::kAnswerIsTaken;
 // The server is told of dropped leases when they are so many, or have waited for so long. So many
 // of the longest handles are within what it takes as metadata of one request, 64 KiB.
 constexpr std::size_t kManyDropped = 256;
@@ -53,6 +53,12 @@ bool Leases::is_outdated(const Inode& inode) {
 bool Leases::is_exclusive(const Inode& inode) const {
   const Lease& lease = inode.lease;
   return lease.exclusive != 0 && lease.exclusive == lease.number && holds(inode);
+}
+
+// The lease that is held may be of a later reply, after this one's has gone.
+void Leases::exclusive_given(Inode& inode, std::uint64_t asked_at) const {
+  const bool ignored = takes_none_ || is_overtaken(inode, asked_at);
+  if (!ignored && holds(inode)) inode.lease.exclusive = inode.lease.number;
 }
 
 void Leases::take(Inode& inode, const Attributes& attributes, std::uint64_t asked_at) {
@@ -158,7 +164,7 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   }
   if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
   for (const InodeRef& inode : inodes) {
-    co_await core.attribute_writeback.write(inode, rpc::Urgency::kOthersWait);
+    co_await core.attribute_writeback.write(inode);
   }
   if (!*expired) {
     (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));
@@ -245,7 +251,7 @@ void Leases::lose_all() {
   void_up_to_ = last_number_;
   ignored_before_ = recalled_before_ = ++core_.change;
   dropped_.clear();
-  core_.attribute_writeback.write_all_soon();
+  core_.attribute_writeback.leases_lost();
   if (core_.stopping) return;
   if (std::exchange(expiring_, true)) {
     expires_again_ = true;
@@ -367,7 +373,7 @@ Task<void> Leases::say_returned(MountCore& core) {
     Result<wire::EmptyT> said = success();
     if (leases.are_given()) {
       said = co_await core.session.call<wire::ReturnLeasesRequest>(
-          request, core.session.incarnation(), rpc::Urgency::kOthersWait);
+          request, core.session.incarnation(), rpc::Urgency::kServerWaits);
     }
     if (alive.expired()) co_return;
     for (const Returned& one : returned) leases.settle(one);

@@ -6,10 +6,12 @@
 // kernel is told to believe both for long, so a lease that goes takes three steps: from here on
 // nothing is believed; the kernel is made to ask again; the server is told.
 //
-// None of them waits for the server, nor for a lock that the kernel holds for a request of ours:
-// its answer may wait for another client that gives back a lease in the same way. The one thing
-// that could is a name, for which the kernel locks the directory. So that is waited for only while
-// no change of ours in that directory is under way, and not for long.
+// None of them waits for a lock that the kernel holds for a request of ours, nor for the server,
+// whose answer may wait for another client that gives back a lease in the same way; except that
+// attributes which were kept here under an exclusive lease (attribute_writeback.h) are sent first,
+// and these requests wait for nobody. The one thing that could wait is a name, for which the kernel
+// locks the directory. So that is waited for only while no change of ours in that directory is
+// under way, and not for long.
 #pragma once
 
 #include <cstdint>
@@ -70,6 +72,8 @@ class Leases {
   static bool is_outdated(const Inode& inode);
   // Whether nobody else looks at the file before its lease is returned.
   bool is_exclusive(const Inode& inode) const;
+  // The reply that has made the file, to what was asked at `asked_at`, says so.
+  void exclusive_given(Inode& inode, std::uint64_t asked_at) const;
   // The server says `attributes` of the inode in a reply to what was asked when `change` was
   // `asked_at`.
   void take(Inode& inode, const Attributes& attributes, std::uint64_t asked_at);

@@ -148,7 +148,9 @@ Task<Result<cache::InvalidateReport>> Mount::invalidate(Caller caller, std::stri
 }
 
 Task<Status> Mount::drain(std::function<void(std::uint64_t)> progress) {
-  co_return co_await impl_->core.cache.flush_all(std::move(progress));
+  auto flushed = co_await impl_->core.cache.flush_all(std::move(progress));
+  co_await impl_->core.attribute_writeback.write_all();
+  co_return flushed;
 }
 
 Task<Status> Mount::shut_down() {

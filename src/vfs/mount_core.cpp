@@ -218,6 +218,8 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     const bool first = !inode->cached_version;
     const bool latest = !old && inode->generation <= asked_at;
     if (first || changed || latest) *inode->cached_version = newest;
+    // The time that programs were shown is not the file's any more.
+    if (changed && !inode->dirty()) inode->mtime_shown = false;
     // A change of our own has overtaken the answer, and with it the size that it brought.
     if ((first || changed) && !latest) inode->size_unknown = true;
   }
@@ -265,7 +267,12 @@ class PageNotification {
 void MountCore::kernel_drops_pages(const InodeRef& inode) {
   // Who is about to write has had it open before.
   if (inode->open_count <= 1) return;
-  const PageNotification notification(inode);
+  auto until_taken = [](Clock& time, std::unique_ptr<PageNotification> notification) -> Task<void> {
+    co_await time.sleep(kAnswerIsTaken);
+    notification.reset();
+  };
+  spawn(executor, "kernel drops pages",
+        until_taken(clock, std::make_unique<PageNotification>(inode)));
 }
 
 Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {

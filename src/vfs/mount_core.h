@@ -21,8 +21,12 @@ class MountCore {
  public:
   // How often a call is repeated because the server has lost handles.
   static constexpr int kMaxRepairs = 2;
+  // And in so many sessions one after the other, where it may be repeated at all.
+  static constexpr int kMaxSessions = 4;
   // A query whose answer was overtaken by a change of our own is asked again this often.
   static constexpr int kMaxQueries = 3;
+  // A program takes an answer within this time after it was given.
+  static constexpr Duration kAnswerIsTaken = std::chrono::seconds(1);
 
   MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, MountOptions with,
             FaultPoints* faults);
@@ -63,7 +67,7 @@ class MountCore {
   using HandleField = HandleBytes Request::NativeTableType::*;
 
   // One request with its payload. When the session was lost under it, it is sent once more in the
-  // new session: harmless for what can be repeated; `retried` tells those who must interpret the
+  // next: harmless for what can be repeated; `retried` tells those who must interpret the
   // second answer. A request that names an open of `incarnation` is not, and fails with
   // kSessionLost.
   template <class Request>
@@ -72,11 +76,11 @@ class MountCore {
     constexpr auto kType = proto::Message<Request>::kType;
     auto reply = co_await session.exchange(kType, proto::encode(request), payload, incarnation);
     if (incarnation != 0) co_return reply;
-    if (!reply && reply.error() == rpc::kSessionLost) {
+    for (int sessions = 1; !reply && reply.error() == rpc::kSessionLost; ++sessions) {
+      if (sessions == kMaxSessions) co_return Errno(EIO);
       if (retried != nullptr) *retried = true;
       reply = co_await session.exchange(kType, proto::encode(request), payload);
     }
-    if (!reply && reply.error() == rpc::kSessionLost) co_return Errno(EIO);
     co_return reply;
   }
 
@@ -186,8 +190,9 @@ class MountCore {
   // Returns when the kernel has dropped its pages of `range`. As cache::KernelPages::invalidate, it
   // is to be waited for by nobody on whom a READ or a page's WRITE depends.
   Task<void> drop_pages(InodeRef inode, ByteRange range);
-  // The kernel does so itself when it gets the reply to an OPEN without keep_cache, which is next.
-  static void kernel_drops_pages(const InodeRef& inode);
+  // The kernel does so itself once a program takes the reply to an OPEN without keep_cache, which
+  // is next.
+  void kernel_drops_pages(const InodeRef& inode);
   // The same for pages that a WRITE has overtaken which is answered only then: so nobody reads them
   // once write(2) has returned. The kernel may wait for a page that this WRITE itself has locked,
   // which then is as new as the WRITE; therefore the wait has a bound.

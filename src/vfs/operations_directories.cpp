@@ -123,11 +123,13 @@ Task<Status> Operations::fsync_directory(Call call, OpenDirectoryRef directory, 
     wire::OpenRequestT open;
     open.caller = caller_of(call);
     auto opened =
-        co_await core_.call_on<wire::OpenRequest>(inode, &wire::OpenRequestT::handle, open);
+        co_await core_.exchange_on<wire::OpenRequest>(inode, &wire::OpenRequestT::handle, open);
     if (!opened) co_return opened.error();
-    const std::uint64_t incarnation = core_.session.incarnation();
+    const auto* reply = proto::view<wire::OpenReply>(opened.value().meta);
+    if (reply == nullptr) co_return Errno(EPROTO);
+    const std::uint64_t incarnation = opened.value().incarnation;
     wire::CommitRequestT commit;
-    commit.open_id = opened.value().open_id;
+    commit.open_id = reply->open_id();
     commit.data_only = data_only;
     auto committed = co_await core_.call<wire::CommitRequest>(commit, nullptr, incarnation);
     if (!committed && committed.error() == rpc::kSessionLost) continue;

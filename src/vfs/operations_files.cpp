@@ -76,7 +76,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   if (opened_there == nullptr || opened_there->attributes() == nullptr) co_return Errno(EPROTO);
   const Attributes attributes = from_wire(*opened_there->attributes());
   auto server_open =
-      make_open(opened_there->open_id(), flags, call.caller, core_.session.incarnation());
+      make_open(opened_there->open_id(), flags, call.caller, reply.value().incarnation);
   const bool named = co_await core_.still_has_name(call, inode, attributes);
   if (!named) {
     // Somebody else has removed, moved or replaced what the kernel remembers by this name.
@@ -114,9 +114,11 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
 
 namespace {
 
-// What a CREATE has made in a session that was lost before it could say so.
+// What a CREATE has made in a session that was lost before it could say so. `incarnation` becomes
+// that of the session which has opened it.
 Task<Result<wire::CreateReplyT>> open_created(MountCore& core, Call call, InodeRef parent,
-                                              std::string name, int flags) {
+                                              std::string name, int flags,
+                                              std::uint64_t& incarnation) {
   auto found = co_await core.ask_name(to_wire(call.caller), parent, std::move(name));
   if (!found) co_return found.error();
   wire::OpenRequestT open;
@@ -124,7 +126,10 @@ Task<Result<wire::CreateReplyT>> open_created(MountCore& core, Call call, InodeR
   open.handle = found.value().handle;
   open.open_flags = static_cast<std::uint32_t>(flags & kServerOpenFlags);
   open.reclaim = true;  // it was made for this open, whatever its mode says to later ones
-  auto opened = co_await core.call<wire::OpenRequest>(std::move(open));
+  auto answer = co_await core.exchange<wire::OpenRequest>(std::move(open));
+  if (!answer) co_return answer.error();
+  incarnation = answer.value().incarnation;
+  auto opened = proto::decode<wire::OpenReply>(answer.value().meta);
   if (!opened) co_return opened.error();
   wire::CreateReplyT reply;
   reply.handle = std::move(found.value().handle);
@@ -151,19 +156,21 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   const std::uint64_t asked_at = core_.change;
   const OwnChange under_way(core_, parent);
   bool retried = false;
-  auto reply = co_await core_.call_on<wire::CreateRequest>(parent, &wire::CreateRequestT::parent,
-                                                           request, &retried);
+  auto answer = co_await core_.exchange_on<wire::CreateRequest>(
+      parent, &wire::CreateRequestT::parent, request, {}, &retried);
+  std::uint64_t incarnation = answer ? answer.value().incarnation : 0;
+  Result<wire::CreateReplyT> reply =
+      answer ? proto::decode<wire::CreateReply>(answer.value().meta) : answer.error();
   // Where the file was there already, nothing of the directory has changed.
   if (!reply || reply.value().created) {
     core_.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
                             asked_at);
   }
   if (!reply && retried && reply.error() == Errno(EEXIST)) {
-    reply = co_await open_created(core_, call, parent, name, flags);
+    reply = co_await open_created(core_, call, parent, name, flags, incarnation);
   }
   if (!reply) co_return reply.error();
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
-  const std::uint64_t incarnation = core_.session.incarnation();
   const Attributes attributes = from_wire(*reply.value().attributes);
   InodeRef inode = co_await core_.inode_for(parent, name, reply.value().handle, attributes);
   if (inode->mapping && (flags & O_TRUNC) != 0 && !reply.value().created) {
@@ -176,10 +183,12 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   if (reply.value().created) {
     core_.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
   }
-  const bool exclusive = (attributes.flags & proto::kExclusive) != 0;
-  if (exclusive) inode->lease.exclusive = inode->lease.number;
+  if ((attributes.flags & proto::kExclusive) != 0) core_.leases.exclusive_given(*inode, asked_at);
+  // An answer that was overtaken is not taken over, and with it the size of a file that was there.
+  const bool late = inode->generation > asked_at;
   core_.changed(*inode);
   core_.prepare_mapping(inode);
+  if (late && !inode->cached_version) inode->size_unknown = true;
   if (!inode->cached_version) *inode->cached_version = attributes;
   if (reply.value().created) remember_new_file(*inode);
   CreatedFile created;

@@ -1,6 +1,7 @@
 foliofs_test(server_component_test LABEL component
   SOURCES
     server_changes_test.cpp
+    server_exclusive_leases_test.cpp
     server_lease_recalls_test.cpp
     server_leases_test.cpp
     server_limits_test.cpp
@@ -10,6 +11,7 @@ foliofs_test(server_component_test LABEL component
     server_ranges_test.cpp
     server_recovery_test.cpp
     server_sessions_test.cpp
+    server_write_attributes_test.cpp
     server_xattrs_test.cpp
   DEPENDS foliofs_server)
 # The process tests run the real binary.

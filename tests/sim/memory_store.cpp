@@ -53,6 +53,7 @@ Result<std::shared_ptr<MemoryStore::File>> MemoryStore::find(HandleView handle) 
 Result<server::Entry> MemoryStore::lookup(const CallContext& context, HandleView, Name name) {
   for (const auto& file : files_) {
     if (file->name != name.c_str()) continue;
+    BOOST_OUTCOME_TRYV(may_look_at(context, *file));
     server::Entry entry;
     entry.handle = handle_of(file->ino);
     entry.attributes = attributes_of(context, *file);
@@ -74,11 +75,11 @@ std::int64_t MemoryStore::next_time() {
   return last_time_;
 }
 
-wire::Attributes MemoryStore::describe(const File& file, server::ChangeCounts counts, bool leased) {
+wire::Attributes MemoryStore::describe(const File& file, server::ChangeCounts counts,
+                                       std::uint32_t flags) {
   return wire::Attributes(file.ino, file.data.size(), (file.data.size() + 511) / 512, 0,
                           file.atime_ns, file.mtime_ns, file.ctime_ns, 0, counts.foreign,
-                          counts.epoch, S_IFREG | 0644, 1, 1000, 1000, 4096,
-                          leased ? std::uint32_t{proto::kLeased} : 0);
+                          counts.epoch, S_IFREG | file.mode, 1, 0, 0, 4096, flags);
 }
 
 // As LocalStore does it: the lease comes before the look.
@@ -89,7 +90,8 @@ wire::Attributes MemoryStore::attributes_of(const CallContext& context, const Fi
   auto look = [&] {
     return stamp_of(file);
   };
-  return describe(file, file.changes->observe(context.session, stamp_of(file), look), leased);
+  return describe(file, file.changes->observe(context.session, stamp_of(file), look),
+                  leased ? std::uint32_t{proto::kLeased} : 0);
 }
 
 // As ChangeScope::finish().
@@ -104,7 +106,7 @@ wire::Attributes MemoryStore::end_change(const CallContext& context, const File&
     context.recalls->add(file.changes, file.changes->leased_handle(), lost, {});
   }
   const bool leased = context.holder != nullptr && file.changes->is_leased_to(*context.holder);
-  return describe(file, counts, leased);
+  return describe(file, counts, leased ? std::uint32_t{proto::kLeased} : 0);
 }
 
 wire::Attributes MemoryStore::root_attributes() const {
@@ -114,7 +116,10 @@ wire::Attributes MemoryStore::root_attributes() const {
 
 Result<wire::Attributes> MemoryStore::attributes(const CallContext& context, HandleView handle) {
   auto file = find(handle);
-  if (file) return attributes_of(context, *file.value());
+  if (file) {
+    BOOST_OUTCOME_TRYV(may_look_at(context, *file.value()));
+    return attributes_of(context, *file.value());
+  }
   if (file.error() == Errno(EISDIR)) return root_attributes();
   return file.error();
 }
@@ -128,6 +133,7 @@ Result<wire::Attributes> MemoryStore::set_attributes(const CallContext& context,
                                                      server::OpenFile*,
                                                      const server::AttributeChanges& changes) {
   BOOST_OUTCOME_TRY(auto file, find(handle));
+  BOOST_OUTCOME_TRYV(may_look_at(context, *file));
   if (auto error = failure(*file, Failing::kChanges)) return *error;
   auto look = [&] {
     return stamp_of(*file);
@@ -137,6 +143,7 @@ Result<wire::Attributes> MemoryStore::set_attributes(const CallContext& context,
   if (context.holder != nullptr) {
     file->changes->lease_to(*context.holder, {own.data(), own.size()});
   }
+  if ((changes.valid & proto::kSetMode) != 0) file->mode = changes.mode & 07777;
   if ((changes.valid & proto::kSetSize) != 0) resize(*file, changes.size);
   file->ctime_ns = next_time();
   if ((changes.valid & proto::kSetSize) != 0) file->mtime_ns = file->ctime_ns;
@@ -154,11 +161,37 @@ void MemoryStore::resize(File& file, std::uint64_t size) {
 Result<server::Opened> MemoryStore::open(const CallContext& context, HandleView handle, int flags,
                                          bool) {
   BOOST_OUTCOME_TRY(auto file, find(handle));
+  BOOST_OUTCOME_TRYV(may_look_at(context, *file));
   if ((flags & O_TRUNC) != 0) return Errno(EINVAL);  // comes as a SETATTR
   server::Opened opened;
   opened.attributes = attributes_of(context, *file);
   opened.handle = handle_of(file->ino);
   opened.file = std::make_shared<Open>(file);
+  return opened;
+}
+
+Status MemoryStore::may_look_at(const CallContext& context, const File& file) {
+  if (context.recalls == nullptr || !file.changes->is_kept_from(context.session)) return success();
+  std::vector<server::LostLease> lost;
+  file.changes->take_exclusive(context.session, lost);
+  context.recalls->add(file.changes, file.changes->leased_handle(), lost, {});
+  return server::kLeaseHeld;
+}
+
+// Files are there already. One that nobody else has open or a lease of is as good as a new one.
+Result<server::Opened> MemoryStore::create(const CallContext& context, HandleView, Name name,
+                                           server::CreationMode, int) {
+  const File& file = find(name.c_str());
+  const server::Handle handle = handle_of(file.ino);
+  const bool alone = file.opens == 0;
+  BOOST_OUTCOME_TRY(auto opened, open(context, {handle.data(), handle.size()}, O_RDWR, false));
+  if (alone && context.holder != nullptr && file.changes->make_exclusive(*context.holder)) {
+    static_cast<Open&>(*opened.file).exclusive = true;
+    opened.attributes = describe(
+        file,
+        file.changes->observe(context.session, stamp_of(file), [&] { return stamp_of(file); }),
+        proto::kLeased | proto::kExclusive);
+  }
   return opened;
 }
 
@@ -204,6 +237,7 @@ Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::
     return stamp_of(file);
   };
   file.changes->begin_change(look);
+  if ((changes.valid & proto::kSetMode) != 0) file.mode = changes.mode & 07777;
   std::size_t left = written;
   for (const auto& [offset, data] : pieces) {
     const std::size_t bytes = std::min(left, data.size());
@@ -211,7 +245,7 @@ Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::
     left -= bytes;
   }
   const bool sets_mtime = (changes.valid & proto::kSetMtime) != 0;
-  const bool changed = written != 0 || sets_mtime;
+  const bool changed = written != 0 || changes.valid != 0;
   if (changed) file.ctime_ns = next_time();
   if (changed) file.mtime_ns = sets_mtime ? changes.mtime_ns : file.ctime_ns;
   const wire::Attributes attributes = end_change(context, file, !error);
@@ -220,7 +254,8 @@ Result<wire::Attributes> MemoryStore::write(const CallContext& context, server::
 }
 
 void MemoryStore::end_exclusive(const CallContext& context, server::OpenFile& open) {
-  if (context.holder != nullptr) file_of(open).changes->end_exclusive(*context.holder);
+  const bool exclusive = static_cast<Open&>(open).exclusive;
+  if (exclusive) file_of(open).changes->end_exclusive(*context.holder);
 }
 
 Result<wire::Attributes> MemoryStore::commit(const CallContext& context, server::OpenFile& open,
@@ -231,10 +266,6 @@ Result<wire::Attributes> MemoryStore::commit(const CallContext& context, server:
 
 // --- What no simulated program asks for ---------------------------------------------------------
 
-Result<server::Opened> MemoryStore::create(const CallContext&, HandleView, Name,
-                                           server::CreationMode, int) {
-  return Errno(EOPNOTSUPP);
-}
 Result<server::Entry> MemoryStore::mknod(const CallContext&, HandleView, Name, server::CreationMode,
                                          dev_t) {
   return Errno(EOPNOTSUPP);

@@ -34,6 +34,7 @@ class MemoryStore final : public server::FileStore {
 
   void add(const std::string& name, std::string data);
   const std::string& contents(const std::string& name) const { return find(name).data; }
+  std::uint32_t mode(const std::string& name) const { return find(name).mode; }
 
   // The server's process has ended and come back: who has made which change is forgotten.
   void restart();
@@ -113,19 +114,27 @@ class MemoryStore final : public server::FileStore {
     const std::uint64_t ino;
     const std::string name;
     std::string data;
+    std::uint32_t mode = 0644;
+    std::uint32_t opens = 0;
     std::int64_t atime_ns = 0, mtime_ns = 0, ctime_ns = 0;
     // Who has made how many, as this process of the server knows, and who has leases.
     std::shared_ptr<server::Inode> changes = std::make_shared<server::Inode>(/*epoch=*/1);
   };
   struct Open final : server::OpenFile {
-    explicit Open(std::shared_ptr<File> f) : file(std::move(f)) {}
+    explicit Open(std::shared_ptr<File> f) : file(std::move(f)) { ++file->opens; }
+    ~Open() override { --file->opens; }
+    Open(const Open&) = delete;
+    Open& operator=(const Open&) = delete;
     server::FileId id() const override { return {0, file->ino, 0}; }
     const std::shared_ptr<File> file;
+    bool exclusive = false;  // a lease of that kind came with it
   };
 
   static server::Handle handle_of(std::uint64_t ino);
   const File& find(const std::string& name) const;
   Result<std::shared_ptr<File>> find(server::HandleView handle) const;
+  // kLeaseHeld as LocalStore has it.
+  static Status may_look_at(const server::CallContext& context, const File& file);
   static File& file_of(server::OpenFile& open) { return *static_cast<Open&>(open).file; }
   static server::ChangeStamp stamp_of(const File& file);
   std::int64_t next_time();
@@ -134,7 +143,8 @@ class MemoryStore final : public server::FileStore {
                                      bool changed);
   // Gives a lease of the file.
   static wire::Attributes attributes_of(const server::CallContext& context, const File& file);
-  static wire::Attributes describe(const File& file, server::ChangeCounts counts, bool leased);
+  static wire::Attributes describe(const File& file, server::ChangeCounts counts,
+                                   std::uint32_t flags);
   wire::Attributes root_attributes() const;
   void resize(File& file, std::uint64_t size);
   void store(File& file, std::uint64_t offset, std::string_view bytes);

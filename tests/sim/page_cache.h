@@ -61,7 +61,9 @@ class PageCache final : public vfs::Kernel {
   static const std::string& name_of(const Description& description);
   // --- System calls; `who` is for the wait graph ------------------------------------------------
 
-  Task<Result<DescriptionRef>> open(std::string who, std::string name);
+  // With `create` as O_CREAT does it of a name that the kernel does not know.
+  Task<Result<DescriptionRef>> open(std::string who, std::string name, bool create);
+  Task<Status> chmod(std::string who, DescriptionRef description, std::uint32_t mode);
   struct Bytes {
     std::string data;  // fewer than asked: the file ends there
     // Linux ignores an answer that tells the size when a notification came in between. A read then
@@ -91,8 +93,11 @@ class PageCache final : public vfs::Kernel {
   std::uint32_t page_errors(const std::string& name) const;
   // Dirty pages, and those under writeback, as far as the file reaches.
   std::vector<Reference::Piece> dirty(const std::string& name) const;
-  // stat(2): the size.
-  Task<Result<std::uint64_t>> stat(std::string who, std::string name);
+  struct Stat {
+    std::uint64_t size = 0;
+    std::uint32_t mode = 0;  // permission bits
+  };
+  Task<Result<Stat>> stat(std::string who, std::string name);
 
   // vfs::Kernel
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range) override;
@@ -123,9 +128,13 @@ class PageCache final : public vfs::Kernel {
   Task<Status> fill(std::string who, DescriptionRef description, std::vector<PageRef> pages);
   struct Answer {
     std::uint64_t size = 0;
+    std::uint32_t mode = 0;
     bool believed = false;
   };
   Task<Result<Answer>> ask_attributes(std::string who, FileRef file, vfs::OpenFileRef opened);
+  // `said` in answer to what was asked when attribute_version was `version`.
+  Task<Answer> take_answer(std::string who, FileRef file, std::uint64_t version,
+                           vfs::Attributes said, Duration timeout);
   static void expire_attributes_of(File& file);
   Task<Status> write_page_part(std::string who, DescriptionRef description, ByteRange part,
                                char value);

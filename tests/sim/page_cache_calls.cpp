@@ -16,6 +16,7 @@ void PageCache::enter(const std::string& name, const vfs::Entry& entry) {
   file->name = name;
   file->node = entry.node;
   file->size = entry.attributes.size;
+  file->mode = entry.attributes.mode;
   file->attributes_until = clock_.now() + entry.attribute_timeout_us;
   files_[name] = std::move(file);
 }
@@ -24,11 +25,20 @@ const std::string& PageCache::name_of(const Description& description) {
   return description.file->name;
 }
 
-Task<Result<PageCache::DescriptionRef>> PageCache::open(std::string who, std::string name) {
+Task<Result<PageCache::DescriptionRef>> PageCache::open(std::string who, std::string name,
+                                                        bool create) {
   FileRef file = files_.at(name);
   vfs::Call call;
   vfs::OpenedFile opened;
-  {
+  const std::uint64_t version = file->attribute_version;
+  if (create) {
+    const Edge waits(graph_, who, core_of(*file));
+    auto reply = co_await operations_->create(call, vfs::kRootNode, name, 0644, O_CREAT | O_RDWR);
+    if (!reply) co_return reply.error();
+    opened = reply.value().opened;
+    const vfs::Entry& entry = reply.value().entry;
+    co_await take_answer(who, file, version, entry.attributes, entry.attribute_timeout_us);
+  } else {
     const Edge waits(graph_, who, core_of(*file));
     auto reply = co_await operations_->open(call, file->node, O_RDWR);
     if (!reply) co_return reply.error();
@@ -45,12 +55,12 @@ Task<Result<PageCache::DescriptionRef>> PageCache::open(std::string who, std::st
 
 // --- Attributes ---------------------------------------------------------------------------------
 
-Task<Result<std::uint64_t>> PageCache::stat(std::string who, std::string name) {
+Task<Result<PageCache::Stat>> PageCache::stat(std::string who, std::string name) {
   FileRef file = files_.at(name);
-  if (clock_.now() < file->attributes_until) co_return file->size;
+  if (clock_.now() < file->attributes_until) co_return Stat{file->size, file->mode & 07777};
   auto answer = co_await ask_attributes(who, file, nullptr);
   if (!answer) co_return answer.error();
-  co_return answer.value().size;
+  co_return Stat{answer.value().size, answer.value().mode & 07777};
 }
 
 // fuse_do_getattr().
@@ -65,15 +75,22 @@ Task<Result<PageCache::Answer>> PageCache::ask_attributes(std::string who, FileR
     if (!asked) co_return asked.error();
     known = asked.value();
   }
-  const Duration timeout = operations_->attribute_timeout_us(file->node);
   // The program's thread takes the answer when it runs again.
+  const Duration timeout = operations_->attribute_timeout_us(file->node);
   co_await boost::asio::post(executor_, boost::asio::use_awaitable);
-  Answer answer{known->size, version == file->attribute_version && !file->size_unstable};
+  co_return co_await take_answer(who, file, version, *known, timeout);
+}
+
+Task<PageCache::Answer> PageCache::take_answer(std::string who, FileRef file, std::uint64_t version,
+                                               vfs::Attributes said, Duration timeout) {
+  const bool latest = version == file->attribute_version;
+  Answer answer{said.size, said.mode, latest && !file->size_unstable};
   if (!answer.believed) co_return answer;
   ++file->attribute_version;
   file->attributes_until = clock_.now() + timeout;
-  const std::uint64_t before = std::exchange(file->size, known->size);
-  if (before != known->size) co_await truncate_pages(who, file, known->size);
+  file->mode = said.mode;
+  const std::uint64_t before = std::exchange(file->size, said.size);
+  if (before != said.size) co_await truncate_pages(who, file, said.size);
   co_return answer;
 }
 
@@ -165,6 +182,26 @@ Task<Status> PageCache::write(std::string who, DescriptionRef description, ByteR
 }
 
 // fuse_do_setattr().
+// The program's thread takes the answer when it runs again; here it is believed for no time.
+Task<Status> PageCache::chmod(std::string who, DescriptionRef description, std::uint32_t mode) {
+  FileRef file = description->file;
+  co_await lock_inode(who, file);
+  vfs::Call call;
+  vfs::AttributeChange change;
+  change.valid = proto::kSetMode;
+  change.mode = mode;
+  Status status = success();
+  {
+    const Edge waits(graph_, who, core_of(*file));
+    auto changed = co_await operations_->setattr(call, file->node, change, description->opened);
+    if (!changed) status = changed.error();
+  }
+  co_await boost::asio::post(executor_, boost::asio::use_awaitable);
+  if (status) expire_attributes_of(*file);
+  unlock_inode(*file);
+  co_return status;
+}
+
 Task<Status> PageCache::truncate(std::string who, DescriptionRef description, std::uint64_t size,
                                  std::function<void()> happens) {
   FileRef file = description->file;

@@ -25,6 +25,7 @@ struct PageCache::File {
   std::string name;
   vfs::NodeId node = 0;
   std::uint64_t size = 0;
+  std::uint32_t mode = 0;
   TimePoint attributes_until{};  // they are believed
   // Counts what makes answers to earlier questions too old: own changes, notifications, and answers
   // that were believed (fuse_inode::attr_version).

@@ -50,6 +50,7 @@ class Generator {
     workload_.actimeo_us = random_.one_in(2) ? 0 : 1'000'000;
     workload_.slowness_us = random_.one_in(2) ? 0 : 3000;
     workload_.leases = random_.one_in(2);
+    workload_.unseen = workload_.leases && random_.one_in(2);
   }
 
   Op& add(OpKind kind) {
@@ -88,8 +89,12 @@ class Generator {
   }
 
   void add_program() {
-    add(OpKind::kOpen).slot = 0;
+    const bool creates = random_.one_in(2);
+    Op& open = add(OpKind::kOpen);
+    open.slot = 0;
+    open.flag = creates;
     if (random_.one_in(5)) return add_reads();
+    if (creates && random_.one_in(2)) add(OpKind::kChmod).slot = 0;
     if (mapped_ && random_.one_in(2)) add(OpKind::kMap).slot = 0;
     const std::uint64_t count = random_.between(3, 12);
     for (std::uint64_t i = 0; i < count; ++i) add_call();
@@ -128,7 +133,8 @@ class Generator {
         {OpKind::kLoad, 6},   {OpKind::kTruncate, 8}, {OpKind::kFsync, 6},
         {OpKind::kClose, 7},  {OpKind::kOpen, 9},     {OpKind::kDup, 3},
         {OpKind::kMap, 3},    {OpKind::kUnmap, 3},    {OpKind::kInvalidate, 16},
-        {OpKind::kSleep, 4},  {OpKind::kStat, 10},    {OpKind::kSwitchMode, 1}};
+        {OpKind::kSleep, 4},  {OpKind::kStat, 10},    {OpKind::kSwitchMode, 1},
+        {OpKind::kChmod, 8}};
     std::uint64_t total = 0;
     for (const Weighted& call : kCalls) total += call.weight;
     std::uint64_t chosen = random_.below(total);
@@ -147,6 +153,7 @@ class Generator {
     op.range = kind == OpKind::kStore || kind == OpKind::kLoad ? some_mapped_range() : some_range();
     if (kind == OpKind::kTruncate) op.amount = some_size();
     if (kind == OpKind::kTruncate && mapped_ && random_.one_in(2)) op.amount = 20000;
+    if (kind == OpKind::kOpen) op.flag = random_.one_in(2);
     if (kind == OpKind::kSleep) op.amount = random_.one_in(2) ? 2000 : 1'500'000;
     if (kind == OpKind::kInvalidate) op.flag = !random_.one_in(6);
     if (kind == OpKind::kSwitchMode) {
@@ -194,10 +201,10 @@ Workload make_workload(std::uint64_t seed, cache::InvalidateMode mode) {
 
 const char* op_name(OpKind kind) {
   constexpr const char* kNames[] = {
-      "open",       "dup",      "close",   "mmap",        "munmap",     "read",
-      "write",      "store",    "load",    "truncate",    "fsync",      "stat",
-      "invalidate", "set mode", "sleep",   "fail WRITEs", "fail READs", "fail SETATTRs",
-      "cut",        "hold",     "restart", "revoke"};
+      "open",          "dup",        "close",    "mmap",     "munmap",      "read",
+      "write",         "store",      "load",     "truncate", "chmod",       "fsync",
+      "stat",          "invalidate", "set mode", "sleep",    "fail WRITEs", "fail READs",
+      "fail SETATTRs", "cut",        "hold",     "restart",  "revoke"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -213,7 +220,8 @@ std::string describe(const Workload& workload, const Op& op) {
   const char client = static_cast<char>('A' + op.slot);
   switch (op.kind) {
     case OpKind::kOpen:
-      return fmt::format("{}: open {} as descriptor {}", actor, op.file, op.slot);
+      return fmt::format("{}: {} {} as descriptor {}", actor, op.flag ? "create" : "open", op.file,
+                         op.slot);
     case OpKind::kDup:
       return fmt::format("{}: dup descriptor {} as {}", actor, op.slot, op.other);
     case OpKind::kClose:
@@ -232,6 +240,8 @@ std::string describe(const Workload& workload, const Op& op) {
       return on_range("load from the mapping");
     case OpKind::kTruncate:
       return fmt::format("{}: truncate to {} on descriptor {}", actor, op.amount, op.slot);
+    case OpKind::kChmod:
+      return on_slot("chmod");
     case OpKind::kFsync:
       return on_slot("fsync");
     case OpKind::kStat:

@@ -23,6 +23,7 @@ enum class OpKind {
   kStore,  // to the mapping
   kLoad,   // from it
   kTruncate,
+  kChmod,
   kFsync,
   kStat,
   // Other things that a client's user does.
@@ -48,7 +49,7 @@ struct Op {
   std::string file;
   ByteRange range;
   std::uint64_t amount = 0;  // a size, a count, or microseconds
-  bool flag = false;         // invalidate: flush; hold: to the server
+  bool flag = false;         // open: O_CREAT; invalidate: flush; hold: to the server
   cache::InvalidateMode mode{};
 };
 
@@ -65,6 +66,7 @@ struct Workload {
   cache::CacheConfig cache;
   std::uint64_t actimeo_us = 0;
   bool leases = false;  // coherence=lease
+  bool unseen = false;  // nobody has a lease of the files at first
   std::uint64_t slowness_us = 0;
 };
 

@@ -97,6 +97,10 @@ bool World::drive(const bool& done) {
 
 Task<void> World::set_up() {
   for (int client = 0; client < Reference::kClients; ++client) co_await start_client(client);
+  if (workload_.unseen) {
+    server_->revoke_leases();
+    co_await scheduler_.clock().sleep(std::chrono::seconds(1));
+  }
   actors_running_ = workload_.actors.size();
   for (std::size_t actor = 0; actor < workload_.actors.size(); ++actor) {
     const int client = workload_.actors[actor].client;
@@ -193,6 +197,7 @@ Task<void> World::finish() {
   for (const auto& [name, size] : workload_.files) {
     check_file(name);
     check(reference_.check_size(name, server_->store().contents(name).size()));
+    check(modes_.check_last(name, server_->store().mode(name)));
   }
   for (Client& client : clients_) {
     (void)co_await client.mount->shut_down();
@@ -232,10 +237,14 @@ constexpr Duration kOnItsWay = std::chrono::seconds(16);
 
 }  // namespace
 
+TimePoint World::known_since() const {
+  const TimePoint now = scheduler_.clock().now();
+  return workload_.actimeo_us == 0 ? now : now - Duration(workload_.actimeo_us) - kOnItsWay;
+}
+
 Moment World::known_to_all() const {
   const TimePoint now = scheduler_.clock().now();
-  TimePoint limit = now;
-  if (workload_.actimeo_us != 0) limit -= Duration(workload_.actimeo_us) + kOnItsWay;
+  const TimePoint limit = known_since();
   const bool exempt = leases_ended_ && now - leases_ended_->last < kOnItsWay;
   for (auto it = answered_.rbegin(); it != answered_.rend(); ++it) {
     if (exempt && it->second > leases_ended_->since) continue;
@@ -245,6 +254,7 @@ Moment World::known_to_all() const {
 }
 
 void World::end_leases() {
+  modes_.doubt();
   const TimePoint now = scheduler_.clock().now();
   const bool again = leases_ended_ && now - leases_ended_->last < kOnItsWay;
   leases_ended_ = LeasesEnded{again ? leases_ended_->since : reference_.now(), now};
@@ -288,8 +298,12 @@ void World::check_status(const Op& op, int client, const std::string& file, Mome
   const Failures& failures = clients_[client].failures[file];
   const bool reads =
       op.kind == OpKind::kRead || op.kind == OpKind::kLoad || op.kind == OpKind::kStore;
-  const bool changes =
-      op.kind == OpKind::kTruncate || op.kind == OpKind::kFsync || op.kind == OpKind::kOpen;
+  const bool changes = op.kind == OpKind::kTruncate || op.kind == OpKind::kFsync ||
+                       op.kind == OpKind::kOpen || op.kind == OpKind::kChmod ||
+                       op.kind == OpKind::kClose;
+  // A mode that was kept may have been refused before.
+  const bool tells_later = op.kind == OpKind::kFsync || op.kind == OpKind::kClose;
+  if (tells_later && failures.change != 0) return;
   // It may have joined a READ that had failed already.
   if (reads && failures.read != 0) return;
   if (changes && failures.change > since) return;
@@ -315,7 +329,7 @@ void World::check_told(int client, const std::string& file, Moment since, Told& 
     }
     return;
   }
-  const bool is_new = !told.once || failures.change > since ||
+  const bool is_new = !told.once || failures.change > told.since ||
                       clients_[client].kernel->page_errors(file) > 0 ||
                       (!failures.writes.empty() && failures.writes.back() > told.since);
   if (!is_new) fail(fmt::format("an error of {} was told twice", file));
@@ -352,6 +366,7 @@ void World::failed(const std::string& file, Failing what) {
   if (what == Failing::kChanges) {
     failures.change = moment;
     reference_.refuse_truncate(client, file);
+    modes_.refused(client, file);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "foliofs/rpc/session.h"
 #include "foliofs/vfs/mount.h"
+#include "tests/sim/mode_reference.h"
 #include "tests/sim/page_cache.h"
 #include "tests/sim/reference.h"
 #include "tests/sim/scheduler.h"
@@ -94,6 +95,7 @@ class World final : private FaultPoints, private StoreObserver {
   Task<void> write(const Op& op, int client, Descriptor& descriptor);
   Task<void> store(const Op& op, int client, Descriptor& descriptor);
   Task<void> truncate(const Op& op, int client, Descriptor& descriptor);
+  Task<void> chmod(const Op& op, int client, Descriptor& descriptor);
   Task<void> sync(const Op& op, int client, Descriptor& descriptor, bool close);
   Task<void> invalidate(const Op& op, int client);
   Task<void> make_trouble(const Op& op);
@@ -114,10 +116,15 @@ class World final : private FaultPoints, private StoreObserver {
   // says may be `actimeo` old where it has no lease, and with one as long as the server gives none
   // because it is being returned.
   Moment known_to_all() const;
+  // When that was: what was answered by then is known.
+  TimePoint known_since() const;
   // The server has ended leases before their holders could return them.
   void end_leases();
   // The client's connection is disturbed.
-  void troubled(int client) { clients_[client].troubled_at = scheduler_.clock().now(); }
+  void troubled(int client) {
+    clients_[client].troubled_at = scheduler_.clock().now();
+    modes_.doubt();
+  }
   // A client that hears the server returns its leases in time.
   void check_overdue(int client);
   std::vector<Reference::Piece> held(int client, const std::string& file) const;
@@ -139,6 +146,7 @@ class World final : private FaultPoints, private StoreObserver {
   Scheduler scheduler_;
   Random faults_;
   Reference reference_;
+  ModeReference modes_;
   WaitGraph graph_;
   std::unique_ptr<SimServer> server_;
   Client clients_[Reference::kClients];

@@ -88,6 +88,9 @@ Task<void> World::call(const Op& op, int client, Descriptor& descriptor) {
     case OpKind::kTruncate:
       co_await truncate(op, client, descriptor);
       break;
+    case OpKind::kChmod:
+      co_await chmod(op, client, descriptor);
+      break;
     case OpKind::kFsync:
       co_await sync(op, client, descriptor, /*close=*/false);
       break;
@@ -100,7 +103,7 @@ Task<void> World::open(const Op& op, int client, Program& program) {
   Client& of = clients_[client];
   const Moment since = reference_.now();
   trace(describe(workload_, op));
-  auto opened = co_await of.kernel->open(who(op), op.file);
+  auto opened = co_await of.kernel->open(who(op), op.file, op.flag);
   trace(fmt::format("{}: open of {}: {}", who(op), op.file,
                     opened ? "ok" : errno_name(opened.error())));
   if (!opened) {
@@ -118,15 +121,33 @@ Task<void> World::open(const Op& op, int client, Program& program) {
 Task<void> World::stat(const Op& op, int client) {
   const Reference::View view = reference_.begin_read(client, op.file);
   const Moment told = known_to_all();
+  const TimePoint told_at = known_since();
   trace(describe(workload_, op));
-  auto size = co_await clients_[client].kernel->stat(who(op), op.file);
+  auto seen = co_await clients_[client].kernel->stat(who(op), op.file);
   Status status = success();
-  if (!size) status = size.error();
+  if (!seen) status = seen.error();
   trace(fmt::format("{}: stat of {}: {}", who(op), op.file,
-                    size ? std::to_string(size.value()) : outcome_of(status)));
+                    seen ? fmt::format("{}, mode {:o}", seen.value().size, seen.value().mode)
+                         : outcome_of(status)));
   check_status(op, client, op.file, view.since, status);
-  if (!size) co_return;
-  check(reference_.check_stat(client, op.file, view, size.value(), told));
+  if (!seen) co_return;
+  check(reference_.check_stat(client, op.file, view, seen.value().size, told));
+  check(modes_.check(client, op.file, view.since, told_at, seen.value().mode));
+}
+
+Task<void> World::chmod(const Op& op, int client, Descriptor& descriptor) {
+  PageCache& kernel = *clients_[client].kernel;
+  const auto description = descriptor.description;
+  const std::string file = kernel.name_of(*description);
+  const Moment since = reference_.now();
+  const auto mode = modes_.begin(client, file, since);
+  if (!mode) co_return;
+  trace(fmt::format("{}, mode {:o}", describe(workload_, op), *mode));
+  auto status = co_await kernel.chmod(who(op), description, *mode);
+  trace(fmt::format("{}: chmod {:o}: {}", who(op), *mode, outcome_of(status)));
+  if (status) modes_.acknowledge(file, *mode, reference_.now(), scheduler_.clock().now());
+  if (status && server_->store().mode(file) != *mode) ++outcome_.counts["chmod kept"];
+  check_status(op, client, file, since, status);
 }
 
 // read(2), or a load from a mapping.

@@ -56,13 +56,15 @@ struct Payload {
 };
 
 // When a request leaves: at once, or with the next one that does and a millisecond later at most,
-// which saves a system call and a wake-up on either side. Or, at once, in a slot that is kept back
-// for what others wait for, perhaps all that we have under way.
-enum class Urgency { kNow, kSoon, kOthersWait };
+// which saves a system call and a wake-up on either side. What others wait for, perhaps all that we
+// have under way, goes at once in a slot that is kept back for it when no other is free; and what
+// the server is to hear without having to wait itself, in one of its own.
+enum class Urgency { kNow, kSoon, kOthersWait, kServerWaits };
 
 struct RawReply {
   std::vector<std::byte> meta;
   std::uint32_t payload_bytes = 0;  // how much of Payload::receive was filled
+  std::uint64_t incarnation = 0;    // of the session that has answered, to which its opens belong
 };
 
 // What happens to a session unasked. Called on its loop, must not block; may be empty.
