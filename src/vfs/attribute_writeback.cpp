@@ -105,6 +105,8 @@ Task<void> AttributeWriteback::write(InodeRef inode) {
     spdlog::warn("{}: owner, mode or times could not be set: {}", inode->name, errno_name(error));
     inode->mapping->errors().record(error);
     if (dirty.unsent.valid == 0) continue;
+    // Whoever is told may close the file, and others change it before the next attempt.
+    dirty.unsure = true;
     write_when_old(inode);
     co_return;
   }
@@ -140,8 +142,9 @@ Task<Status> AttributeWriteback::send(InodeRef inode) {
         co_await core_.session.call<wire::SetAttrRequest>(request, 0, rpc::Urgency::kOthersWait);
     if (reply && !reply.value().attributes) co_return Errno(EPROTO);
     if (reply) {
-      core_.take_own_change(*inode, from_wire(*reply.value().attributes), asked_at);
-      carried.arrived();
+      const Attributes now = from_wire(*reply.value().attributes);
+      core_.take_own_change(*inode, now, asked_at);
+      carried.arrived(now);
       // Bytes that are still to come will need it once more.
       const bool shown = (request.valid & proto::kSetMtime) != 0 && dirty.mtime_is_set;
       if (shown && !inode->dirty()) inode->mtime_shown = false;
@@ -279,9 +282,10 @@ CarriedAttributes::~CarriedAttributes() {
   if (--dirty.requests == 0) dirty.answered.wake_all();
 }
 
-void CarriedAttributes::arrived() {
+void CarriedAttributes::arrived(const Attributes& now) {
   if (!inode_) return;
   DirtyAttributes& dirty = *inode_->dirty_attributes;
+  dirty.before = now;
   if (dirty.version != dirty.sent_version) return;
   // A WRITE from before the time was set moves it again.
   const bool moves = inode_->io->is_under_way(dirty.after_write);

@@ -32,7 +32,7 @@ struct DirtyAttributes {
   // What the server does not have: kSetMode, kSetUid, kSetGid, kSetAtime, kSetMtime.
   AttributeChange unsent;
   Caller setter;
-  Attributes before;           // the server's, when the first of them was set
+  Attributes before;           // the server's, when the first of them was set, or the last one sent
   bool unsure = false;         // others may have changed the file since then
   std::int64_t set_at_ns = 0;  // the latest of them: the ctime that is shown
   // The latest WRITE that had begun when the modification time was set (InodeIo::latest_write()).
@@ -62,8 +62,8 @@ class CarriedAttributes {
   }
   ~CarriedAttributes();
 
-  // The server has them.
-  void arrived();
+  // The server has them, and says `now` of the file.
+  void arrived(const Attributes& now);
 
  private:
   std::shared_ptr<Inode> inode_;

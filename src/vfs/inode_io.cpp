@@ -192,8 +192,10 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
     if (reply) {
       const auto* table = proto::view<wire::WriteReply>(reply.value().meta);
       if (table == nullptr) co_return Errno(EPROTO);
-      if (table->attributes() != nullptr) changed_by_us(*table->attributes(), asked_at);
-      carried.value().arrived();
+      if (table->attributes() != nullptr) {
+        changed_by_us(*table->attributes(), asked_at);
+        carried.value().arrived(from_wire(*table->attributes()));
+      }
       note_acknowledged();
       co_return success();
     }
