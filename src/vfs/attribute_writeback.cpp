@@ -112,6 +112,16 @@ Task<void> AttributeWriteback::write(InodeRef inode) {
   }
 }
 
+Task<void> AttributeWriteback::write_for_others(InodeRef inode) {
+  const std::uint32_t unsent = inode->dirty_attributes.get().unsent.valid;
+  if ((unsent & proto::kSetMtime) != 0 && MountCore::has_few_dirty_bytes(*inode)) {
+    co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
+    // As it was set; and the next time is somebody else's.
+    co_await core_.settle_mtime(inode);
+  }
+  co_await write(std::move(inode));
+}
+
 // Not through exchange_on(), which waits for this.
 Task<Status> AttributeWriteback::send(InodeRef inode) {
   DirtyAttributes& dirty = *inode->dirty_attributes;

@@ -164,7 +164,7 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   }
   if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
   for (const InodeRef& inode : inodes) {
-    co_await core.attribute_writeback.write(inode);
+    co_await core.attribute_writeback.write_for_others(inode);
   }
   if (!*expired) {
     (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));

@@ -338,7 +338,10 @@ Task<void> MountCore::wait_until_valid(InodeRef inode) {
 
 void MountCore::take_own_change(Inode& inode, const Attributes& now, std::uint64_t asked_at) {
   changed(inode);
-  const std::uint64_t size = std::max(inode.attributes.size, now.size);
+  // Of our own WRITEs the one that was answered last need not be the one that reaches furthest.
+  // Others may have made the file shorter.
+  const bool only_ours = version_of(now) == version_of(inode.attributes);
+  const std::uint64_t size = only_ours ? std::max(inode.attributes.size, now.size) : 0;
   if (overtaken(now, inode.attributes)) {
     inode.attributes_expire = {};
   } else if (now.ctime_ns >= inode.attributes.ctime_ns) {
@@ -348,7 +351,7 @@ void MountCore::take_own_change(Inode& inode, const Attributes& now, std::uint64
     // The later change was answered first, or the server's clock was set back.
     inode.attributes_expire = std::min(inode.attributes_expire, clock.now() + options.actimeo_us);
   }
-  if (inode.attributes.is_regular()) inode.attributes.size = size;
+  if (inode.attributes.is_regular() && only_ours) inode.attributes.size = size;
   auto& cached = inode.cached_version;
   const bool ours = cached && version_of(*cached) == version_of(now);
   if (ours && now.ctime_ns >= cached->ctime_ns) *cached = now;

@@ -221,6 +221,13 @@ class MountCore {
   // not know of each.
   bool may_lose_set_id_bits(const Inode& inode) const;
 
+  // Who asks for the attributes of such a file sees those that it will keep: they are written
+  // first, as NFS does it.
+  static bool has_few_dirty_bytes(const Inode& inode) {
+    constexpr std::uint64_t kFew = 1 << 20;
+    return inode.dirty() && inode.mapping->dirty_bytes() <= kFew;
+  }
+
   // This client has changed the file: what was asked for before is old.
   void changed(Inode& inode) { inode.generation = ++change; }
   // The answer to a change of this client's own in a directory, which was sent when `change` was

@@ -5,10 +5,6 @@ namespace foliofs::vfs {
 
 namespace {
 
-// A program that asks for the attributes of a file with no more dirty bytes than this sees those
-// that the file will keep: they are written first, as NFS does it.
-constexpr std::uint64_t kWrittenForStat = 1 << 20;
-
 // SETATTR as it goes over the wire; `file` is the open through which a size is changed, if any.
 Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode,
                                       AttributeChange change, OpenFileRef file) {
@@ -90,7 +86,7 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
   const bool for_program = !file;
-  if (for_program && inode->dirty() && inode->mapping->dirty_bytes() <= kWrittenForStat) {
+  if (for_program && core_.has_few_dirty_bytes(*inode)) {
     // fsync and close report a failure.
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
   }

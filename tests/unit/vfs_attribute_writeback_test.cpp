@@ -197,7 +197,7 @@ TEST_F(AttributeWritebackTest, ALeaseIsReturnedOnceTheServerHasThem) {
   ASSERT_TRUE(write(made_, 0, "text"));
   ASSERT_TRUE(set(times(kOld, kOld)));
   ASSERT_TRUE(set(mode(0640)));
-  server_.hold_requests(MessageType::kSetAttr);
+  server_.hold_requests(MessageType::kWrite);
   server_.recall(7, {{there(), {}}});
   until([&] { return server_.waiting != 0; });
   loop_.settle();

@@ -462,5 +462,20 @@ TEST_F(NoLeasesTest, AServerThatGivesNoneIsToldOfNone) {
   EXPECT_TRUE(server_.returned.empty());
 }
 
+// The answer to our change tells of theirs, too.
+// SEMANTICS: leases-are-exact
+TEST_F(LeasesTest, AChangeOfOursShowsThatOthersHaveCutTheFile) {
+  server_.add("f", "12345678");
+  const Node node = lookup("f");
+  server_.change("f", "1234");
+  vfs::AttributeChange mode;
+  mode.valid = proto::kSetMode;
+  mode.mode = 0600;
+  const auto changed = loop_.run(ops().setattr(call(), node, mode, nullptr));
+  ASSERT_TRUE(changed);
+  EXPECT_EQ(changed.value().size, 4u);
+  EXPECT_EQ(stat(node).size, 4u);
+}
+
 }  // namespace
 }  // namespace foliofs::test
