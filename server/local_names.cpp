@@ -16,7 +16,7 @@ Result<Entry> LocalStore::lookup(const CallContext& context, HandleView parent, 
   // Before the lookup: what the client learns of the directory is then never newer than the entry.
   auto attributes = attributes_of(context, *directory);
   BOOST_OUTCOME_TRY(auto node, find_child(*directory, name));
-  return entry_of(context, *node, std::move(attributes));
+  return entry_of(context, *node, std::move(attributes), Flags::kLookedUp);
 }
 
 Result<NodeRef> LocalStore::find_child(const Node& parent, Name name) {
@@ -25,9 +25,9 @@ Result<NodeRef> LocalStore::find_child(const Node& parent, Name name) {
 }
 
 Result<Entry> LocalStore::entry_of(const CallContext& context, const Node& node,
-                                   Result<wire::Attributes> parent_attributes) const {
+                                   Result<wire::Attributes> parent_attributes, Flags flags) const {
   if (!parent_attributes) return parent_attributes.error();
-  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, node, Flags::kLookedUp));
+  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, node, flags));
   return Entry{node.handle, attributes, parent_attributes.value()};
 }
 
@@ -40,7 +40,7 @@ Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView pare
   if (make(directory->fd.get()) != 0) return last_errno();
   auto attributes = change.finish(true, {name.c_str()});
   BOOST_OUTCOME_TRY(auto node, find_child(*directory, name));
-  return entry_of(context, *node, std::move(attributes));
+  return entry_of(context, *node, std::move(attributes), Flags::kAfterChange);
 }
 
 Result<Entry> LocalStore::mknod(const CallContext& context, HandleView parent, Name name,

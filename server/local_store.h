@@ -128,7 +128,8 @@ class LocalStore final : public FileStore {
   }
 
   // kNoSecurityXattrs costs a system call more. A file that the session has just made is its own.
-  enum class Flags { kNone, kLookedUp, kMade };
+  // After a change has been made it is too late to wait until a file may be looked at.
+  enum class Flags { kNone, kLookedUp, kMade, kAfterChange };
   // `handle` is what clients know the file by; without one there is no lease of it. kLeaseHeld as
   // may_look_at() has it.
   Result<wire::Attributes> attributes_of(const CallContext& context, int fd, Inode& inode,
@@ -151,7 +152,7 @@ class LocalStore final : public FileStore {
 
   Result<NodeRef> find_child(const Node& parent, Name name);
   Result<Entry> entry_of(const CallContext& context, const Node& node,
-                         Result<wire::Attributes> parent_attributes) const;
+                         Result<wire::Attributes> parent_attributes, Flags flags) const;
   template <class Make>
   Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, Make make);
   Result<Opened> create_new(const CallContext& context, Node& parent, Name name, CreationMode mode,

@@ -88,7 +88,10 @@ void CallTable::place(Call& call) {
   if (waiting_.empty() && slots_.take(call)) return queue(call);
   if (has_precedence(call) && slots_.take_owed(call)) return queue(call);
   call.state = CallState::kWaiting;
-  if (has_precedence(call)) return waiting_.push_front(call);
+  if (has_precedence(call)) {
+    waiting_.insert(std::find_if_not(waiting_.begin(), waiting_.end(), has_precedence), call);
+    return;
+  }
   call.urgency = Urgency::kNow;  // once it has a slot
   waiting_.push_back(call);
 }

@@ -41,7 +41,7 @@ bool SlotTable::take_reserved(Call& call) {
 }
 
 bool SlotTable::take_owed(Call& call) {
-  if (size() < 8 || slots_[size() - 2].taken) return false;
+  if (size() < kSlotsForOwed || slots_[size() - 2].taken) return false;
   occupy(size() - 2, call);
   return true;
 }

@@ -60,7 +60,7 @@ class SlotTable {
   void occupy(std::uint32_t slot, Call& call);
   void free(std::uint32_t slot);
   bool is_reserved(std::uint32_t slot) const {
-    return slot > 0 && slot + (size() < 8 ? 1 : 2) >= size();
+    return slot > 0 && slot + (size() < kSlotsForOwed ? 1 : 2) >= size();
   }
 
   std::vector<Slot> slots_;

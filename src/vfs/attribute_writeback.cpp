@@ -15,6 +15,8 @@ bool AttributeWriteback::may_keep(const Inode& inode, const Caller& caller,
   constexpr std::uint32_t kKept =
       proto::kSetMode | proto::kSetUid | proto::kSetGid | proto::kSetAtime | proto::kSetMtime;
   const bool only_those = change.valid != 0 && (change.valid & ~kKept) == 0;
+  // Others wait for what is kept, so there must be a slot for it when all are taken.
+  if (core_.session.hello().slots < rpc::kSlotsForOwed) return false;
   if (!only_those || core_.stopping || !core_.leases.is_exclusive(inode)) return false;
   const Attributes& known = inode.attributes;
   const bool keeps_owner = (change.valid & proto::kSetUid) == 0 || change.uid == known.uid;
@@ -30,7 +32,10 @@ void AttributeWriteback::keep(const InodeRef& inode, const Caller& caller,
                               const AttributeChange& change) {
   DirtyAttributes& dirty = *inode->dirty_attributes;
   AttributeChange& unsent = dirty.unsent;
-  if (unsent.valid == 0) dirty.before = inode->attributes;
+  if (unsent.valid == 0) {
+    dirty.before = inode->attributes;
+    dirty.sent_mode = dirty.before.mode & 07777;
+  }
   unsent.valid |= change.valid;
   if ((change.valid & proto::kSetMode) != 0) unsent.mode = change.mode;
   if ((change.valid & proto::kSetUid) != 0) unsent.uid = change.uid;
@@ -93,11 +98,16 @@ Task<void> AttributeWriteback::write(InodeRef inode) {
   if (!inode->dirty_attributes) co_return;
   DirtyAttributes& dirty = *inode->dirty_attributes;
   for (;;) {
-    while (dirty.requests != 0) co_await dirty.answered.wait();
-    if (dirty.unsent.valid == 0) co_return;
-    auto sent = co_await send(inode);
+    // WRITEs from before the time of modification was set would move it again.
+    while (dirty.requests != 0 || inode->io->is_under_way(dirty.after_write)) {
+      if (dirty.requests != 0) co_await dirty.answered.wait();
+      co_await inode->io->until_written(dirty.after_write);
+    }
+    if (dirty.unsent.valid == 0) co_return core_.drop_if_unused(inode);
+    CarriedAttributes carried(inode);
+    auto sent = co_await send(inode, carried);
     // What was set meanwhile has its own turn.
-    if (sent || dirty.version != dirty.sent_version) continue;
+    if (sent || !carried.are_latest()) continue;
     const Errno error = sent.error();
     if (is_refusal(error)) dirty.unsent.valid = 0;
     // Of a file that nobody can reach they are of no interest.
@@ -123,21 +133,16 @@ Task<void> AttributeWriteback::write_for_others(InodeRef inode) {
 }
 
 // Not through exchange_on(), which waits for this.
-Task<Status> AttributeWriteback::send(InodeRef inode) {
-  DirtyAttributes& dirty = *inode->dirty_attributes;
-  Status looked = success();
-  if (dirty.unsure) looked = co_await look_again(inode);
-  if (!looked) {
-    dirty.sent_version = dirty.version;
-    co_return looked;
-  }
-  // They would move the time again.
-  co_await inode->io->until_written(dirty.after_write);
+Task<Status> AttributeWriteback::send(InodeRef inode, CarriedAttributes& carried) {
+  const DirtyAttributes& dirty = *inode->dirty_attributes;
   const AttributeChange& unsent = dirty.unsent;
-  CarriedAttributes carried(inode);
   for (int attempt = 0;; ++attempt) {
+    if (dirty.unsure) {
+      auto looked = co_await look_again(inode);
+      if (!looked) co_return looked;
+    }
     if (unsent.valid == 0) co_return success();
-    if (dirty.version != dirty.sent_version) co_return Errno(EAGAIN);
+    if (!carried.are_latest()) co_return Errno(EAGAIN);
     wire::SetAttrRequestT request;
     request.caller = std::make_unique<wire::CallerT>(to_wire(dirty.setter));
     request.handle = inode->handle;
@@ -180,18 +185,21 @@ Task<Status> AttributeWriteback::look_again(InodeRef inode) {
   Result<wire::AttrReplyT> reply = rpc::kSessionLost;
   for (int attempt = 0; !reply && reply.error() == rpc::kSessionLost; ++attempt) {
     if (attempt == InodeIo::kMaxAttempts) co_return Errno(EIO);
+    dirty.unsure = false;  // leases may end once more meanwhile
     reply =
         co_await core_.session.call<wire::GetAttrRequest>(request, 0, rpc::Urgency::kOthersWait);
+    if (!reply) dirty.unsure = true;
   }
   // By another handle it is found when they are sent.
+  if (!reply && reply.error() == Errno(ESTALE)) dirty.unsure = false;
   if (!reply && reply.error() != Errno(ESTALE)) co_return reply.error();
-  if (reply && !reply.value().attributes) co_return Errno(EPROTO);
-  dirty.unsure = false;
   if (!reply) co_return success();
+  if (!reply.value().attributes) co_return Errno(EPROTO);
   const Attributes now = from_wire(*reply.value().attributes);
   const Attributes& before = dirty.before;
   std::uint32_t others = 0;
-  if (now.mode != before.mode || now.uid != before.uid || now.gid != before.gid) {
+  const bool mode_is_ours = now.mode == before.mode || (now.mode & 07777) == dirty.sent_mode;
+  if (!mode_is_ours || now.uid != before.uid || now.gid != before.gid) {
     others |= proto::kSetMode | proto::kSetUid | proto::kSetGid;
   }
   const bool counted = now.change_epoch == before.change_epoch;
@@ -203,21 +211,26 @@ Task<Status> AttributeWriteback::look_again(InodeRef inode) {
   co_return success();
 }
 
-Task<void> AttributeWriteback::write_all() {
+Task<Status> AttributeWriteback::write_all() {
   std::vector<InodeRef> inodes;
-  for (const auto& [file, owned] : core_.open_files) {
-    if (is_dirty(*owned->inode)) inodes.push_back(owned->inode);
+  core_.inodes.for_each([&](const InodeRef& inode) {
+    if (is_dirty(*inode)) inodes.push_back(inode);
+  });
+  for (const InodeRef& inode : inodes) {
+    co_await write(inode);
+    // The next would wait as long for a server that is away.
+    if (is_dirty(*inode)) co_return Errno(EIO);
   }
-  for (const InodeRef& inode : inodes) co_await write(inode);
+  co_return success();
 }
 
 void AttributeWriteback::leases_lost() {
-  for (const auto& [file, owned] : core_.open_files) {
-    if (!is_dirty(*owned->inode)) continue;
-    owned->inode->dirty_attributes->unsure = true;
-    if (core_.stopping) continue;
-    spawn(core_.executor, "attributes", write_in_background(core_, owned->inode));
-  }
+  core_.inodes.for_each([&](const InodeRef& inode) {
+    if (!is_dirty(*inode)) return;
+    inode->dirty_attributes->unsure = true;
+    if (core_.stopping) return;
+    spawn(core_.executor, "attributes", write_in_background(core_, inode));
+  });
 }
 
 void AttributeWriteback::write_when_old(const InodeRef& inode) {
@@ -282,8 +295,13 @@ Task<Result<CarriedAttributes>> AttributeWriteback::carry(InodeRef inode, const 
 
 CarriedAttributes::CarriedAttributes(InodeRef inode) : inode_(std::move(inode)) {
   DirtyAttributes& dirty = *inode_->dirty_attributes;
-  dirty.sent_version = dirty.version;
+  version_ = dirty.sent_version = dirty.version;
+  if ((dirty.unsent.valid & proto::kSetMode) != 0) dirty.sent_mode = dirty.unsent.mode & 07777;
   ++dirty.requests;
+}
+
+bool CarriedAttributes::are_latest() const {
+  return version_ == inode_->dirty_attributes.get().version;
 }
 
 CarriedAttributes::~CarriedAttributes() {
@@ -296,7 +314,7 @@ void CarriedAttributes::arrived(const Attributes& now) {
   if (!inode_) return;
   DirtyAttributes& dirty = *inode_->dirty_attributes;
   dirty.before = now;
-  if (dirty.version != dirty.sent_version) return;
+  if (!are_latest()) return;
   // A WRITE from before the time was set moves it again.
   const bool moves = inode_->io->is_under_way(dirty.after_write);
   dirty.unsent.valid &= moves ? std::uint32_t{proto::kSetMtime} : 0;

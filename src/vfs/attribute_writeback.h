@@ -32,9 +32,10 @@ struct DirtyAttributes {
   // What the server does not have: kSetMode, kSetUid, kSetGid, kSetAtime, kSetMtime.
   AttributeChange unsent;
   Caller setter;
-  Attributes before;           // the server's, when the first of them was set, or the last one sent
-  bool unsure = false;         // others may have changed the file since then
-  std::int64_t set_at_ns = 0;  // the latest of them: the ctime that is shown
+  Attributes before;  // the server's, when the first of them was set, or the last one sent
+  std::uint32_t sent_mode = 0;  // of this client's, the latest that the server may have
+  bool unsure = false;          // others may have changed the file since then
+  std::int64_t set_at_ns = 0;   // the latest of them: the ctime that is shown
   // The latest WRITE that had begun when the modification time was set (InodeIo::latest_write()).
   std::uint64_t after_write = 0;
   // The modification time that is shown (Inode::mtime_shown) was set, not brought about by a store.
@@ -55,18 +56,20 @@ class CarriedAttributes {
   CarriedAttributes() = default;  // nothing
   // REQUIRES: nothing older is under way.
   explicit CarriedAttributes(std::shared_ptr<Inode> inode);
-  CarriedAttributes(CarriedAttributes&& other) noexcept : inode_(std::move(other.inode_)) {}
-  CarriedAttributes& operator=(CarriedAttributes&& other) noexcept {
-    inode_.swap(other.inode_);
-    return *this;
-  }
+  CarriedAttributes(CarriedAttributes&& other) noexcept
+      : inode_(std::move(other.inode_)), version_(other.version_) {}
+  CarriedAttributes& operator=(CarriedAttributes&&) = delete;
   ~CarriedAttributes();
+
+  // Whether nothing has been set since. REQUIRES: they are not nothing.
+  bool are_latest() const;
 
   // The server has them, and says `now` of the file.
   void arrived(const Attributes& now);
 
  private:
   std::shared_ptr<Inode> inode_;
+  std::uint64_t version_ = 0;
 };
 
 class AttributeWriteback {
@@ -98,13 +101,13 @@ class AttributeWriteback {
   // When it fails the bytes must not go either.
   Task<Result<CarriedAttributes>> carry(std::shared_ptr<Inode> inode, const ServerOpen& open,
                                         wire::WriteRequestT& request);
-  // Of all open files.
-  Task<void> write_all();
+  // Of all files; EIO when it could not be done for one of them.
+  Task<Status> write_all();
   // All leases have ended: the same in the background.
   void leases_lost();
 
  private:
-  Task<Status> send(std::shared_ptr<Inode> inode);
+  Task<Status> send(std::shared_ptr<Inode> inode, CarriedAttributes& carried);
   Task<Status> look_again(std::shared_ptr<Inode> inode);
   void write_when_old(const std::shared_ptr<Inode>& inode);
   static Task<void> write_in_background(MountCore& core, std::shared_ptr<Inode> inode);

@@ -181,8 +181,8 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
     // Any other opener's server takes set-id bits away by itself.
     const bool kills = inode && std::exchange(inode->kill_privileges, false);
     if (kills && open->opener.uid == 0) request.flags |= proto::kWriteKillPrivileges;
-    // Somebody else may have to wait until this file's lease is returned.
-    const bool awaited = inode && (inode->lease.exclusive != 0 || inode->dirty_attributes);
+    // Its lease is returned when the bytes are there.
+    const bool awaited = inode && inode->lease.returning != 0;
     const auto urgency = awaited ? rpc::Urgency::kOthersWait : rpc::Urgency::kNow;
     rpc::Payload payload;
     payload.send = write.from;

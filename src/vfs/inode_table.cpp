@@ -110,7 +110,7 @@ void InodeTable::count(Inode& inode) {
 
 bool InodeTable::drop_if_unused(const InodeRef& inode) {
   if (inode->node == kRootNode || inode->lookups != 0 || inode->open_count != 0) return false;
-  if (inode->dirty()) return false;
+  if (inode->dirty() || AttributeWriteback::is_dirty(*inode)) return false;
   if (!has(*inode)) return false;
   forget_handle(*inode);
   forget_name(*inode);

@@ -149,8 +149,8 @@ Task<Result<cache::InvalidateReport>> Mount::invalidate(Caller caller, std::stri
 
 Task<Status> Mount::drain(std::function<void(std::uint64_t)> progress) {
   auto flushed = co_await impl_->core.cache.flush_all(std::move(progress));
-  co_await impl_->core.attribute_writeback.write_all();
-  co_return flushed;
+  auto written = co_await impl_->core.attribute_writeback.write_all();
+  co_return flushed ? written : flushed;
 }
 
 Task<Status> Mount::shut_down() {
@@ -162,6 +162,8 @@ Task<Status> Mount::shut_down() {
   files.reserve(core.open_files.size());
   for (const auto& [file, owned] : core.open_files) files.push_back(file);
   for (OpenFile* file : files) co_await impl_->operations.release(file);
+  auto written = co_await core.attribute_writeback.write_all();
+  if (drained) drained = written;
   core.open_directories.clear();
   while (core.background_tasks > 0) co_await core.background_ended.wait();
   co_await core.cache.stop();

@@ -19,9 +19,10 @@ class ManualClock final : public Clock {
 
 class CallTableTest : public testing::Test {
  protected:
-  Call& submit(std::uint64_t incarnation = 0) {
+  Call& submit(std::uint64_t incarnation = 0, Urgency urgency = Urgency::kNow) {
     Call& call =
         all_.emplace_back(proto::MessageType::kMkdir, proto::MetaBuffer(), Payload{}, incarnation);
+    call.urgency = urgency;
     calls_.submit(call);
     return call;
   }
@@ -63,6 +64,25 @@ TEST_F(CallTableTest, WaitsForASlotInOrder) {
   EXPECT_EQ(stats_.in_flight, 0u);
   EXPECT_EQ(stats_.calls[proto::MessageType::kMkdir].count, 3u);
   EXPECT_EQ(stats_.calls[proto::MessageType::kMkdir].errors, 2u);
+}
+
+TEST_F(CallTableTest, WhatOthersWaitForHasASlotWhenAllAreTaken) {
+  calls_.begin_session(kSlotsForOwed, 1);
+  std::vector<Call*> calls;
+  for (std::uint32_t i = 0; i + 2 < kSlotsForOwed; ++i) calls.push_back(&submit());
+  Call& waits = submit();
+  Call &owed = submit(0, Urgency::kOthersWait), &second = submit(0, Urgency::kOthersWait),
+       &third = submit(0, Urgency::kServerWaits);
+  EXPECT_EQ(owed.state, CallState::kQueued);
+  EXPECT_EQ(second.state, CallState::kWaiting) << "pings and returns have one more";
+  while (send() != nullptr) continue;
+  calls_.answered(owed, RawReply{});
+  EXPECT_EQ(second.slot, owed.slot);
+  EXPECT_EQ(second.state, CallState::kQueued);
+  calls_.answered(*calls.front(), RawReply{});
+  EXPECT_EQ(third.state, CallState::kQueued) << "before what nobody waits for";
+  EXPECT_EQ(waits.state, CallState::kWaiting);
+  calls_.drop_all(Errno(ENOTCONN));
 }
 
 TEST_F(CallTableTest, ResumeSendsAgainInTheOrderOfTheRequests) {

@@ -317,6 +317,49 @@ TEST_F(AttributeWritebackTest, SurviveARestartOfTheServer) {
   EXPECT_EQ(there().data, "text");
 }
 
+TEST_F(AttributeWritebackTest, WhatCouldNotBeSentIsTriedAgainAfterTheClose) {
+  ASSERT_TRUE(set(mode(0640)));
+  server_.fails[MessageType::kSetAttr] = EIO;
+  EXPECT_FALSE(flush(made_));
+  release(std::exchange(made_, {}));
+  ops().forget(node_, 1);
+  EXPECT_EQ(loop_.run(mount_->drain({})), Status(Errno(EIO)));
+  server_.fails.clear();
+  pass(2 * options_.cache.dirty_expire);
+  EXPECT_EQ(mode_there(), 0640u);
+  EXPECT_EQ(mount_->stats().inodes, 1u) << "now it may go";
+}
+
+// It was set later: who makes a file has it to himself.
+TEST_F(AttributeWritebackTest, WhatOthersHaveSetSinceLeasesEndedStays) {
+  ASSERT_TRUE(set(mode(0640)));
+  ASSERT_TRUE(set(times(kOld, kOld)));
+  there().mode = S_IFREG | 0444;
+  const std::int64_t theirs = there().mtime_ns;
+  ++there().foreign_changes;
+  server_.recall_everything();
+  pass(std::chrono::seconds(1));
+  ASSERT_TRUE(flush(made_));
+  EXPECT_EQ(mode_there(), 0444u);
+  EXPECT_EQ(there().mtime_ns, theirs);
+  EXPECT_EQ(requests(MessageType::kSetAttr), 0u);
+}
+
+// Its answer was lost with the session.
+TEST_F(AttributeWritebackTest, AChangeOfOursThatWasSentLastIsNotTakenForTheirs) {
+  ASSERT_TRUE(set(mode(0400)));
+  server_.hold_replies(MessageType::kSetAttr);
+  auto syncing = loop_.start(ops().fsync(made_.file, false));
+  until([&] { return server_.waiting != 0; });
+  ASSERT_TRUE(set(mode(0640)));
+  const std::uint64_t before = session_->incarnation();
+  server_.restart();
+  server_.release();
+  until([&] { return session_->incarnation() != before && syncing->has_value(); });
+  ASSERT_TRUE(flush(made_));
+  EXPECT_EQ(mode_there(), 0640u);
+}
+
 // A WRITE that carries an old mode is not overtaken by a newer one.
 TEST_F(AttributeWritebackTest, WhatIsSetMeanwhileIsSentAfterwards) {
   ASSERT_TRUE(write(made_, 0, "text"));

@@ -59,6 +59,8 @@ struct Payload {
 // which saves a system call and a wake-up on either side. What others wait for, perhaps all that we
 // have under way, goes at once in a slot that is kept back for it when no other is free; and what
 // the server is to hear without having to wait itself, in one of its own.
+inline constexpr std::uint32_t kSlotsForOwed =
+    8;  // with fewer there is none for what others wait for
 enum class Urgency { kNow, kSoon, kOthersWait, kServerWaits };
 
 struct RawReply {
