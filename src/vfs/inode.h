@@ -1,8 +1,8 @@
 // Inode: one file of the server as this client knows it, and the opens through which it is read
 // and written.
 //
-// Lives as long as the kernel knows its node, somebody has it open, or bytes or attributes of it are
-// not written.
+// Lives as long as the kernel knows its node, somebody has it open, or bytes or attributes of it
+// are not written.
 #pragma once
 
 #include <boost/intrusive/list_hook.hpp>
