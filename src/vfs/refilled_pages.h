@@ -4,7 +4,8 @@
 // (fuse_perform_write()). In between a notification may drop such a page, and a READ bring it back
 // as it was. When the WRITE comes, the kernel has older bytes than we, and keeps them: these pages
 // have to be dropped once more. One write(2) of a file runs at a time, under the inode's lock, so
-// only the first WRITE that comes after the notification's end can be such a one.
+// only the first WRITE that comes after the notification's end can be such a one. An open has the
+// kernel drop its pages as well (MountCore::kernel_drops_pages()).
 // When the pages that are there go is not known, so they count as filled since.
 #pragma once
 
