@@ -53,7 +53,9 @@ void AttributeWriteback::keep(const InodeRef& inode, const Caller& caller,
 }
 
 bool AttributeWriteback::is_dirty(const Inode& inode) {
-  return inode.dirty_attributes && inode.dirty_attributes.get().unsent.valid != 0;
+  if (!inode.dirty_attributes) return false;
+  const DirtyAttributes& dirty = inode.dirty_attributes.get();
+  return dirty.unsent.valid != 0 || dirty.requests != 0;
 }
 
 void AttributeWriteback::show(const Inode& inode, Attributes& shown) {

@@ -83,6 +83,7 @@ class AttributeWriteback {
   // REQUIRES: may_keep().
   void keep(const std::shared_ptr<Inode>& inode, const Caller& caller,
             const AttributeChange& change);
+  // Something is to be sent, or under way: what is sent now could overtake it.
   static bool is_dirty(const Inode& inode);
   // What programs are shown.
   static void show(const Inode& inode, Attributes& shown);
