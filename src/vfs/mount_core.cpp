@@ -343,7 +343,9 @@ void MountCore::take_own_change(Inode& inode, const Attributes& now, std::uint64
   const bool only_ours = version_of(now) == version_of(inode.attributes);
   const std::uint64_t size = only_ours ? std::max(inode.attributes.size, now.size) : 0;
   if (overtaken(now, inode.attributes)) {
+    // What others have done since, and another answer has told of, this change here takes back.
     inode.attributes_expire = {};
+    if (inode.mapping) inode.size_unknown = true;
   } else if (now.ctime_ns >= inode.attributes.ctime_ns) {
     inode.attributes = now;
     inode.attributes_expire = believed_until(inode, asked_at);

@@ -39,12 +39,8 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
   if (!reply) co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
   if (!reply.value().attributes) co_return Errno(EPROTO);
   const Attributes now = from_wire(*reply.value().attributes);
-  const bool late = overtaken(now, inode->attributes);
   core.take_own_change(*inode, now, asked_at);
   if ((change.valid & proto::kSetSize) != 0) inode->attributes.size = now.size;
-  // Others have changed the file since, and where it ends now another answer has told, which the
-  // truncation here takes back.
-  if ((change.valid & proto::kSetSize) != 0 && late) inode->size_unknown = true;
   co_return now;
 }
 
