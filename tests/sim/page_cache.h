@@ -145,6 +145,9 @@ class PageCache final : public vfs::Kernel {
   static Status take_error(File& file);
   Task<void> invalidate_range(std::string who, FileRef file, ByteRange range);
   Task<void> truncate_pages(std::string who, FileRef file, std::uint64_t size);
+  // The program's thread takes the answer when it runs again, whatever the kernel has been told.
+  Task<Status> send_setattr(std::string who, DescriptionRef description,
+                            vfs::AttributeChange change);
   void drop_reference(const DescriptionRef& description);
   Task<void> release(DescriptionRef description);
   Task<void> lock_inode(std::string who, FileRef file);

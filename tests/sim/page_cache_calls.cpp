@@ -181,22 +181,28 @@ Task<Status> PageCache::write(std::string who, DescriptionRef description, ByteR
   co_return status;
 }
 
-// fuse_do_setattr().
-// The program's thread takes the answer when it runs again; here it is believed for no time.
-Task<Status> PageCache::chmod(std::string who, DescriptionRef description, std::uint32_t mode) {
-  FileRef file = description->file;
-  co_await lock_inode(who, file);
-  vfs::Call call;
-  vfs::AttributeChange change;
-  change.valid = proto::kSetMode;
-  change.mode = mode;
+Task<Status> PageCache::send_setattr(std::string who, DescriptionRef description,
+                                     vfs::AttributeChange change) {
+  const File& file = *description->file;
   Status status = success();
   {
-    const Edge waits(graph_, who, core_of(*file));
-    auto changed = co_await operations_->setattr(call, file->node, change, description->opened);
+    const Edge waits(graph_, who, core_of(file));
+    vfs::Call call;
+    auto changed = co_await operations_->setattr(call, file.node, change, description->opened);
     if (!changed) status = changed.error();
   }
   co_await boost::asio::post(executor_, boost::asio::use_awaitable);
+  co_return status;
+}
+
+// fuse_do_setattr(), here and below. The answer is believed for no time.
+Task<Status> PageCache::chmod(std::string who, DescriptionRef description, std::uint32_t mode) {
+  FileRef file = description->file;
+  co_await lock_inode(who, file);
+  vfs::AttributeChange change;
+  change.valid = proto::kSetMode;
+  change.mode = mode;
+  const Status status = co_await send_setattr(who, description, change);
   if (status) expire_attributes_of(*file);
   unlock_inode(*file);
   co_return status;
@@ -213,19 +219,10 @@ Task<Status> PageCache::truncate(std::string who, DescriptionRef description, st
     const Edge waits(graph_, who, core_of(*file));
     co_await file->writeback_changed.wait();
   }
-  vfs::Call call;
   vfs::AttributeChange change;
   change.valid = proto::kSetSize;
   change.size = size;
-  Status status = success();
-  {
-    const Edge waits(graph_, who, core_of(*file));
-    auto changed = co_await operations_->setattr(call, file->node, change, description->opened);
-    if (!changed) status = changed.error();
-  }
-  // The program's thread takes the answer when it runs again, whatever the kernel has been told.
-  // It is told to believe it for no time.
-  co_await boost::asio::post(executor_, boost::asio::use_awaitable);
+  const Status status = co_await send_setattr(who, description, change);
   if (status) {
     ++file->attribute_version;
     file->attributes_until = {};

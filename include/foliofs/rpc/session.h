@@ -55,12 +55,13 @@ struct Payload {
   std::span<const iovec> receive;
 };
 
+// With fewer slots than this none is kept back for what others wait for.
+inline constexpr std::uint32_t kSlotsForOwed = 8;
+
 // When a request leaves: at once, or with the next one that does and a millisecond later at most,
 // which saves a system call and a wake-up on either side. What others wait for, perhaps all that we
 // have under way, goes at once in a slot that is kept back for it when no other is free; and what
 // the server is to hear without having to wait itself, in one of its own.
-inline constexpr std::uint32_t kSlotsForOwed =
-    8;  // with fewer there is none for what others wait for
 enum class Urgency { kNow, kSoon, kOthersWait, kServerWaits };
 
 struct RawReply {
