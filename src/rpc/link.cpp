@@ -193,7 +193,9 @@ Task<Status> Link::receive_notice(proto::FrameHeader header) {
   }
   auto staged = co_await reader_.stage(header.meta_bytes);
   if (!staged) co_return staged.error();
-  co_return take_notice(header.type, reader_.take(header.meta_bytes));
+  // A copy: what comes behind a payload of any length is not aligned as FlatBuffers wants it.
+  const auto meta = reader_.take(header.meta_bytes);
+  co_return take_notice(header.type, std::vector(meta.begin(), meta.end()));
 }
 
 Status Link::take_notice(proto::MessageType type, std::span<const std::byte> meta) {

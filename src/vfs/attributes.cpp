@@ -45,6 +45,13 @@ bool overtaken(const Attributes& said, const Attributes& known) {
   return said.change_epoch == known.change_epoch && said.foreign_changes < known.foreign_changes;
 }
 
+bool is_later(const Attributes& said, const Attributes& known) {
+  if (said.change_epoch == known.change_epoch && said.foreign_changes != known.foreign_changes) {
+    return said.foreign_changes > known.foreign_changes;
+  }
+  return said.ctime_ns > known.ctime_ns;
+}
+
 bool same_file(const Attributes& a, const Attributes& b) {
   // An inode number is given to a new file once the old one is gone; its birth is another one then.
   return a.ino == b.ino && a.btime_ns == b.btime_ns && (a.mode & S_IFMT) == (b.mode & S_IFMT);

@@ -38,7 +38,7 @@ void Forgetting::memory_changed() {
   if (beyond != set_aside_) core_.cache.set_aside(set_aside_ = beyond);
   if (running_ || core_.stopping || bytes <= share()) return;
   running_ = true;
-  spawn(core_.executor, "forgetting", run(core_));
+  core_.spawn_unawaited("forgetting", run(core_));
 }
 
 std::size_t Forgetting::too_many() const {

@@ -118,6 +118,9 @@ struct Inode : InodeByUse {
 
   // While a WRITE may come that began before the kernel's pages were last dropped; else nullptr.
   std::unique_ptr<RefilledPages> refilled;
+  // The bytes of the WRITE that is answered once the kernel has dropped such pages; else empty.
+  // What the kernel writes back meanwhile may be older there.
+  ByteRange overtaking;
 
   // The server's verifier at the latest WRITE that has not been followed by a COMMIT: once it says
   // another one, those bytes may be lost.

@@ -75,8 +75,7 @@ void InodeIo::lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, 
   // READ may be what has found it, so nobody waits for them here.
   auto core = core_.lock();
   if (!core) return;
-  spawn((*core)->executor, "pages of a lost lock",
-        (*core)->drop_pages(inode_.lock(), ByteRange::all()));
+  (*core)->spawn("pages of a lost lock", (*core)->drop_pages(inode_.lock(), ByteRange::all()));
 }
 
 }  // namespace foliofs::vfs

@@ -105,8 +105,7 @@ void Leases::name_doubtful(NodeId parent, const std::string& name) {
 
 void Leases::expire_name(NodeId parent, const std::string& name) {
   if (core_.stopping) return;
-  spawn(core_.executor, "expire name",
-        expire_names(core_, {{parent, name}}, std::make_shared<bool>()));
+  core_.spawn("expire name", expire_names(core_, {{parent, name}}, std::make_shared<bool>()));
 }
 
 std::uint64_t Leases::held() const {
@@ -132,12 +131,11 @@ void Leases::recalled(wire::LeasesRecalledT recalled) {
   if (recalled.everything) {
     lose_all();
   } else {
-    spawn(core_.executor, "give back leases", give_back(core_, std::move(recalled)));
+    core_.spawn("give back leases", give_back(core_, std::move(recalled)));
   }
 }
 
 Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
-  const BackgroundTask task(core);
   Leases& leases = core.leases;
   const std::uint64_t incarnation = core.session.incarnation();
   std::vector<KernelNode> nodes;
@@ -160,7 +158,7 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   }
   auto expired = std::make_shared<bool>(names.empty());
   if (!names.empty()) {
-    spawn(core.executor, "expire names", expire_names(core, names, expired));
+    core.spawn("expire names", expire_names(core, names, expired));
   }
   if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
   for (const InodeRef& inode : inodes) {
@@ -177,13 +175,12 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   // Whoever has the file open sees what has become of it without asking.
   for (const InodeRef& inode : inodes) {
     const bool shown = inode->mapping && inode->open_count != 0;
-    if (shown && !core.stopping) spawn(core.executor, "revalidate", revalidate(core, inode));
+    if (shown && !core.stopping) core.spawn_unawaited("revalidate", revalidate(core, inode));
   }
 }
 
 Task<void> Leases::expire_names(MountCore& core, std::vector<KernelName> names,
                                 std::shared_ptr<bool> done) {
-  const BackgroundTask task(core);
   auto& expiring = core.leases.names_expiring_;
   const auto here = expiring.emplace(expiring.end());
   for (const KernelName& name : names) here->push_back(core.inodes.find(name.parent_id));
@@ -205,7 +202,7 @@ void Leases::expire_just_told(const std::vector<InodeRef>& inodes, std::vector<K
     if (just_told(inode)) nodes.push_back({inode->node, inode->attributes.is_directory()});
   }
   if (names.empty() && nodes.empty()) return;
-  spawn(core_.executor, "expire again", expire_again(core_, std::move(nodes), std::move(names)));
+  core_.spawn_unawaited("expire again", expire_again(core_, std::move(nodes), std::move(names)));
 }
 
 Task<void> Leases::expire_again(MountCore& core, std::vector<KernelNode> nodes,
@@ -256,7 +253,7 @@ void Leases::lose_all() {
   if (std::exchange(expiring_, true)) {
     expires_again_ = true;
   } else {
-    spawn(core_.executor, "expire leases", expire_everything(core_));
+    core_.spawn("expire leases", expire_everything(core_));
   }
 }
 
@@ -273,7 +270,6 @@ void Leases::lose_all_and_say_so() {
 }
 
 Task<void> Leases::expire_everything(MountCore& core) {
-  const BackgroundTask task(core);
   Leases& leases = core.leases;
   do {
     leases.expires_again_ = false;
@@ -308,7 +304,7 @@ void Leases::dropped(const Inode& inode) {
   dropped_.push_back(inode.handle);
   if (dropped_.size() >= kManyDropped) return say_soon();
   if (std::exchange(says_dropped_later_, true)) return;
-  spawn(core_.executor, "dropped leases", say_dropped_later(core_));
+  core_.spawn_unawaited("dropped leases", say_dropped_later(core_));
 }
 
 Task<void> Leases::say_dropped_later(MountCore& core) {
@@ -352,7 +348,7 @@ bool Leases::was_given_up(const Inode& inode, std::uint64_t asked_at) const {
 
 void Leases::say_soon() {
   if (core_.stopping || std::exchange(saying_, true)) return;
-  spawn(core_.executor, "return leases", say_returned(core_));
+  core_.spawn_unawaited("return leases", say_returned(core_));
 }
 
 // One message after the other, in the slot that is kept for them. As revalidate().

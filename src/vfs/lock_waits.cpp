@@ -8,7 +8,6 @@ namespace {
 
 // A grant that nobody waits for any more: given back.
 Task<void> give_back(MountCore& core, std::uint64_t waiter) {
-  const BackgroundTask task(core);
   wire::CancelLockRequestT request;
   request.waiter = waiter;
   auto reply = co_await core.session.call<wire::CancelLockRequest>(request);
@@ -18,7 +17,6 @@ Task<void> give_back(MountCore& core, std::uint64_t waiter) {
 // Opens that hold locks are opened again at once, which takes the locks again, and not only when
 // somebody reads or writes: until then others could have them.
 Task<void> reclaim(MountCore& core, InodeRef inode) {
-  const BackgroundTask task(core);
   while (auto open = inode->locks.get().open_of_stale(core.session.incarnation())) {
     auto current = co_await inode->io->ensure_current(open);
     if (!current) break;
@@ -39,7 +37,7 @@ void LockWaits::interrupt_all() {
 void LockWaits::granted(std::uint64_t waiter) {
   auto found = waits_.find(waiter);
   if (found != waits_.end()) return found->second->ask_again();
-  if (!core_.stopping) spawn(core_.executor, "give back a lock", give_back(core_, waiter));
+  if (!core_.stopping) core_.spawn("give back a lock", give_back(core_, waiter));
 }
 
 void LockWaits::connection_lost() {
@@ -50,7 +48,7 @@ void LockWaits::session_renewed() {
   if (core_.stopping) return;
   core_.inodes.for_each([this](const InodeRef& inode) {
     if (inode->locks.get().owners.empty()) return;
-    spawn(core_.executor, "reclaim locks", reclaim(core_, inode));
+    core_.spawn("reclaim locks", reclaim(core_, inode));
   });
 }
 

@@ -72,6 +72,23 @@ MountCore::~MountCore() {
   session.set_events({});
 }
 
+void MountCore::spawn(std::string_view name, Task<void> task) {
+  // Counted from now on: the mount could end before it begins.
+  auto run = [](std::unique_ptr<BackgroundTask> counted, Task<void> all_of_it) -> Task<void> {
+    co_await std::move(all_of_it);
+    counted.reset();
+  };
+  foliofs::spawn(executor, name, run(std::make_unique<BackgroundTask>(*this), std::move(task)));
+}
+
+void MountCore::spawn_unawaited(std::string_view name, Task<void> task) {
+  auto run = [](std::weak_ptr<MountCore*> mount, Task<void> all_of_it) -> Task<void> {
+    if (mount.expired()) co_return;
+    co_await std::move(all_of_it);
+  };
+  foliofs::spawn(executor, name, run(self, std::move(task)));
+}
+
 Task<Result<wire::EntryReplyT>> MountCore::ask_name(wire::CallerT caller, InodeRef parent,
                                                     std::string name) {
   wire::LookupRequestT request;
@@ -207,6 +224,8 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     remember_flags(*inode, attributes);
     if (inode->mapping) inode->mapping->set_server_size(attributes.size);
     inode->size_unknown = false;
+  } else if (is_later(attributes, inode->attributes)) {
+    inode->attributes = attributes;  // not to be believed, but nothing newer is known
   }
   // The kernel has filled the page in which it knew the end with zeros behind it.
   const bool grown = inode->cached_version && inode->mapping && inode->mapping->size() > end;
@@ -271,8 +290,8 @@ void MountCore::kernel_drops_pages(const InodeRef& inode) {
     co_await time.sleep(kAnswerIsTaken);
     notification.reset();
   };
-  spawn(executor, "kernel drops pages",
-        until_taken(clock, std::make_unique<PageNotification>(inode)));
+  spawn_unawaited("kernel drops pages",
+                  until_taken(clock, std::make_unique<PageNotification>(inode)));
 }
 
 Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
@@ -303,9 +322,11 @@ Task<void> MountCore::drop_pages(InodeRef inode, ByteRange range) {
   co_await kernel.invalidate_pages(inode->node, range);
 }
 
-Task<void> MountCore::drop_overtaken(InodeRef inode, ByteRange pages) {
+Task<void> MountCore::drop_overtaken(InodeRef inode, ByteRange pages, ByteRange written) {
   constexpr Duration kPatience = std::chrono::milliseconds(10);
+  inode->overtaking = written;
   const bool dropped = co_await wait_at_most(clock, kPatience, drop_pages(inode, pages));
+  inode->overtaking = {};
   // Whoever writes next to this file has not begun: the lock is with this WRITE until its answer.
   if (dropped && inode->refilled && !inode->refilled->notifying()) inode->refilled.reset();
 }
@@ -337,6 +358,7 @@ Task<void> MountCore::wait_until_valid(InodeRef inode) {
 }
 
 void MountCore::take_own_change(Inode& inode, const Attributes& now, std::uint64_t asked_at) {
+  const bool latest = inode.generation <= asked_at;
   changed(inode);
   // Of our own WRITEs the one that was answered last need not be the one that reaches furthest.
   // Others may have made the file shorter.
@@ -349,6 +371,10 @@ void MountCore::take_own_change(Inode& inode, const Attributes& now, std::uint64
   } else if (now.ctime_ns >= inode.attributes.ctime_ns) {
     inode.attributes = now;
     inode.attributes_expire = believed_until(inode, asked_at);
+    if (latest && inode.size_unknown && inode.mapping) {
+      inode.mapping->set_server_size(now.size);
+      inode.size_unknown = false;
+    }
   } else {
     // The later change was answered first, or the server's clock was set back.
     inode.attributes_expire = std::min(inode.attributes_expire, clock.now() + options.actimeo_us);
@@ -450,7 +476,7 @@ void MountCore::note_store(const OpenFile& file, const Store& store, std::uint64
   if (offset != store.offset && file.kernel_caches) {
     // O_APPEND was set after the open: the kernel has the bytes in its pages where it thought the
     // end was.
-    spawn(executor, "moved append", drop_pages(file.inode, ByteRange::all()));
+    spawn("moved append", drop_pages(file.inode, ByteRange::all()));
   }
 }
 
@@ -530,7 +556,6 @@ Task<void> MountCore::stop_writing_later(InodeRef inode) {
 
 Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
                                   std::shared_ptr<ServerOpen> open) {
-  const BackgroundTask task(core);
   inode->kept_open = open;
   spdlog::warn("{}: {} bytes could not be written; will go on trying", inode->name,
                inode->mapping->dirty_bytes());

@@ -56,6 +56,11 @@ class MountCore {
   bool stopping = false;
   std::uint32_t background_tasks = 0;
   WaitQueue background_ended;
+  // Runs `task` in the background; shut_down() waits until it has ended.
+  void spawn(std::string_view name, Task<void> task);
+  // Nobody waits for this one. It does not begin when the mount is gone by then, and has to see by
+  // `self` after each wait of its own whether it is still there.
+  void spawn_unawaited(std::string_view name, Task<void> task);
   LockWaits lock_waits{*this};
   Leases leases{*this};
   AttributeWriteback attribute_writeback{*this};
@@ -195,8 +200,9 @@ class MountCore {
   void kernel_drops_pages(const InodeRef& inode);
   // The same for pages that a WRITE has overtaken which is answered only then: so nobody reads them
   // once write(2) has returned. The kernel may wait for a page that this WRITE itself has locked,
-  // which then is as new as the WRITE; therefore the wait has a bound.
-  Task<void> drop_overtaken(InodeRef inode, ByteRange pages);
+  // which then is as new as the WRITE; therefore the wait has a bound. Where such a page is dirty,
+  // by a mapping, it is written back first, and takes nothing of what was `written` back.
+  Task<void> drop_overtaken(InodeRef inode, ByteRange pages, ByteRange written);
   // Waits until no change by somebody else is being dealt with.
   Task<void> wait_until_valid(InodeRef inode);
 

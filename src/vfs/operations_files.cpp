@@ -235,6 +235,12 @@ ByteRange take_overtaken(OpenFile& file, const Store& store) {
   return pages;
 }
 
+// Whether the kernel writes back a page that may be older than a WRITE.
+bool is_overtaken(const Inode& inode, const Store& store) {
+  return store.source == cache::WriteSource::kPageWriteback &&
+         inode.overtaking.overlaps(ByteRange::of(store.offset, store.data.size()));
+}
+
 }  // namespace
 
 bool Operations::try_write(OpenFile* file, const Store& store) {
@@ -242,6 +248,7 @@ bool Operations::try_write(OpenFile* file, const Store& store) {
   if (store.kill_privileges) inode.kill_privileges = true;
   if (file->direct || to_the_end(store) || waits_for_commit(*file, store)) return false;
   if (inode.refilled && store.source == cache::WriteSource::kSystemCall) return false;
+  if (is_overtaken(inode, store)) return false;
   if (file->server_open->locks_lost) return false;
   if (store.offset + store.data.size() > core_.tested_size) return false;
   if (!inode.mapping->try_write(store.offset, store.data, store.source)) return false;
@@ -259,7 +266,11 @@ Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
   } else {
     status = co_await put(call, file, store);
   }
-  if (status && !overtaken.empty()) co_await core_.drop_overtaken(file->inode, overtaken);
+  if (status && !overtaken.empty()) {
+    const ByteRange written = ByteRange::of(store.offset, store.data.size());
+    co_await core_.drop_overtaken(file->inode, overtaken,
+                                  to_the_end(store) ? ByteRange{} : written);
+  }
   if (!status || !waits_for_commit(*file, store)) co_return status;
   co_return co_await fsync(file, store.sync == SyncWrite::kData);
 }
@@ -272,11 +283,28 @@ Task<Status> Operations::put(Call call, OpenFileRef file, Store store) {
   if ((file->direct || tests_size) && store.source == cache::WriteSource::kSystemCall) {
     status = co_await mapping->write_direct(store.offset, store.data, call.abandoned);
     if (status) core_.passed_size(end);
+  } else if (is_overtaken(*file->inode, store)) {
+    status = co_await put_rest(call, file, store);
   } else {
     status = co_await mapping->write(store.offset, store.data, store.source, call.abandoned);
   }
   if (status) core_.note_store(*file, store, store.offset);
   co_return status;
+}
+
+// Whoever has stored to the page while the WRITE is not answered yet did so at the same time: of
+// what both have stored the WRITE's bytes may be the last.
+Task<Status> Operations::put_rest(Call call, OpenFileRef file, Store store) {
+  RangeSet rest;
+  rest.add(ByteRange::of(store.offset, store.data.size()));
+  rest.subtract(file->inode->overtaking);
+  for (const ByteRange part : rest) {
+    const auto data = store.data.subspan(part.begin - store.offset, part.size());
+    auto stored =
+        co_await file->inode->mapping->write(part.begin, data, store.source, call.abandoned);
+    if (!stored) co_return stored;
+  }
+  co_return success();
 }
 
 bool Operations::try_flush(OpenFile* file, std::uint64_t lock_owner) {
@@ -344,7 +372,7 @@ Task<void> Operations::release(OpenFile* file) {
   if (writable) co_await core_.settle_mtime(inode);
   co_await drop_locks_through(owned);
   if (writable && inode->dirty() && !inode->kept_open && !core_.stopping) {
-    spawn(core_.executor, "write later", MountCore::write_later(core_, inode, server_open));
+    core_.spawn("write later", MountCore::write_later(core_, inode, server_open));
     co_return;
   }
   inode->io->remove(server_open);

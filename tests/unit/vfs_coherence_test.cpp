@@ -254,4 +254,50 @@ TEST_F(VfsTest, AReadAfterInvalidateSeesWhereTheFileEndsNow) {
   release(opened);
 }
 
+// SEMANTICS: own-changes-show
+TEST_F(VfsTest, ASizeIsKnownThoughChangesOfOursOvertakeEachAnswer) {
+  server_.add("f", "1234");
+  const Node node = lookup("f");
+  auto opened = open(node);
+  server_.change("f", "12345678");
+  vfs::AttributeChange mode;
+  mode.valid = proto::kSetMode;
+  mode.mode = 0600;
+  expire();
+  server_.hold_replies(MessageType::kGetAttr);
+  auto asked = loop_.start(ops().getattr(call(), node, nullptr));
+  for (int query = 0; query < 3; ++query) {
+    until([&] { return server_.waiting == 1; });
+    ASSERT_TRUE(loop_.run(ops().setattr(call(), node, mode, nullptr)));
+    server_.release_these_replies();
+  }
+  until([&] { return asked->has_value(); });
+  ASSERT_TRUE(asked->value());
+  EXPECT_EQ(asked->value().value().size, 8u);
+  server_.release();
+  release(opened);
+}
+
+// SEMANTICS: attributes-age
+TEST_F(VfsTest, AnAnswerThatWasOvertakenIsShownWhereNothingNewerIsKnown) {
+  server_.add("f", "1234");
+  const Node node = lookup("f");
+  server_.change("f", "12345678");
+  server_.file("f").mode = S_IFREG | 0600;
+  expire();
+  server_.fails[MessageType::kSetXattr] = ENOSPC;  // what a change has done is not known then
+  server_.hold_replies(MessageType::kGetAttr);
+  auto asked = loop_.start(ops().getattr(call(), node, nullptr));
+  for (int query = 0; query < 3; ++query) {
+    until([&] { return server_.waiting == 1; });
+    EXPECT_FALSE(loop_.run(ops().set_xattr(call(), node, "user.a", {}, 0)));
+    server_.release_these_replies();
+  }
+  until([&] { return asked->has_value(); });
+  ASSERT_TRUE(asked->value());
+  EXPECT_EQ(asked->value().value().size, 8u);
+  EXPECT_EQ(asked->value().value().mode, S_IFREG | 0600u);
+  EXPECT_EQ(ops().attribute_timeout_us(node).count(), 0) << "it is asked for again";
+}
+
 }  // namespace foliofs::test

@@ -104,6 +104,11 @@ class FakeServer final : public rpc::Connector {
     held_replies_.clear();
     released_.wake_all();
   }
+  // Lets replies go, and holds those that come next.
+  void release_these_replies() {
+    ++replies_released_;
+    released_.wake_all();
+  }
   int waiting = 0;  // requests that are held one way or the other
 
   // The process ends and comes back: connections, sessions and opens are gone. What is held back
@@ -254,7 +259,10 @@ class FakeServer final : public rpc::Connector {
     auto reply = again ? taken.reply : std::make_shared<const Reply>(execute(frame));
     if (type != MessageType::kHello) taken = {frame.header.sequence, reply};
     ++waiting;
-    while (held_replies_.contains(type) && !wire->ended) co_await released_.wait();
+    const int released = replies_released_;
+    while (held_replies_.contains(type) && released == replies_released_ && !wire->ended) {
+      co_await released_.wait();
+    }
     --waiting;
     if (wire->ended) co_return;
     proto::FrameHeader header = frame.header;
@@ -360,6 +368,7 @@ class FakeServer final : public rpc::Connector {
   std::uint64_t run_ = 1;
   std::int64_t time_ns_ = 1'600'000'000'000'000'000;
   std::set<MessageType> held_requests_, held_replies_;
+  int replies_released_ = 0;
   WaitQueue released_;
 };
 

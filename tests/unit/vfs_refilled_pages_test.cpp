@@ -111,6 +111,27 @@ TEST_F(RefilledPages, AreNoBusinessOfPageWriteback) {
   EXPECT_EQ(kernel_.dropped.size(), 1u);
 }
 
+// SEMANTICS: written-is-read
+TEST_F(RefilledPages, ThatAreWrittenBackMeanwhileTakeNothingBack) {
+  invalidate();
+  read_page(1);
+  kernel_.hold = true;
+  auto written = loop_.start(ops().write(call(), opened_.file, store(5000, "new")));
+  until([&] { return kernel_.waiting == 1; });
+  // The kernel writes back what it drops: somebody has stored to a mapping of the older page.
+  const std::string mapped(4096, 'm');
+  auto page = store(4096, mapped);
+  page.source = cache::WriteSource::kPageWriteback;
+  EXPECT_FALSE(ops().try_write(opened_.file.get(), page));
+  ASSERT_TRUE(loop_.run(ops().write(call(), opened_.file, page)));
+  kernel_.release();
+  until([&] { return written->has_value(); });
+  EXPECT_EQ(read(opened_).substr(4090, 4110),
+            "......" + std::string(904, 'm') + "new" + std::string(3189, 'm') + "........");
+  ASSERT_TRUE(loop_.run(ops().write(call(), opened_.file, page)));
+  EXPECT_EQ(read(opened_).substr(5000, 3), "mmm") << "what is written back later is newer";
+}
+
 TEST_F(RefilledPages, WhileTheNotificationIsOnItsWayEveryWriteMayBeSuchAOne) {
   kernel_.hold = true;
   auto report = loop_.start(mount_->invalidate(call().caller, "f", std::nullopt, true));

@@ -50,6 +50,9 @@ bool changed_by_others(const Attributes& before, const Attributes& now);
 
 // True when the server said `said` before it said `known`, although it arrived later.
 bool overtaken(const Attributes& said, const Attributes& known);
+// True when it certainly said it after `known`, although a change of this client's own was answered
+// meanwhile.
+bool is_later(const Attributes& said, const Attributes& known);
 
 // True when both can only be the same file, although the server gave it two handles.
 bool same_file(const Attributes& a, const Attributes& b);
