@@ -18,6 +18,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -85,6 +86,22 @@ class Inode : public std::enable_shared_from_this<Inode> {
     last_seen_ = now;
     --active_changes_;
     return counts(session);
+  }
+
+  // What `look` says of the file's extended attributes, any change of which moves ctime. Looks only
+  // once for each ctime that is so old that the next change moves it certainly: filesystems count
+  // in steps, of up to a second.
+  template <class Look>
+  std::uint32_t xattr_flags(std::int64_t ctime_ns, std::int64_t now_ns, Look look) {
+    constexpr std::int64_t kOldNs = 2'000'000'000;
+    std::lock_guard lock(mutex_);
+    if (xattr_flags_of_ == ctime_ns) return xattr_flags_;
+    const std::uint32_t flags = look();
+    if (now_ns - ctime_ns > kOldNs) {
+      xattr_flags_of_ = ctime_ns;
+      xattr_flags_ = flags;
+    }
+    return flags;
   }
 
   // Whether `holder` has a lease of the file from here on; `handle` is what he knows the file by.
@@ -164,6 +181,8 @@ class Inode : public std::enable_shared_from_this<Inode> {
   ChangeStamp last_seen_;
   std::uint64_t total_ = 0;
   std::uint32_t active_changes_ = 0;
+  std::optional<std::int64_t> xattr_flags_of_;  // the ctime
+  std::uint32_t xattr_flags_ = 0;
   boost::container::small_vector<Own, 2> own_;  // in order of the last change
   std::vector<Lease> leases_;
   bool keeps_returned_ = false;

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
+#include "foliofs/base/clock.h"
 #include "server/credentials.h"
 #include "server/local_calls.h"
 
@@ -246,7 +247,10 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, i
   });
   std::uint32_t said = leased ? std::uint32_t{proto::kLeased} : 0;
   // Looked at after the version was observed: what is said is true of that one or of a later one.
-  if (flags != Flags::kNone) said |= security_flag(fd);
+  if (flags != Flags::kNone && security_xattrs_) {
+    said |= inode.xattr_flags(to_ns(info.stx_ctime), SystemClock().wall_ns(),
+                              [&] { return security_flag(fd); });
+  }
   const bool exclusive = flags == Flags::kMade && leased && inode.make_exclusive(*context.holder);
   if (exclusive) said |= proto::kExclusive;
   return describe(info, counts, said);

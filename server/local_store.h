@@ -127,8 +127,9 @@ class LocalStore final : public FileStore {
     return UniqueFd(open());
   }
 
-  // kNoSecurityXattrs costs a system call more. A file that the session has just made is its own.
-  // After a change has been made it is too late to wait until a file may be looked at.
+  // Whether kNoSecurityXattrs is said, which may cost a system call more. A file that the session
+  // has just made is its own. After a change has been made it is too late to wait until a file may
+  // be looked at.
   enum class Flags { kNone, kLookedUp, kMade, kAfterChange };
   // `handle` is what clients know the file by; without one there is no lease of it. kLeaseHeld as
   // may_look_at() has it.
@@ -147,7 +148,7 @@ class LocalStore final : public FileStore {
   // Whether this filesystem, and not only this file, can have ACLs and attributes in `security.`.
   bool has_security_xattrs(int fd) const;
   // kNoSecurityXattrs, or 0 when that is not so or not known.
-  std::uint32_t security_flag(int fd) const;
+  static std::uint32_t security_flag(int fd);
   std::uint64_t ino_of(const struct statx& info) const;
 
   Result<NodeRef> find_child(const Node& parent, Name name);

@@ -86,8 +86,7 @@ bool LocalStore::has_security_xattrs(int fd) const {
 }
 
 // Names of this kind are listed to everybody.
-std::uint32_t LocalStore::security_flag(int fd) const {
-  if (!security_xattrs_) return 0;
+std::uint32_t LocalStore::security_flag(int fd) {
   std::array<char, 1024> names;
   const ssize_t length = ::listxattr(FdPath(fd).c_str(), names.data(), names.size());
   if (length < 0) return 0;

@@ -188,6 +188,29 @@ TEST(InodeTest, AFailureCountsOnlyIfItLeftATrace) {
   EXPECT_EQ(file.foreign(2), 1u);
 }
 
+TEST(InodeTest, XattrsAreLookedAtOnceForACtimeThatIsOld) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  server::Inode inode(1);
+  std::uint32_t there = 7;
+  int looks = 0;
+  auto flags = [&](std::int64_t ctime_ns, std::int64_t now_ns) {
+    return inode.xattr_flags(ctime_ns, now_ns, [&] {
+      ++looks;
+      return there;
+    });
+  };
+  EXPECT_EQ(flags(10 * kSecond, 11 * kSecond), 7u);
+  there = 8;
+  EXPECT_EQ(flags(10 * kSecond, 12 * kSecond), 8u) << "the change may have left that ctime";
+  EXPECT_EQ(flags(10 * kSecond, 13 * kSecond), 8u);
+  EXPECT_EQ(flags(10 * kSecond, 14 * kSecond), 8u);
+  EXPECT_EQ(looks, 3);
+  there = 9;
+  EXPECT_EQ(flags(15 * kSecond, 15 * kSecond), 9u);
+  EXPECT_EQ(flags(20 * kSecond, 15 * kSecond), 9u) << "the clock was set back";
+  EXPECT_EQ(looks, 5);
+}
+
 TEST(InodeTest, ForgottenOwnersOnlyLookTwice) {
   Turned file;
   file.change_by(1);
