@@ -88,9 +88,9 @@ class Inode : public std::enable_shared_from_this<Inode> {
     return counts(session);
   }
 
-  // What `look` says of the file's extended attributes, any change of which moves ctime. Looks only
-  // once for each ctime that is so old that the next change moves it certainly: filesystems count
-  // in steps, of up to a second.
+  // What `look` says of the file's extended attributes, on a filesystem where any change of them
+  // moves ctime. Looks only once for each ctime that is so old that the next change moves it
+  // certainly: filesystems count in steps, of up to a second.
   template <class Look>
   std::uint32_t xattr_flags(std::int64_t ctime_ns, std::int64_t now_ns, Look look) {
     constexpr std::int64_t kOldNs = 2'000'000'000;

@@ -142,14 +142,15 @@ std::uint64_t FolioMapping::folios_end() const {
   return folios_.empty() ? 0 : folios_.rbegin()->range.end;
 }
 
-void FolioMapping::set_server_size(std::uint64_t size) {
+bool FolioMapping::set_server_size(std::uint64_t size) {
   size = std::max(size, dirty_end());
-  if (changing_ && size < size_) return;
+  if (changing_ && size < size_) return false;
   if (size < size_) {
     trim({size, ByteRange::kNoEnd}, /*dirty_too=*/false);
     ++trunc_epoch_;
   }
   size_ = size;
+  return true;
 }
 
 void FolioMapping::trim(ByteRange range, bool dirty_too) {

@@ -70,7 +70,7 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
 
   // Mapping
   std::uint64_t size() const override { return size_; }
-  void set_server_size(std::uint64_t size) override;
+  bool set_server_size(std::uint64_t size) override;
   Task<Result<ReadResult>> read(ByteRange range, Readahead* readahead) override;
   bool try_read(ByteRange range, Readahead* readahead, ReadResult& result) override;
   std::unique_ptr<Prefill> try_prefill(std::uint64_t bytes) override;

@@ -145,15 +145,9 @@ Task<Status> AttributeWriteback::send(InodeRef inode, CarriedAttributes& carried
     }
     if (unsent.valid == 0) co_return success();
     if (!carried.are_latest()) co_return Errno(EAGAIN);
-    wire::SetAttrRequestT request;
+    wire::SetAttrRequestT request = to_wire(unsent);
     request.caller = std::make_unique<wire::CallerT>(to_wire(dirty.setter));
     request.handle = inode->handle;
-    request.valid = unsent.valid;
-    request.mode = unsent.mode;
-    request.uid = unsent.uid;
-    request.gid = unsent.gid;
-    request.atime_ns = unsent.atime_ns;
-    request.mtime_ns = unsent.mtime_ns;
     const std::uint64_t asked_at = core_.change;
     auto reply =
         co_await core_.session.call<wire::SetAttrRequest>(request, 0, rpc::Urgency::kOthersWait);

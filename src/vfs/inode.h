@@ -21,6 +21,7 @@
 #include "inode_locks.h"
 #include "leases.h"
 #include "refilled_pages.h"
+#include "replaced_bytes.h"
 
 namespace foliofs::vfs {
 
@@ -118,9 +119,8 @@ struct Inode : InodeByUse {
 
   // While a WRITE may come that began before the kernel's pages were last dropped; else nullptr.
   std::unique_ptr<RefilledPages> refilled;
-  // The bytes of the WRITE that is answered once the kernel has dropped such pages; else empty.
-  // What the kernel writes back meanwhile may be older there.
-  ByteRange overtaking;
+  // What WRITEs have replaced in such pages that the kernel has not dropped yet.
+  Lazy<ReplacedBytesOfFile> replaced;
 
   // The server's verifier at the latest WRITE that has not been followed by a COMMIT: once it says
   // another one, those bytes may be lost.

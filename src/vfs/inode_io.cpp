@@ -66,8 +66,7 @@ Task<Status> InodeIo::ensure_reopened(std::shared_ptr<ServerOpen> open) {
 Task<Status> InodeIo::reopen(ServerOpen& open) {
   for (int repairs = 0;; ++repairs) {
     auto inode = inode_.lock();
-    auto core = core_.lock();
-    if (!inode || !core) co_return Errno(ESTALE);
+    if (!inode || core_.expired()) co_return Errno(ESTALE);
     wire::OpenRequestT request;
     request.caller = std::make_unique<wire::CallerT>(to_wire(open.opener));
     request.handle = inode->handle;
@@ -85,6 +84,8 @@ Task<Status> InodeIo::reopen(ServerOpen& open) {
       co_return reply.error();
     }
     if (inode->handle != request.handle) continue;
+    auto core = core_.lock();
+    if (!core) co_return Errno(ESTALE);
     auto found = co_await (*core)->find_again(inode, *request.caller);
     if (!found) co_return found.error();
     if (!found.value()) co_return Errno(ESTALE);

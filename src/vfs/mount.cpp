@@ -167,6 +167,8 @@ Task<Status> Mount::shut_down() {
   core.open_directories.clear();
   while (core.background_tasks > 0) co_await core.background_ended.wait();
   co_await core.cache.stop();
+  // What was written last may have spawned some.
+  while (core.background_tasks > 0) co_await core.background_ended.wait();
   co_return drained;
 }
 

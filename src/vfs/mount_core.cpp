@@ -26,6 +26,18 @@ wire::CallerT to_wire(const Caller& caller) {
   return wire;
 }
 
+wire::SetAttrRequestT to_wire(const AttributeChange& change) {
+  wire::SetAttrRequestT request;
+  request.valid = change.valid;
+  request.mode = change.mode;
+  request.uid = change.uid;
+  request.gid = change.gid;
+  request.size = change.size;
+  request.atime_ns = change.atime_ns;
+  request.mtime_ns = change.mtime_ns;
+  return request;
+}
+
 std::unique_ptr<wire::CallerT> caller_of(const Call& call) {
   return std::make_unique<wire::CallerT>(to_wire(call.caller));
 }
@@ -222,8 +234,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   if (!old && inode->generation <= asked_at) {
     inode->attributes = attributes;
     remember_flags(*inode, attributes);
-    if (inode->mapping) inode->mapping->set_server_size(attributes.size);
-    inode->size_unknown = false;
+    inode->size_unknown = inode->mapping && !inode->mapping->set_server_size(attributes.size);
   } else if (is_later(attributes, inode->attributes)) {
     inode->attributes = attributes;  // not to be believed, but nothing newer is known
   }
@@ -259,78 +270,6 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   co_return changed || grown;
 }
 
-namespace {
-
-// The kernel's pages are changed behind the backs of WRITEs that are on their way.
-class PageNotification {
- public:
-  explicit PageNotification(InodeRef inode) : inode_(std::move(inode)) {
-    if (!inode_->refilled) inode_->refilled = std::make_unique<RefilledPages>();
-    inode_->refilled->notify();
-  }
-  ~PageNotification() {
-    inode_->refilled->notified();
-    // Who writes has an open.
-    const bool written = inode_->io && inode_->io->has_writable_open();
-    if (!written && !inode_->refilled->notifying()) inode_->refilled.reset();
-  }
-  PageNotification(const PageNotification&) = delete;
-  PageNotification& operator=(const PageNotification&) = delete;
-
- private:
-  const InodeRef inode_;
-};
-
-}  // namespace
-
-void MountCore::kernel_drops_pages(const InodeRef& inode) {
-  // Who is about to write has had it open before.
-  if (inode->open_count <= 1) return;
-  auto until_taken = [](Clock& time, std::unique_ptr<PageNotification> notification) -> Task<void> {
-    co_await time.sleep(kAnswerIsTaken);
-    notification.reset();
-  };
-  spawn_unawaited("kernel drops pages",
-                  until_taken(clock, std::make_unique<PageNotification>(inode)));
-}
-
-Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
-  const std::uint64_t size = inode->mapping->size();
-  const std::uint64_t generation = inode->generation;
-  // Without an open nobody has mapped it, and it could not be read.
-  if (size <= told || !inode->io->readable()) co_return;
-  // The byte is stored into the kernel's page, so it must be the true one.
-  auto last = co_await inode->mapping->read({size - 1, size}, nullptr);
-  const bool still_so = inode->mapping->size() == size && inode->generation == generation;
-  if (!last || last.value().bytes != 1 || !still_so) co_return;
-  const std::byte told_last = *static_cast<const std::byte*>(last.value().parts[0].iov_base);
-  {
-    const PageNotification notification(inode);
-    inode->refilled->fill({size - 1, size});
-    co_await kernel.extend(inode->node, size, told_last);
-  }
-  // Somebody may have stored to it meanwhile, and the kernel now has an older byte.
-  auto now = co_await inode->mapping->read({size - 1, size}, nullptr);
-  const bool still_true =
-      now && now.value().bytes == 1 &&
-      *static_cast<const std::byte*>(now.value().parts[0].iov_base) == told_last;
-  if (!still_true) co_await drop_pages(inode, {size - 1, size});
-}
-
-Task<void> MountCore::drop_pages(InodeRef inode, ByteRange range) {
-  const PageNotification notification(inode);
-  co_await kernel.invalidate_pages(inode->node, range);
-}
-
-Task<void> MountCore::drop_overtaken(InodeRef inode, ByteRange pages, ByteRange written) {
-  constexpr Duration kPatience = std::chrono::milliseconds(10);
-  inode->overtaking = written;
-  const bool dropped = co_await wait_at_most(clock, kPatience, drop_pages(inode, pages));
-  inode->overtaking = {};
-  // Whoever writes next to this file has not begun: the lock is with this WRITE until its answer.
-  if (dropped && inode->refilled && !inode->refilled->notifying()) inode->refilled.reset();
-}
-
 Task<void> MountCore::learn_size(InodeRef inode) {
   wire::GetAttrRequestT request;
   request.caller = std::make_unique<wire::CallerT>();
@@ -345,8 +284,7 @@ Task<void> MountCore::learn_size(InodeRef inode) {
     const Attributes said = from_wire(*reply.value().attributes);
     size = said.size;
     if (inode->generation > asked_at || overtaken(said, inode->attributes)) continue;
-    inode->mapping->set_server_size(size);
-    inode->size_unknown = false;
+    inode->size_unknown = !inode->mapping->set_server_size(size);
   }
   // A busy writer here overtakes every answer. Where it says that the file is longer, the bytes are
   // there to be asked for.
@@ -372,8 +310,7 @@ void MountCore::take_own_change(Inode& inode, const Attributes& now, std::uint64
     inode.attributes = now;
     inode.attributes_expire = believed_until(inode, asked_at);
     if (latest && inode.size_unknown && inode.mapping) {
-      inode.mapping->set_server_size(now.size);
-      inode.size_unknown = false;
+      inode.size_unknown = !inode.mapping->set_server_size(now.size);
     }
   } else {
     // The later change was answered first, or the server's clock was set back.

@@ -200,9 +200,10 @@ class MountCore {
   void kernel_drops_pages(const InodeRef& inode);
   // The same for pages that a WRITE has overtaken which is answered only then: so nobody reads them
   // once write(2) has returned. The kernel may wait for a page that this WRITE itself has locked,
-  // which then is as new as the WRITE; therefore the wait has a bound. Where such a page is dirty,
-  // by a mapping, it is written back first, and takes nothing of what was `written` back.
-  Task<void> drop_overtaken(InodeRef inode, ByteRange pages, ByteRange written);
+  // which then is as new as the WRITE; therefore the wait has a bound. `replaced` is held until the
+  // pages are gone, however long that takes.
+  Task<void> drop_overtaken(InodeRef inode, ByteRange pages,
+                            std::shared_ptr<const ReplacedBytes> replaced);
   // Waits until no change by somebody else is being dealt with.
   Task<void> wait_until_valid(InodeRef inode);
 
@@ -296,6 +297,8 @@ void drop_set_id_bits(Inode& inode);
 std::size_t name_key(NodeId parent, std::string_view name);
 
 wire::CallerT to_wire(const Caller& caller);
+// Whose change it is, of which file and through which open is the caller's to add.
+wire::SetAttrRequestT to_wire(const AttributeChange& change);
 std::unique_ptr<wire::CallerT> caller_of(const Call& call);
 Status check_name(std::string_view name);
 

@@ -8,15 +8,8 @@ namespace {
 // SETATTR as it goes over the wire; `file` is the open through which a size is changed, if any.
 Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode,
                                       AttributeChange change, OpenFileRef file) {
-  wire::SetAttrRequestT request;
+  wire::SetAttrRequestT request = to_wire(change);
   request.caller = caller_of(call);
-  request.valid = change.valid;
-  request.mode = change.mode;
-  request.uid = change.uid;
-  request.gid = change.gid;
-  request.size = change.size;
-  request.atime_ns = change.atime_ns;
-  request.mtime_ns = change.mtime_ns;
   const bool by_open =
       file && (change.valid & proto::kSetSize) != 0 && file->server_open->writable();
   std::optional<ServerOpenRequest> under_way;

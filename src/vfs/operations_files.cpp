@@ -236,9 +236,8 @@ ByteRange take_overtaken(OpenFile& file, const Store& store) {
 }
 
 // Whether the kernel writes back a page that may be older than a WRITE.
-bool is_overtaken(const Inode& inode, const Store& store) {
-  return store.source == cache::WriteSource::kPageWriteback &&
-         inode.overtaking.overlaps(ByteRange::of(store.offset, store.data.size()));
+bool may_be_overtaken(const Inode& inode, const Store& store) {
+  return store.source == cache::WriteSource::kPageWriteback && !inode.replaced.get().empty();
 }
 
 }  // namespace
@@ -248,7 +247,7 @@ bool Operations::try_write(OpenFile* file, const Store& store) {
   if (store.kill_privileges) inode.kill_privileges = true;
   if (file->direct || to_the_end(store) || waits_for_commit(*file, store)) return false;
   if (inode.refilled && store.source == cache::WriteSource::kSystemCall) return false;
-  if (is_overtaken(inode, store)) return false;
+  if (may_be_overtaken(inode, store)) return false;
   if (file->server_open->locks_lost) return false;
   if (store.offset + store.data.size() > core_.tested_size) return false;
   if (!inode.mapping->try_write(store.offset, store.data, store.source)) return false;
@@ -260,6 +259,11 @@ Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
   if (file->server_open->locks_lost) co_return Errno(EIO);
   if (store.kill_privileges) file->inode->kill_privileges = true;
   const ByteRange overtaken = take_overtaken(*file, store);
+  std::shared_ptr<const ReplacedBytes> replaced;
+  if (!overtaken.empty() && !to_the_end(store)) {
+    replaced = ReplacedBytes::look(*file->inode->mapping, overtaken, store.offset, store.data);
+    file->inode->replaced->add(replaced);
+  }
   Status status = success();
   if (to_the_end(store)) {
     status = co_await append(call, file, store);
@@ -267,9 +271,7 @@ Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
     status = co_await put(call, file, store);
   }
   if (status && !overtaken.empty()) {
-    const ByteRange written = ByteRange::of(store.offset, store.data.size());
-    co_await core_.drop_overtaken(file->inode, overtaken,
-                                  to_the_end(store) ? ByteRange{} : written);
+    co_await core_.drop_overtaken(file->inode, overtaken, std::move(replaced));
   }
   if (!status || !waits_for_commit(*file, store)) co_return status;
   co_return co_await fsync(file, store.sync == SyncWrite::kData);
@@ -279,32 +281,21 @@ Task<Status> Operations::put(Call call, OpenFileRef file, Store store) {
   auto mapping = file->inode->mapping;
   const std::uint64_t end = store.offset + store.data.size();
   const bool tests_size = end > core_.tested_size;
+  std::vector<std::byte> merged;
+  if (may_be_overtaken(*file->inode, store)) {
+    merged.assign(store.data.begin(), store.data.end());
+    file->inode->replaced.get().replace_in(store.offset, merged);
+    store.data = merged;
+  }
   Status status = success();
   if ((file->direct || tests_size) && store.source == cache::WriteSource::kSystemCall) {
     status = co_await mapping->write_direct(store.offset, store.data, call.abandoned);
     if (status) core_.passed_size(end);
-  } else if (is_overtaken(*file->inode, store)) {
-    status = co_await put_rest(call, file, store);
   } else {
     status = co_await mapping->write(store.offset, store.data, store.source, call.abandoned);
   }
   if (status) core_.note_store(*file, store, store.offset);
   co_return status;
-}
-
-// Whoever has stored to the page while the WRITE is not answered yet did so at the same time: of
-// what both have stored the WRITE's bytes may be the last.
-Task<Status> Operations::put_rest(Call call, OpenFileRef file, Store store) {
-  RangeSet rest;
-  rest.add(ByteRange::of(store.offset, store.data.size()));
-  rest.subtract(file->inode->overtaking);
-  for (const ByteRange part : rest) {
-    const auto data = store.data.subspan(part.begin - store.offset, part.size());
-    auto stored =
-        co_await file->inode->mapping->write(part.begin, data, store.source, call.abandoned);
-    if (!stored) co_return stored;
-  }
-  co_return success();
 }
 
 bool Operations::try_flush(OpenFile* file, std::uint64_t lock_owner) {

@@ -7,6 +7,7 @@
 // only the first WRITE that comes after the notification's end can be such a one. An open has the
 // kernel drop its pages as well (MountCore::kernel_drops_pages()).
 // When the pages that are there go is not known, so they count as filled since.
+// What a mapping has stored to such a page before it goes is written back: replaced_bytes.h.
 #pragma once
 
 #include <cstdint>

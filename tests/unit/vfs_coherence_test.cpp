@@ -278,6 +278,30 @@ TEST_F(VfsTest, ASizeIsKnownThoughChangesOfOursOvertakeEachAnswer) {
   release(opened);
 }
 
+// SEMANTICS: own-changes-show
+TEST_F(VfsTest, AnAppendDoesNotHideThatOthersHaveCutTheFile) {
+  server_.add("f", std::string(1000, '.'));
+  const Node node = lookup("f");
+  auto opened = open(node);
+  server_.change("f", "1234");
+  expire();
+  server_.hold_replies(MessageType::kGetAttr);
+  auto asked = loop_.start(ops().getattr(call(), node, nullptr));
+  auto append = store(0, "ab");
+  append.append = true;
+  for (int query = 0; query < 2; ++query) {
+    until([&] { return server_.waiting == 1; });
+    ASSERT_TRUE(loop_.run(ops().write(call(), opened.file, append)));
+    server_.release_these_replies();
+  }
+  server_.release();
+  until([&] { return asked->has_value(); });
+  ASSERT_TRUE(asked->value());
+  EXPECT_EQ(asked->value().value().size, 8u);
+  EXPECT_EQ(read(opened), "1234abab");
+  release(opened);
+}
+
 // SEMANTICS: attributes-age
 TEST_F(VfsTest, AnAnswerThatWasOvertakenIsShownWhereNothingNewerIsKnown) {
   server_.add("f", "1234");

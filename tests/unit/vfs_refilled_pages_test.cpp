@@ -27,6 +27,14 @@ class RefilledPages : public VfsTest {
     ASSERT_TRUE(loop_.run(ops().read(opened_.file, page * 4096, 4096)));
   }
 
+  // The kernel writes back a page.
+  void write_back(const std::string& page, std::uint64_t offset = 4096) {
+    auto whole = store(offset, page);
+    whole.source = cache::WriteSource::kPageWriteback;
+    if (ops().try_write(opened_.file.get(), whole)) return;
+    ASSERT_TRUE(loop_.run(ops().write(call(), opened_.file, whole)));
+  }
+
   Node node_ = 0;
   vfs::OpenedFile opened_;
 };
@@ -112,24 +120,60 @@ TEST_F(RefilledPages, AreNoBusinessOfPageWriteback) {
 }
 
 // SEMANTICS: written-is-read
+// The kernel writes back what it drops: somebody has stored to a mapping of the older page.
 TEST_F(RefilledPages, ThatAreWrittenBackMeanwhileTakeNothingBack) {
   invalidate();
   read_page(1);
   kernel_.hold = true;
-  auto written = loop_.start(ops().write(call(), opened_.file, store(5000, "new")));
+  auto written = loop_.start(ops().write(call(), opened_.file, store(5000, "newer")));
   until([&] { return kernel_.waiting == 1; });
-  // The kernel writes back what it drops: somebody has stored to a mapping of the older page.
-  const std::string mapped(4096, 'm');
-  auto page = store(4096, mapped);
-  page.source = cache::WriteSource::kPageWriteback;
-  EXPECT_FALSE(ops().try_write(opened_.file.get(), page));
-  ASSERT_TRUE(loop_.run(ops().write(call(), opened_.file, page)));
+  std::string page(4096, '.');
+  page.replace(0, 4, "mmmm");
+  page.replace(5002 - 4096, 1, "m");
+  write_back(page);
+  EXPECT_EQ(read(opened_).substr(4090, 16), "......mmmm......");
+  EXPECT_EQ(read(opened_).substr(4998, 9), "..nemer..");
+
+  pass(std::chrono::milliseconds(20));
+  ASSERT_TRUE(written->has_value()) << "it does not wait for ever";
+  page.replace(5000 - 4096, 1, "M");
+  write_back(page);
+  EXPECT_EQ(read(opened_).substr(4998, 9), "..Memer..") << "the page is still there";
+
   kernel_.release();
-  until([&] { return written->has_value(); });
-  EXPECT_EQ(read(opened_).substr(4090, 4110),
-            "......" + std::string(904, 'm') + "new" + std::string(3189, 'm') + "........");
-  ASSERT_TRUE(loop_.run(ops().write(call(), opened_.file, page)));
-  EXPECT_EQ(read(opened_).substr(5000, 3), "mmm") << "what is written back later is newer";
+  loop_.settle();
+  write_back(std::string(4096, '.'));
+  EXPECT_EQ(read(opened_).substr(4998, 9), ".........") << "what comes later is newer";
+}
+
+// SEMANTICS: written-is-read
+TEST_F(RefilledPages, OfWhichSeveralWritesHaveReplacedBytes) {
+  invalidate();
+  read_page(1);
+  kernel_.hold = true;
+  for (const char* text : {"first", "2nd"}) {
+    auto written = loop_.start(ops().write(call(), opened_.file, store(5000, text)));
+    pass(std::chrono::milliseconds(20));
+    ASSERT_TRUE(written->has_value());
+    read_page(1);
+  }
+  write_back(std::string(4096, '.'));
+  EXPECT_EQ(read(opened_).substr(4998, 9), "..2ndst..");
+  kernel_.release();
+  loop_.settle();
+}
+
+TEST_F(RefilledPages, BehindTheEndAreZeros) {
+  ASSERT_TRUE(write(opened_, 20000, std::string(100, '.')));
+  invalidate();
+  read_page(4);
+  kernel_.hold = true;
+  auto written = loop_.start(ops().write(call(), opened_.file, store(20090, std::string(20, 'n'))));
+  until([&] { return kernel_.waiting == 1; });
+  write_back(std::string(20100 - 16384, '.') + std::string(10, '\0'), 16384);
+  EXPECT_EQ(read(opened_).substr(20088), ".." + std::string(20, 'n'));
+  kernel_.release();
+  loop_.settle();
 }
 
 TEST_F(RefilledPages, WhileTheNotificationIsOnItsWayEveryWriteMayBeSuchAOne) {

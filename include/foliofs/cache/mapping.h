@@ -68,9 +68,9 @@ class Mapping {
   virtual std::uint64_t size() const = 0;
 
   // The server says that the file has `size` bytes. Dirty bytes beyond it keep the file longer
-  // here; clean bytes beyond it go. While a truncate() is under way, which knows better, it only
-  // lets reads see more.
-  virtual void set_server_size(std::uint64_t size) = 0;
+  // here; clean bytes beyond it go. False when that was not done: while a truncate() or
+  // change_on_server() is under way the file only becomes longer.
+  virtual bool set_server_size(std::uint64_t size) = 0;
 
   // --- Bytes ----------------------------------------------------------------------------------
 

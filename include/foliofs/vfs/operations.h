@@ -258,8 +258,6 @@ class Operations {
   Task<void> drop_locks(OpenFileRef file, std::uint64_t lock_owner);
   Task<void> drop_locks_through(OpenFileRef file);
   Task<Status> put(Call call, OpenFileRef file, Store store);
-  // Of a page's writeback what no WRITE has overtaken.
-  Task<Status> put_rest(Call call, OpenFileRef file, Store store);
   // To wherever the server's file ends; once at most, whatever becomes of the connection.
   Task<Status> append(Call call, OpenFileRef file, Store store);
 
