@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "foliofs/base/wait_queue.h"
@@ -38,6 +39,7 @@ class Handler final : public CommandHandler {
       co_return result_reply("counted");
     }
     if (command == "hold") {
+      if (!std::exchange(holds_, true)) held_.set_value();
       while (!released_) co_await waiters_.wait();
       co_return result_reply("held");
     }
@@ -54,7 +56,12 @@ class Handler final : public CommandHandler {
     waiters_.wake_all();
   }
 
+  // A "hold" has come. From any thread, once.
+  void until_held() { held_.get_future().wait_for(kTimeout); }
+
  private:
+  std::promise<void> held_;
+  bool holds_ = false;
   bool released_ = false;
   WaitQueue waiters_;
 };
@@ -220,7 +227,7 @@ TEST_F(ControlServerTest, stop_answers_what_is_under_way_and_closes_what_is_idle
   ASSERT_TRUE(idle.call(request("echo"), kTimeout));
   auto busy = client();
   std::thread release([this] {
-    std::this_thread::sleep_for(20ms);
+    handler_.until_held();
     stop().wait();
   });
   const auto answer = busy.call(request("hold"), kTimeout);
