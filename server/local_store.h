@@ -180,7 +180,9 @@ class LocalStore final : public FileStore {
   std::string remark_;
   std::uint64_t root_device_ = 0;
   bool remote_ = false;
-  bool in_memory_ = false;  // there is no RWF_NOWAIT, and a read waits at most for swapped pages
+  // There is no RWF_NOWAIT, a read waits at most for swapped pages, and ctime may not tell of
+  // xattrs.
+  bool in_memory_ = false;
   bool security_xattrs_ = false;  // as has_security_xattrs(), where asking waits for nobody
   InodeTable inodes_;
   NodeTable nodes_;

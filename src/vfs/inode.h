@@ -111,7 +111,7 @@ struct Inode : InodeByUse {
 
   // Before the next READ or GETATTR the server is asked where the file ends now: somebody has asked
   // for an invalidation, or the answer that told of a foreign change was overtaken by one of our
-  // own.
+  // own, or could not be taken over while the server was being told of one.
   bool size_unknown = false;
 
   std::shared_ptr<InodeIo> io;              // of regular files, once opened

@@ -193,15 +193,16 @@ class MountCore {
   // for the kernel's pages.
   Task<void> learn_size(InodeRef inode);
   // Returns when the kernel has dropped its pages of `range`. As cache::KernelPages::invalidate, it
-  // is to be waited for by nobody on whom a READ or a page's WRITE depends.
-  Task<void> drop_pages(InodeRef inode, ByteRange range);
+  // is to be waited for by nobody on whom a READ or a page's WRITE depends. `replaced` is held
+  // until then.
+  Task<void> drop_pages(InodeRef inode, ByteRange range,
+                        std::shared_ptr<const ReplacedBytes> replaced = nullptr);
   // The kernel does so itself once a program takes the reply to an OPEN without keep_cache, which
   // is next.
   void kernel_drops_pages(const InodeRef& inode);
   // The same for pages that a WRITE has overtaken which is answered only then: so nobody reads them
   // once write(2) has returned. The kernel may wait for a page that this WRITE itself has locked,
-  // which then is as new as the WRITE; therefore the wait has a bound. `replaced` is held until the
-  // pages are gone, however long that takes.
+  // which then is as new as the WRITE; therefore the wait has a bound.
   Task<void> drop_overtaken(InodeRef inode, ByteRange pages,
                             std::shared_ptr<const ReplacedBytes> replaced);
   // Waits until no change by somebody else is being dealt with.

@@ -61,7 +61,8 @@ Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
   if (!still_true) co_await drop_pages(inode, {size - 1, size});
 }
 
-Task<void> MountCore::drop_pages(InodeRef inode, ByteRange range) {
+Task<void> MountCore::drop_pages(InodeRef inode, ByteRange range,
+                                 std::shared_ptr<const ReplacedBytes>) {
   const PageNotification notification(inode);
   co_await kernel.invalidate_pages(inode->node, range);
 }
@@ -69,13 +70,8 @@ Task<void> MountCore::drop_pages(InodeRef inode, ByteRange range) {
 Task<void> MountCore::drop_overtaken(InodeRef inode, ByteRange pages,
                                      std::shared_ptr<const ReplacedBytes> replaced) {
   constexpr Duration kPatience = std::chrono::milliseconds(10);
-  auto drop = [](Task<void> dropped,
-                 std::shared_ptr<const ReplacedBytes> until_then) -> Task<void> {
-    co_await std::move(dropped);
-    until_then.reset();
-  };
   const bool dropped =
-      co_await wait_at_most(clock, kPatience, drop(drop_pages(inode, pages), std::move(replaced)));
+      co_await wait_at_most(clock, kPatience, drop_pages(inode, pages, std::move(replaced)));
   // Whoever writes next to this file has not begun: the lock is with this WRITE until its answer.
   if (dropped && inode->refilled && !inode->refilled->notifying()) inode->refilled.reset();
 }

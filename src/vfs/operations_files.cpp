@@ -258,20 +258,20 @@ bool Operations::try_write(OpenFile* file, const Store& store) {
 Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
   if (file->server_open->locks_lost) co_return Errno(EIO);
   if (store.kill_privileges) file->inode->kill_privileges = true;
-  const ByteRange overtaken = take_overtaken(*file, store);
+  const ByteRange old_pages = take_overtaken(*file, store);
   std::shared_ptr<const ReplacedBytes> replaced;
-  if (!overtaken.empty() && !to_the_end(store)) {
-    replaced = ReplacedBytes::look(*file->inode->mapping, overtaken, store.offset, store.data);
-    file->inode->replaced->add(replaced);
-  }
   Status status = success();
   if (to_the_end(store)) {
     status = co_await append(call, file, store);
   } else {
+    if (!old_pages.empty()) {
+      replaced = ReplacedBytes::look(*file->inode->mapping, old_pages, store.offset, store.data);
+      file->inode->replaced->add(replaced);
+    }
     status = co_await put(call, file, store);
   }
-  if (status && !overtaken.empty()) {
-    co_await core_.drop_overtaken(file->inode, overtaken, std::move(replaced));
+  if (status && !old_pages.empty()) {
+    co_await core_.drop_overtaken(file->inode, old_pages, std::move(replaced));
   }
   if (!status || !waits_for_commit(*file, store)) co_return status;
   co_return co_await fsync(file, store.sync == SyncWrite::kData);

@@ -33,15 +33,22 @@ Task<Status> write_dirty(MountCore& core, InodeRef inode) {
 Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   InodeRef inode = file->inode;
   co_await core_.attribute_writeback.write(inode);
-  std::uint64_t landed = 0;
+  std::uint64_t landed = 0, size = 0, generation = 0;
   auto send = [&]() -> Task<Result<cache::ServerChange>> {
     if (is_abandoned(call)) co_return Errno(EINTR);
     auto appended = co_await inode->io->append(file->server_open, store.data);
     if (!appended) co_return appended.error();
     landed = appended.value().offset;
-    co_return cache::ServerChange{{landed, appended.value().size}, appended.value().size};
+    size = appended.value().size;
+    generation = inode->generation;
+    co_return cache::ServerChange{{landed, size}, size};
   };
   Status status = co_await inode->mapping->change_on_server(ByteRange::all(), send);
+  // Who appends all the time overtakes every other answer, and this one had to wait till now.
+  const bool newest = inode->generation == generation && inode->attributes.size == size;
+  if (status && newest && inode->size_unknown) {
+    inode->size_unknown = !inode->mapping->set_server_size(size);
+  }
   if (status) core_.note_store(*file, store, landed);
   co_return status;
 }

@@ -163,6 +163,55 @@ TEST_F(RefilledPages, OfWhichSeveralWritesHaveReplacedBytes) {
   loop_.settle();
 }
 
+TEST_F(RefilledPages, ThatShowTheWriteStayAsTheyAre) {
+  invalidate();
+  read_page(1);
+  kernel_.hold = true;
+  auto written = loop_.start(ops().write(call(), opened_.file, store(5000, "new")));
+  until([&] { return kernel_.waiting == 1; });
+  // It was not filled behind the WRITE's back, and a mapping has stored what was there before.
+  std::string page(4096, '.');
+  page.replace(5000 - 4096, 1, "n");
+  write_back(page);
+  EXPECT_EQ(read(opened_).substr(4998, 6), "..n...");
+  kernel_.release();
+  loop_.settle();
+}
+
+TEST_F(RefilledPages, AreLookedAtOneByOne) {
+  invalidate();
+  read_page(1);
+  read_page(3);
+  ASSERT_TRUE(loop_.run(mount_->invalidate(call().caller, "f", std::nullopt, true)));
+  read_page(3);
+  kernel_.hold = true;
+  auto written =
+      loop_.start(ops().write(call(), opened_.file, store(8000, std::string(8000, 'n'))));
+  until([&] { return kernel_.waiting == 1; });
+  write_back(std::string(4096, '.'), 12288);
+  EXPECT_EQ(read(opened_).substr(12288, 3712), std::string(3712, 'n'));
+  kernel_.release();
+  loop_.settle();
+}
+
+TEST_F(RefilledPages, TooManyAreForgotten) {
+  invalidate();
+  read_page(1);
+  kernel_.hold = true;
+  for (int i = 0; i < 17; ++i) {
+    auto written = loop_.start(ops().write(call(), opened_.file, store(5000, i % 2 ? "." : "n")));
+    pass(std::chrono::milliseconds(20));
+    ASSERT_TRUE(written->has_value());
+    read_page(1);
+  }
+  std::string page(4096, '.');
+  page.replace(5000 - 4096, 1, "n");
+  write_back(page);
+  EXPECT_EQ(read(opened_).substr(4999, 3), ".n.") << "the page was right";
+  kernel_.release();
+  loop_.settle();
+}
+
 TEST_F(RefilledPages, BehindTheEndAreZeros) {
   ASSERT_TRUE(write(opened_, 20000, std::string(100, '.')));
   invalidate();
