@@ -225,7 +225,7 @@ void AttributeWriteback::leases_lost() {
     if (!is_dirty(*inode)) return;
     inode->dirty_attributes->unsure = true;
     if (core_.stopping) return;
-    core_.spawn("attributes", write_in_background(core_, inode));
+    core_.spawn("attributes", write(inode));
   });
 }
 
@@ -233,10 +233,6 @@ void AttributeWriteback::write_when_old(const InodeRef& inode) {
   if (std::exchange(inode->dirty_attributes->expires, true)) return;
   expiring_.push_back({inode, core_.clock.now()});
   if (!std::exchange(writes_old_, true)) core_.spawn_unawaited("old attributes", write_old(core_));
-}
-
-Task<void> AttributeWriteback::write_in_background(MountCore& core, InodeRef inode) {
-  co_await core.attribute_writeback.write(std::move(inode));
 }
 
 Task<void> AttributeWriteback::write_old(MountCore& core) {
@@ -254,7 +250,7 @@ Task<void> AttributeWriteback::write_old(MountCore& core) {
     expiring.pop_front();
     if (!inode) continue;
     inode->dirty_attributes->expires = false;
-    if (is_dirty(*inode)) core.spawn("attributes", write_in_background(core, inode));
+    if (is_dirty(*inode)) core.spawn("attributes", core.attribute_writeback.write(inode));
   }
   core.attribute_writeback.writes_old_ = false;
 }

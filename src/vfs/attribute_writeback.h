@@ -111,7 +111,6 @@ class AttributeWriteback {
   Task<Status> send(std::shared_ptr<Inode> inode, CarriedAttributes& carried);
   Task<Status> look_again(std::shared_ptr<Inode> inode);
   void write_when_old(const std::shared_ptr<Inode>& inode);
-  static Task<void> write_in_background(MountCore& core, std::shared_ptr<Inode> inode);
   static Task<void> write_old(MountCore& core);
 
   struct Expiring {

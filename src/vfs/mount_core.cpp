@@ -234,7 +234,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   if (!old && inode->generation <= asked_at) {
     inode->attributes = attributes;
     remember_flags(*inode, attributes);
-    inode->size_unknown = inode->mapping && !inode->mapping->set_server_size(attributes.size);
+    take_size(*inode, attributes.size);
   } else if (is_later(attributes, inode->attributes)) {
     inode->attributes = attributes;  // not to be believed, but nothing newer is known
   }
@@ -270,6 +270,10 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   co_return changed || grown;
 }
 
+void MountCore::take_size(Inode& inode, std::uint64_t size) {
+  inode.size_unknown = inode.mapping && !inode.mapping->set_server_size(size);
+}
+
 Task<void> MountCore::learn_size(InodeRef inode) {
   wire::GetAttrRequestT request;
   request.caller = std::make_unique<wire::CallerT>();
@@ -284,7 +288,7 @@ Task<void> MountCore::learn_size(InodeRef inode) {
     const Attributes said = from_wire(*reply.value().attributes);
     size = said.size;
     if (inode->generation > asked_at || overtaken(said, inode->attributes)) continue;
-    inode->size_unknown = !inode->mapping->set_server_size(size);
+    take_size(*inode, size);
   }
   // A busy writer here overtakes every answer. Where it says that the file is longer, the bytes are
   // there to be asked for.
@@ -309,9 +313,7 @@ void MountCore::take_own_change(Inode& inode, const Attributes& now, std::uint64
   } else if (now.ctime_ns >= inode.attributes.ctime_ns) {
     inode.attributes = now;
     inode.attributes_expire = believed_until(inode, asked_at);
-    if (latest && inode.size_unknown && inode.mapping) {
-      inode.size_unknown = !inode.mapping->set_server_size(now.size);
-    }
+    if (latest && inode.size_unknown) take_size(inode, now.size);
   } else {
     // The later change was answered first, or the server's clock was set back.
     inode.attributes_expire = std::min(inode.attributes_expire, clock.now() + options.actimeo_us);

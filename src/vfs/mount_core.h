@@ -192,6 +192,9 @@ class MountCore {
   // Asks the server where the file ends, for a READ, and tells nobody else: a READ must not wait
   // for the kernel's pages.
   Task<void> learn_size(InodeRef inode);
+  // The server has said last that the file ends there. Where the mapping does not take it just now,
+  // it is to be asked for again.
+  static void take_size(Inode& inode, std::uint64_t size);
   // Returns when the kernel has dropped its pages of `range`. As cache::KernelPages::invalidate, it
   // is to be waited for by nobody on whom a READ or a page's WRITE depends. `replaced` is held
   // until then.

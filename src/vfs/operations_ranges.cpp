@@ -46,9 +46,7 @@ Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   Status status = co_await inode->mapping->change_on_server(ByteRange::all(), send);
   // Who appends all the time overtakes every other answer, and this one had to wait till now.
   const bool newest = inode->generation == generation && inode->attributes.size == size;
-  if (status && newest && inode->size_unknown) {
-    inode->size_unknown = !inode->mapping->set_server_size(size);
-  }
+  if (status && newest && inode->size_unknown) MountCore::take_size(*inode, size);
   if (status) core_.note_store(*file, store, landed);
   co_return status;
 }

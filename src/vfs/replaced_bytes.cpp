@@ -23,8 +23,9 @@ std::shared_ptr<const ReplacedBytes> ReplacedBytes::look(cache::Mapping& mapping
   replaced->begin_ = range.begin;
   replaced->after_.assign(written.begin(), written.end());
   replaced->before_ = replaced->after_;
-  for (ByteRange rest = range; !rest.empty(); rest.begin = first_page(rest).end) {
+  for (ByteRange rest = range; !rest.empty();) {
     const ByteRange part = first_page(rest);
+    rest.begin = part.end;
     cache::ReadResult there;
     if (!mapping.try_read(part, nullptr, there)) continue;
     std::byte* to = replaced->before_.data() + (part.begin - range.begin);
@@ -40,8 +41,9 @@ std::shared_ptr<const ReplacedBytes> ReplacedBytes::look(cache::Mapping& mapping
 void ReplacedBytes::replace_in(std::uint64_t offset, std::span<std::byte> bytes) const {
   ByteRange rest =
       ByteRange::of(offset, bytes.size()).intersect(ByteRange::of(begin_, before_.size()));
-  for (; !rest.empty(); rest.begin = first_page(rest).end) {
+  while (!rest.empty()) {
     const ByteRange part = first_page(rest);
+    rest.begin = part.end;
     const auto page = bytes.subspan(part.begin - offset, part.size());
     const std::byte* before = before_.data() + (part.begin - begin_);
     const std::byte* after = after_.data() + (part.begin - begin_);

@@ -39,7 +39,7 @@ class Handler final : public CommandHandler {
       co_return result_reply("counted");
     }
     if (command == "hold") {
-      if (!std::exchange(holds_, true)) held_.set_value();
+      held_.set_value();
       while (!released_) co_await waiters_.wait();
       co_return result_reply("held");
     }
@@ -56,12 +56,11 @@ class Handler final : public CommandHandler {
     waiters_.wake_all();
   }
 
-  // A "hold" has come. From any thread, once.
+  // A "hold", of which there is one, has come. From any thread, once.
   void until_held() { held_.get_future().wait_for(kTimeout); }
 
  private:
   std::promise<void> held_;
-  bool holds_ = false;
   bool released_ = false;
   WaitQueue waiters_;
 };

@@ -35,6 +35,18 @@ class RefilledPages : public VfsTest {
     ASSERT_TRUE(loop_.run(ops().write(call(), opened_.file, whole)));
   }
 
+  // A write(2) that is answered once the kernel has dropped pages, which it does not yet.
+  std::shared_ptr<std::optional<Status>> start_write(std::uint64_t offset, std::string_view text) {
+    kernel_.hold = true;
+    auto written = loop_.start(ops().write(call(), opened_.file, store(offset, text)));
+    until([&] { return kernel_.waiting == 1; });
+    return written;
+  }
+  void drop_pages() {
+    kernel_.release();
+    loop_.settle();
+  }
+
   Node node_ = 0;
   vfs::OpenedFile opened_;
 };
@@ -124,9 +136,7 @@ TEST_F(RefilledPages, AreNoBusinessOfPageWriteback) {
 TEST_F(RefilledPages, ThatAreWrittenBackMeanwhileTakeNothingBack) {
   invalidate();
   read_page(1);
-  kernel_.hold = true;
-  auto written = loop_.start(ops().write(call(), opened_.file, store(5000, "newer")));
-  until([&] { return kernel_.waiting == 1; });
+  auto written = start_write(5000, "newer");
   std::string page(4096, '.');
   page.replace(0, 4, "mmmm");
   page.replace(5002 - 4096, 1, "m");
@@ -140,8 +150,7 @@ TEST_F(RefilledPages, ThatAreWrittenBackMeanwhileTakeNothingBack) {
   write_back(page);
   EXPECT_EQ(read(opened_).substr(4998, 9), "..Memer..") << "the page is still there";
 
-  kernel_.release();
-  loop_.settle();
+  drop_pages();
   write_back(std::string(4096, '.'));
   EXPECT_EQ(read(opened_).substr(4998, 9), ".........") << "what comes later is newer";
 }
@@ -159,39 +168,31 @@ TEST_F(RefilledPages, OfWhichSeveralWritesHaveReplacedBytes) {
   }
   write_back(std::string(4096, '.'));
   EXPECT_EQ(read(opened_).substr(4998, 9), "..2ndst..");
-  kernel_.release();
-  loop_.settle();
+  drop_pages();
 }
 
 TEST_F(RefilledPages, ThatShowTheWriteStayAsTheyAre) {
   invalidate();
   read_page(1);
-  kernel_.hold = true;
-  auto written = loop_.start(ops().write(call(), opened_.file, store(5000, "new")));
-  until([&] { return kernel_.waiting == 1; });
+  auto written = start_write(5000, "new");
   // It was not filled behind the WRITE's back, and a mapping has stored what was there before.
   std::string page(4096, '.');
   page.replace(5000 - 4096, 1, "n");
   write_back(page);
   EXPECT_EQ(read(opened_).substr(4998, 6), "..n...");
-  kernel_.release();
-  loop_.settle();
+  drop_pages();
 }
 
 TEST_F(RefilledPages, AreLookedAtOneByOne) {
   invalidate();
   read_page(1);
   read_page(3);
-  ASSERT_TRUE(loop_.run(mount_->invalidate(call().caller, "f", std::nullopt, true)));
+  invalidate();
   read_page(3);
-  kernel_.hold = true;
-  auto written =
-      loop_.start(ops().write(call(), opened_.file, store(8000, std::string(8000, 'n'))));
-  until([&] { return kernel_.waiting == 1; });
+  auto written = start_write(8000, std::string(8000, 'n'));
   write_back(std::string(4096, '.'), 12288);
   EXPECT_EQ(read(opened_).substr(12288, 3712), std::string(3712, 'n'));
-  kernel_.release();
-  loop_.settle();
+  drop_pages();
 }
 
 TEST_F(RefilledPages, TooManyAreForgotten) {
@@ -208,21 +209,17 @@ TEST_F(RefilledPages, TooManyAreForgotten) {
   page.replace(5000 - 4096, 1, "n");
   write_back(page);
   EXPECT_EQ(read(opened_).substr(4999, 3), ".n.") << "the page was right";
-  kernel_.release();
-  loop_.settle();
+  drop_pages();
 }
 
 TEST_F(RefilledPages, BehindTheEndAreZeros) {
   ASSERT_TRUE(write(opened_, 20000, std::string(100, '.')));
   invalidate();
   read_page(4);
-  kernel_.hold = true;
-  auto written = loop_.start(ops().write(call(), opened_.file, store(20090, std::string(20, 'n'))));
-  until([&] { return kernel_.waiting == 1; });
+  auto written = start_write(20090, std::string(20, 'n'));
   write_back(std::string(20100 - 16384, '.') + std::string(10, '\0'), 16384);
   EXPECT_EQ(read(opened_).substr(20088), ".." + std::string(20, 'n'));
-  kernel_.release();
-  loop_.settle();
+  drop_pages();
 }
 
 TEST_F(RefilledPages, WhileTheNotificationIsOnItsWayEveryWriteMayBeSuchAOne) {
