@@ -63,6 +63,11 @@ Result<Entry> LocalStore::symlink(const CallContext& context, HandleView parent,
                     [&](int dir) { return ::symlinkat(target.c_str(), dir, name.c_str()); });
 }
 
+static bool has_name(int fd) {
+  struct statx info {};
+  return !look_at(fd, info) || info.stx_nlink != 0;
+}
+
 Result<Entry> LocalStore::link(const CallContext& context, HandleView file, HandleView parent,
                                Name name) {
   BOOST_OUTCOME_TRY(auto node, resolve(context, file));
@@ -75,6 +80,10 @@ Result<Entry> LocalStore::link(const CallContext& context, HandleView file, Hand
     if (failed == 0) (void)change.finish(true);
     return failed;
   });
+  // By a path that has another file by now: the client's kernel shall look it up once more, as it
+  // would if nobody had this one open.
+  const bool gone = !entry && entry.error() == Errno(ENOENT) && !has_name(node->fd.get());
+  if (gone) return Errno(ESTALE);
   return entry;
 }
 

@@ -445,6 +445,20 @@ TEST_F(Messages, UnlinkedFilesLiveWhileTheyAreOpen) {
   EXPECT_EQ(errno_of(client->get_attr(made.value().reply.handle)), ESTALE);
 }
 
+// SEMANTICS: paths-are-looked-up-again
+TEST_F(Messages, AnOpenFileThatHasNoNameAnyMoreIsStaleToLink) {
+  auto client = connect();
+  const auto file = client->create(client->root(), "file").value().reply;
+  ASSERT_TRUE(client->unlink(client->root(), "file"));
+  wire::LinkRequestT link;
+  link.caller = client->caller();
+  link.handle = file.handle;
+  link.parent = client->root();
+  link.name = "linked";
+  EXPECT_EQ(errno_of(client->call(link)), ESTALE);
+  EXPECT_FALSE(fs::exists(tree() / "linked"));
+}
+
 TEST_F(Messages, ReadOnlyExportsRefuseEveryChange) {
   put_file("file", "content");
   auto client = connect("ro");
