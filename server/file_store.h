@@ -202,6 +202,7 @@ class FileStore {
   virtual Handle root() const = 0;
 
   // Names. A symlink is never followed, a mount point never crossed (EXDEV).
+  // The entry has no handle when there is no such name. The parent's attributes are from before.
   virtual Result<Entry> lookup(const CallContext& context, HandleView parent, Name name) = 0;
   // `flags`: access mode, O_EXCL, O_TRUNC. Opens the file if it exists, unless O_EXCL. Of a new one
   // the context's holder may get an exclusive lease.

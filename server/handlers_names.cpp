@@ -26,7 +26,12 @@ Result<Reply> handle_lookup(Call& call, Place place) {
   const auto& request = request_of<wire::LookupRequest>(call);
   BOOST_OUTCOME_TRY(const Name name, Name::check(request.name()));
   BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
-  return entry_reply(call.store().lookup(caller.context(), handle_view(request.parent()), name));
+  auto entry = call.store().lookup(caller.context(), handle_view(request.parent()), name);
+  if (!entry || !entry.value().handle.empty()) return entry_reply(entry);
+  if (!request.tell_absence()) return Errno(ENOENT);
+  return build_reply([&](auto& builder) {
+    return wire::CreateEntryReply(builder, 0, nullptr, &entry.value().parent);
+  });
 }
 
 namespace {
@@ -35,7 +40,8 @@ namespace {
 Result<Opened> open_existing(Call& call, const Caller& caller, HandleView parent, Name name,
                              int flags) {
   auto entry = call.store().lookup(caller.context(), parent, name);
-  if (!entry) return entry.error() == Errno(ENOENT) ? Errno(EROFS) : entry.error();
+  if (!entry) return entry.error();
+  if (entry.value().handle.empty()) return Errno(EROFS);
   if ((flags & O_EXCL) != 0) return Errno(EEXIST);
   if (S_ISDIR(entry.value().attributes.mode())) return Errno(EISDIR);
   const Handle& handle = entry.value().handle;

@@ -15,8 +15,11 @@ Result<Entry> LocalStore::lookup(const CallContext& context, HandleView parent, 
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
   // Before the lookup: what the client learns of the directory is then never newer than the entry.
   auto attributes = attributes_of(context, *directory);
-  BOOST_OUTCOME_TRY(auto node, find_child(*directory, name));
-  return entry_of(context, *node, std::move(attributes), Flags::kLookedUp);
+  auto node = find_child(*directory, name);
+  if (!node && node.error() == Errno(ENOENT) && attributes)
+    return Entry{{}, {}, attributes.value()};
+  if (!node) return node.error();
+  return entry_of(context, *node.value(), std::move(attributes), Flags::kLookedUp);
 }
 
 Result<NodeRef> LocalStore::find_child(const Node& parent, Name name) {

@@ -73,10 +73,31 @@ void Leases::take(Inode& inode, const Attributes& attributes, std::uint64_t aske
   }
 }
 
+// Whether a reply that says `said` of the directory shows its names as its lease covers them.
+bool Leases::gives_names(const Inode& directory, const wire::Attributes* said,
+                         std::uint64_t asked_at) const {
+  return gives_lease(said) && holds(directory) && !is_overtaken(directory, asked_at);
+}
+
 void Leases::name_seen(Inode& inode, const Inode& parent, const wire::Attributes* said,
                        std::uint64_t asked_at) const {
-  const bool believed = gives_lease(said) && holds(parent) && !is_overtaken(parent, asked_at);
-  inode.named_under = believed ? parent.lease.number : 0;
+  inode.named_under = gives_names(parent, said, asked_at) ? parent.lease.number : 0;
+}
+
+bool Leases::absence_seen(const Inode& parent, const std::string& name,
+                          const wire::Attributes* said, std::uint64_t asked_at) {
+  const bool believed = gives_names(parent, said, asked_at) && parent.generation <= asked_at;
+  if (believed) absence_told(parent, name);
+  return believed;
+}
+
+void Leases::absence_told(const Inode& parent, const std::string& name) {
+  const auto oldest = absent_names_.told({parent.node, name}, core_.clock.now());
+  if (oldest) expire_name(oldest->parent_id, oldest->name);
+}
+
+void Leases::absence_doubtful(const Inode& parent, const std::string& name) {
+  if (absent_names_.when_told({parent.node, name})) expire_name(parent.node, name);
 }
 
 void Leases::name_superseded(Inode& inode) {
@@ -94,9 +115,8 @@ bool Leases::knows_all_names(const Inode& directory) const {
 
 void Leases::all_names_seen(Inode& directory, const wire::Attributes* said, std::uint64_t under,
                             std::uint64_t asked_at) const {
-  const bool same = holds(directory) && directory.lease.number == under;
-  const bool believed = gives_lease(said) && same && directory.generation <= asked_at;
-  if (believed && !is_overtaken(directory, asked_at)) directory.lease.names_complete = under;
+  const bool same = directory.lease.number == under && directory.generation <= asked_at;
+  if (same && gives_names(directory, said, asked_at)) directory.lease.names_complete = under;
 }
 
 void Leases::name_doubtful(NodeId parent, const std::string& name) {
@@ -191,10 +211,13 @@ Task<void> Leases::expire_names(MountCore& core, std::vector<KernelName> names,
 }
 
 void Leases::expire_just_told(const std::vector<InodeRef>& inodes, std::vector<KernelName> names) {
-  auto just_told = [this](const InodeRef& inode) {
-    return inode && core_.clock.now() - inode->name_told < kAnswerIsTaken;
+  const TimePoint recent = core_.clock.now() - kAnswerIsTaken;
+  auto just_told = [&](const InodeRef& inode) {
+    return inode && inode->name_told > recent;
   };
   std::erase_if(names, [&](const KernelName& name) {
+    const auto told_absent = absent_names_.when_told(name);
+    if (told_absent && *told_absent > recent) return false;
     return !just_told(core_.inodes.find_by_name(name.parent_id, name.name));
   });
   std::vector<KernelNode> nodes;
@@ -274,7 +297,7 @@ Task<void> Leases::expire_everything(MountCore& core) {
   do {
     leases.expires_again_ = false;
     std::vector<KernelNode> nodes;
-    std::vector<KernelName> names;
+    std::vector<KernelName> names = leases.absent_names_.take_all();
     core.inodes.for_each([&](const InodeRef& inode) {
       // One that is held again is another lease, of which the kernel need not have been told.
       if (!inode->kernel_believes) return;

@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absent_names.h"
 #include "foliofs/base/clock.h"
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/proto/messages.h"
@@ -85,6 +86,13 @@ class Leases {
                  std::uint64_t asked_at) const;
   // The inode is about to be known by another name, while the kernel may go on believing this one.
   void name_superseded(Inode& inode);
+  // The same of a name that is not there; then the kernel is told so, to believe for long.
+  bool absence_seen(const Inode& parent, const std::string& name, const wire::Attributes* said,
+                    std::uint64_t asked_at);
+  // `name` is not there in `parent`, all of whose names are known: the kernel is told so.
+  void absence_told(const Inode& parent, const std::string& name);
+  // It may be there now, although nothing says that this client has made it.
+  void absence_doubtful(const Inode& parent, const std::string& name);
   // Whether that still is its name.
   bool covers_name(const Inode& inode, const Inode& parent) const;
   // Whether no name is in `directory` but those that the inode table knows.
@@ -130,6 +138,8 @@ class Leases {
   static Task<void> say_dropped_later(MountCore& core);
   std::vector<std::unique_ptr<wire::LeasedFileT>> take_dropped();
   void dropped_said();
+  bool gives_names(const Inode& directory, const wire::Attributes* said,
+                   std::uint64_t asked_at) const;
   bool was_given_up(const Inode& inode, std::uint64_t asked_at) const;
   void say_soon();
   struct Returned;
@@ -138,6 +148,7 @@ class Leases {
   void returned_everything(bool said);
 
   MountCore& core_;
+  AbsentNames absent_names_;
   std::uint64_t last_number_ = 0;
   std::uint64_t void_up_to_ = 0;  // leases of this number and earlier ones are void
   // MountCore::change: what was asked before gives no lease.

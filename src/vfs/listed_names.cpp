@@ -11,13 +11,27 @@ namespace foliofs::vfs {
 
 std::optional<Entry> MountCore::leased_entry(const Inode& parent, const std::string& name) {
   InodeRef inode = inodes.find_by_name(parent.node, name);
-  // The kernel has to ask again: when all leases end at once it cannot be told of names that are
-  // not there.
-  if (!inode && leases.knows_all_names(parent)) return Entry{};
+  if (!inode && leases.knows_all_names(parent)) {
+    leases.absence_told(parent, name);
+    Entry none;
+    none.name_timeout_us = Leases::kBelieved;
+    return none;
+  }
   if (!inode || !leases.covers_name(*inode, parent)) return std::nullopt;
   if (attribute_timeout(*inode) == Duration::zero()) return std::nullopt;
   ++inode->lookups;
   return entry_of(*inode, parent.node, name);
+}
+
+Entry MountCore::absent_entry(const Inode& parent, const std::string& name,
+                              const wire::Attributes* said, std::uint64_t asked_at) {
+  Entry none;
+  if (leases.absence_seen(parent, name, said, asked_at)) {
+    none.name_timeout_us = Leases::kBelieved;
+  } else if (!leases.are_given()) {
+    none.name_timeout_us = options.actimeo_us;
+  }
+  return none;
 }
 
 std::optional<Entry> MountCore::listed_entry(const Inode& parent, const std::string& name) {

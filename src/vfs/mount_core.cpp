@@ -102,8 +102,9 @@ void MountCore::spawn_unawaited(std::string_view name, Task<void> task) {
 }
 
 Task<Result<wire::EntryReplyT>> MountCore::ask_name(wire::CallerT caller, InodeRef parent,
-                                                    std::string name) {
+                                                    std::string name, bool tell_absence) {
   wire::LookupRequestT request;
+  request.tell_absence = tell_absence;
   request.caller = std::make_unique<wire::CallerT>(std::move(caller));
   request.name = std::move(name);
   co_return co_await call_on<wire::LookupRequest>(parent, &wire::LookupRequestT::parent,

@@ -140,8 +140,10 @@ class MountCore {
                              incarnation, std::move(other), other_at));
   }
 
-  // What the server has under this name now.
-  Task<Result<wire::EntryReplyT>> ask_name(wire::CallerT caller, InodeRef parent, std::string name);
+  // What the server has under this name now; with `tell_absence`, a reply without a handle when
+  // there is nothing.
+  Task<Result<wire::EntryReplyT>> ask_name(wire::CallerT caller, InodeRef parent, std::string name,
+                                           bool tell_absence = false);
   // Looks the file up once more under its last name, as `caller`. True when it has another handle
   // now; false when the file is gone; an error when that could not be learnt.
   Task<Result<bool>> find_again(InodeRef inode, wire::CallerT caller);
@@ -172,6 +174,9 @@ class MountCore {
   std::optional<Entry> listed_entry(const Inode& parent, const std::string& name);
   // The same for what is known under a lease of `parent`: that there is no such name, too.
   std::optional<Entry> leased_entry(const Inode& parent, const std::string& name);
+  // `name` was not there in a reply to what was asked at `asked_at`, which says `said` of `parent`.
+  Entry absent_entry(const Inode& parent, const std::string& name, const wire::Attributes* said,
+                     std::uint64_t asked_at);
   // Before a lookup: whether more are likely to follow in `parent`, so that it had better be
   // listed.
   bool is_worth_listing(Inode& parent, const std::string& name);

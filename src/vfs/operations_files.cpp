@@ -166,6 +166,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
     core_.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
                             asked_at);
   }
+  if (!reply) core_.leases.absence_doubtful(*parent, name);
   if (!reply && retried && reply.error() == Errno(EEXIST)) {
     reply = co_await open_created(core_, call, parent, name, flags, incarnation);
   }

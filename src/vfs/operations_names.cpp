@@ -35,20 +35,18 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
     if (auto listed = core_.listed_entry(*parent, name)) co_return *listed;
   }
   const std::uint64_t asked_at = core_.change;
-  auto reply = co_await core_.ask_name(to_wire(call.caller), parent, name);
-  if (!reply) {
-    if (reply.error() != Errno(ENOENT)) co_return reply.error();
-    Entry none;
-    // As in leased_entry().
-    if (!core_.leases.are_given()) none.name_timeout_us = core_.options.actimeo_us;
-    co_return none;
+  auto reply = co_await core_.ask_name(to_wire(call.caller), parent, name, /*tell_absence=*/true);
+  if (!reply && reply.error() != Errno(ENOENT)) co_return reply.error();
+  const wire::Attributes* directory = reply ? reply.value().parent_attributes.get() : nullptr;
+  core_.directory_seen(*parent, directory, asked_at);
+  if (!reply || (reply.value().handle.empty() && !reply.value().attributes)) {
+    co_return core_.absent_entry(*parent, name, directory, asked_at);
   }
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
-  core_.directory_seen(*parent, reply.value().parent_attributes.get(), asked_at);
   InodeRef inode = co_await core_.enter(parent, name, reply.value().handle,
                                         from_wire(*reply.value().attributes), asked_at);
   if (parent->generation <= asked_at) {
-    core_.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
+    core_.leases.name_seen(*inode, *parent, directory, asked_at);
   }
   Entry entry = core_.entry_of(*inode, parent_node, name);
   // Whoever has changed the name may have been told that nobody believes it any more.
@@ -97,6 +95,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
                                               std::move(request), &retried, 0, other, other_at);
   core.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
                          asked_at);
+  if (!reply) core.leases.absence_doubtful(*parent, name);
   if (!reply && retried && reply.error() == Errno(EEXIST)) {
     reply = co_await core.ask_name(to_wire(call.caller), parent, name);
   }
@@ -220,7 +219,10 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
                             reply ? reply.value().new_parent_attributes.get() : nullptr, asked_at);
   }
   const bool done = reply || (retried && reply.error() == Errno(ENOENT));
-  if (!done) co_return reply.error();
+  if (!done) {
+    core_.leases.absence_doubtful(*new_parent, new_name);
+    co_return reply.error();
+  }
   if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get(), asked_at);
   InodeRef moved = core_.inodes.find_by_name(parent_node, name);
   if (!moved) moved = co_await find_moved(core_, call, new_parent, new_name);

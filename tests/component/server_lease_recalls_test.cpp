@@ -104,6 +104,29 @@ TEST_F(LeaseRecalls, TheHolderLearnsHowOftenOthersHaveChangedTheFile) {
   EXPECT_TRUE(holder_->gets_lease(file_));
 }
 
+// Whoever was told that there is no such name is told when there is.
+TEST_F(LeaseRecalls, AbsentName) {
+  auto look = [&](bool tell_absence) {
+    wire::LookupRequestT request;
+    request.caller = holder_->caller();
+    request.parent = below_;
+    request.name = "made";
+    request.tell_absence = tell_absence;
+    return holder_->call(request);
+  };
+  EXPECT_EQ(errno_of(look(false)), ENOENT);
+  auto absent = look(true);
+  ASSERT_TRUE(absent);
+  EXPECT_TRUE(absent.value().reply.handle.empty());
+  EXPECT_FALSE(absent.value().reply.attributes);
+  EXPECT_TRUE(is_leased(absent.value().reply.parent_attributes));
+  EXPECT_THAT(lost_by(at<wire::MkdirRequestT>(below_, "made")),
+              UnorderedElementsAre("below: made"));
+  auto found = look(true);
+  ASSERT_TRUE(found);
+  EXPECT_FALSE(found.value().reply.handle.empty());
+}
+
 TEST_F(LeaseRecalls, SetAttr) {
   EXPECT_THAT(lost_by(set_mode(file_, 0600)), UnorderedElementsAre("file"));
   EXPECT_THAT(lost_by(set_mode(directory_, 0700)), UnorderedElementsAre("directory"));

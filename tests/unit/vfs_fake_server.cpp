@@ -155,7 +155,11 @@ FakeServer::Reply FakeServer::lookup(const wire::LookupRequestT& request) {
   if (parent == nullptr) return failed(ESTALE);
   if (squashes_root && request.caller->uid == 0) return failed(EACCES);
   auto found = parent->names.find(request.name);
-  return found == parent->names.end() ? failed(ENOENT) : entry(files_.at(found->second), *parent);
+  if (found != parent->names.end()) return entry(files_.at(found->second), *parent);
+  if (!request.tell_absence) return failed(ENOENT);
+  wire::EntryReplyT absent;
+  absent.parent_attributes = attributes_of(*parent);
+  return encoded(absent);
 }
 
 static void add_flag(wire::Attributes& a, std::uint32_t flag) {

@@ -493,14 +493,5 @@ TEST_F(LeasedNamesTest, AListingThatCameWithoutALeaseIsNoWhole) {
   EXPECT_EQ(find("n"), "found");
 }
 
-// When all leases end at once, nobody can tell it of names that were not there.
-TEST_F(LeasedNamesTest, TheKernelAsksEachTimeForANameThatIsNotThere) {
-  server_.add("f", "");
-  auto absent = loop_.run(ops().lookup(call(), vfs::kRootNode, "n"));
-  ASSERT_TRUE(absent);
-  EXPECT_EQ(absent.value().node, 0u);
-  EXPECT_EQ(absent.value().name_timeout_us, Duration::zero());
-}
-
 }  // namespace
 }  // namespace foliofs::test

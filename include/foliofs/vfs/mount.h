@@ -48,6 +48,7 @@ struct KernelNode {
 struct KernelName {
   std::uint64_t parent_id = 0;  // FUSE node id of the directory
   std::string name;
+  bool operator==(const KernelName&) const = default;
 };
 
 // A file as the kernel remembers it.
