@@ -79,6 +79,19 @@ bool is_remote(std::uint32_t type) {
   return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
 }
 
+// A change of one name is a change of names that nobody has mentioned. So are those of a directory
+// with `chattr +F`, which does not show here.
+bool finds_names_in_any_case(std::uint32_t type) {
+  constexpr std::uint32_t kTypes[] = {0x4d44 /* FAT */,
+                                      0x2011bab0 /* exFAT */,
+                                      0x5346544e /* NTFS */,
+                                      0x7366746e /* NTFS3 */,
+                                      0x4244 /* HFS */,
+                                      0x482b /* HFS+ */,
+                                      0xf995e849 /* HPFS */};
+  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
+}
+
 bool is_in_memory(std::uint32_t type) {
   return type == 0x01021994 /* tmpfs */ || type == 0x858458f6 /* ramfs */;
 }
@@ -116,6 +129,7 @@ Result<std::unique_ptr<FileStore>> LocalStore::open_tree(const LocalStoreOptions
   store->root_device_ = id_of(info).device;
   const std::uint32_t type = filesystem_type(root_fd);
   store->remote_ = is_remote(type);
+  store->ignores_case_ = finds_names_in_any_case(type);
   store->in_memory_ = is_in_memory(type);
   store->security_xattrs_ = !store->remote_ && store->has_security_xattrs(root_fd);
   BOOST_OUTCOME_TRY(store->root_, store->adopt(store->reopen(root_fd, O_PATH | O_CLOEXEC)));

@@ -41,6 +41,7 @@ class LocalStore final : public FileStore {
 
   std::string remark() const override { return remark_; }
   bool remote() const override { return remote_; }
+  bool ignores_case() const override { return ignores_case_; }
   void drop_idle() override;
   Handle root() const override { return root_->handle; }
 
@@ -180,6 +181,7 @@ class LocalStore final : public FileStore {
   std::string remark_;
   std::uint64_t root_device_ = 0;
   bool remote_ = false;
+  bool ignores_case_ = false;
   // There is no RWF_NOWAIT, a read waits at most for swapped pages, and ctime may not tell of
   // xattrs.
   bool in_memory_ = false;
