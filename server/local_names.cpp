@@ -16,9 +16,10 @@ Result<Entry> LocalStore::lookup(const CallContext& context, HandleView parent, 
   // Before the lookup: what the client learns of the directory is then never newer than the entry.
   auto attributes = attributes_of(context, *directory);
   auto node = find_child(*directory, name);
-  if (!node && node.error() == Errno(ENOENT) && attributes)
-    return Entry{{}, {}, attributes.value()};
-  if (!node) return node.error();
+  const bool absent = !node && node.error() == Errno(ENOENT);
+  if (!node && !absent) return node.error();
+  if (!attributes) return attributes.error();
+  if (absent) return Entry{{}, {}, attributes.value()};
   return entry_of(context, *node.value(), std::move(attributes), Flags::kLookedUp);
 }
 
@@ -66,10 +67,14 @@ Result<Entry> LocalStore::symlink(const CallContext& context, HandleView parent,
                     [&](int dir) { return ::symlinkat(target.c_str(), dir, name.c_str()); });
 }
 
-static bool has_name(int fd) {
+namespace {
+
+bool has_name(int fd) {
   struct statx info {};
   return !look_at(fd, info) || info.stx_nlink != 0;
 }
+
+}  // namespace
 
 Result<Entry> LocalStore::link(const CallContext& context, HandleView file, HandleView parent,
                                Name name) {

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "fuse_context.h"
+#include "kernel_release.h"
 #include "kill_privileges.h"
 #include "notifier.h"
 
@@ -158,6 +159,7 @@ class FuseMount::Impl {
   Task<void> expire_names(std::vector<vfs::KernelName> names) {
     return notifier_->expire_names(std::move(names), context_.expires_names);
   }
+  bool expires_absent_names() const { return expires_absent_names_; }
   Task<void> forget(std::vector<vfs::KernelFile> files) {
     return notifier_->forget(std::move(files));
   }
@@ -182,6 +184,7 @@ class FuseMount::Impl {
   }
 
   FuseContext context_;
+  const bool expires_absent_names_ = kernel_expires_absent_names(running_kernel_release());
   fuse_session* session_ = nullptr;
   boost::asio::posix::stream_descriptor device_;
   fuse_buf buffer_{};
@@ -230,6 +233,10 @@ Task<void> FuseMount::expire_attributes(std::vector<vfs::KernelNode> nodes) {
 
 Task<void> FuseMount::expire_names(std::vector<vfs::KernelName> names) {
   return impl_->expire_names(std::move(names));
+}
+
+bool FuseMount::expires_absent_names() const {
+  return impl_->expires_absent_names();
 }
 
 Task<void> FuseMount::forget(std::vector<vfs::KernelFile> files) {

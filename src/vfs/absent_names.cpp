@@ -1,32 +1,27 @@
 #include "absent_names.h"
 
+#include <boost/container_hash/hash.hpp>
 #include <utility>
-
-#include "mount_core.h"
 
 namespace foliofs::vfs {
 
 std::size_t AbsentNames::Hash::operator()(const KernelName& name) const {
-  return name_key(name.parent_id, name.name);
+  std::size_t hash = boost::hash_value(name.name);
+  boost::hash_combine(hash, name.parent_id);
+  return hash;
 }
 
-std::optional<KernelName> AbsentNames::told(KernelName name, TimePoint now) {
+bool AbsentNames::add(KernelName name, TimePoint now, TimePoint until) {
   auto& by_time = told_.get<1>();
-  auto [known, is_new] = told_.insert({std::move(name), now});
-  if (!is_new) {
-    told_.modify(known, [now](Told& told) { told.at = now; });
-    by_time.relocate(by_time.end(), told_.project<1>(known));
-  }
-  if (told_.size() <= most_) return std::nullopt;
-  KernelName oldest = by_time.front().name;
-  by_time.pop_front();
-  return oldest;
+  while (!by_time.empty() && by_time.front().until <= now) by_time.pop_front();
+  remove(name);
+  if (told_.size() >= kMost) return false;
+  told_.insert({std::move(name), until});
+  return true;
 }
 
-std::optional<TimePoint> AbsentNames::when_told(const KernelName& name) const {
-  const auto known = told_.find(name);
-  if (known == told_.end()) return std::nullopt;
-  return known->at;
+bool AbsentNames::remove(const KernelName& name) {
+  return told_.erase(name) != 0;
 }
 
 std::vector<KernelName> AbsentNames::take_all() {

@@ -10,7 +10,6 @@
 #include <boost/multi_index/member.hpp>
 #include <boost/multi_index/sequenced_index.hpp>
 #include <boost/multi_index_container.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,20 +23,18 @@ class AbsentNames {
   // Some 10 MiB.
   static constexpr std::size_t kMost = 1 << 16;
 
-  explicit AbsentNames(std::size_t most = kMost) : most_(most) {}
-
-  // The kernel is told now that `name` is not there. Returns the name that it was told of longest
-  // ago when there are too many: it is to be told to ask for that one again.
-  std::optional<KernelName> told(KernelName name, TimePoint now);
-  // Whether it was told of this one, and when it was last.
-  std::optional<TimePoint> when_told(const KernelName& name) const;
+  // The kernel is told now that `name` is not there, to believe it until `until`. False when there
+  // is no room: then it is not to believe it at all.
+  bool add(KernelName name, TimePoint now, TimePoint until);
+  // It asks for this one again, or has made it. False when it was not told of it.
+  bool remove(const KernelName& name);
   // All of them; none is remembered any more.
   std::vector<KernelName> take_all();
 
  private:
   struct Told {
     KernelName name;
-    TimePoint at{};
+    TimePoint until{};
   };
   struct Hash {
     std::size_t operator()(const KernelName& name) const;
@@ -47,7 +44,6 @@ class AbsentNames {
                                         Hash>;
   using ByTime = boost::multi_index::sequenced<>;  // told longest ago first
 
-  const std::size_t most_;
   boost::multi_index_container<Told, boost::multi_index::indexed_by<ByName, ByTime>> told_;
 };
 

@@ -84,20 +84,22 @@ void Leases::name_seen(Inode& inode, const Inode& parent, const wire::Attributes
   inode.named_under = gives_names(parent, said, asked_at) ? parent.lease.number : 0;
 }
 
-bool Leases::absence_seen(const Inode& parent, const std::string& name,
-                          const wire::Attributes* said, std::uint64_t asked_at) {
-  const bool believed = gives_names(parent, said, asked_at) && parent.generation <= asked_at;
-  if (believed) absence_told(parent, name);
-  return believed;
+Duration Leases::absence_seen(const Inode& parent, const std::string& name,
+                              const wire::Attributes* said, std::uint64_t asked_at) {
+  const bool covered = gives_names(parent, said, asked_at) && parent.generation <= asked_at;
+  return covered ? absence_known(parent, name) : Duration::zero();
 }
 
-void Leases::absence_told(const Inode& parent, const std::string& name) {
-  const auto oldest = absent_names_.told({parent.node, name}, core_.clock.now());
-  if (oldest) expire_name(oldest->parent_id, oldest->name);
+Duration Leases::absence_known(const Inode& parent, const std::string& name) {
+  const TimePoint now = core_.clock.now();
+  const bool can_be_told = core_.kernel.expires_absent_names() &&
+                           absent_names_.add({parent.node, name}, now, now + kBelieved);
+  return can_be_told ? kBelieved : Duration::zero();
 }
 
-void Leases::absence_doubtful(const Inode& parent, const std::string& name) {
-  if (absent_names_.when_told({parent.node, name})) expire_name(parent.node, name);
+void Leases::name_made(const Inode& parent, const std::string& name, bool taken) {
+  const bool was_absent = absent_names_.remove({parent.node, name});
+  if (was_absent && !taken) expire_name(parent.node, name);
 }
 
 void Leases::name_superseded(Inode& inode) {
@@ -173,7 +175,10 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     inode->lease.recalled_version = {lost->change_epoch, lost->foreign_changes};
     ++inode->lease.returning;
     nodes.push_back({inode->node, inode->attributes.is_directory()});
-    for (auto& name : lost->names) names.push_back({inode->node, std::move(name)});
+    for (auto& name : lost->names) {
+      names.push_back({inode->node, std::move(name)});
+      leases.absent_names_.remove(names.back());
+    }
     inodes.push_back(std::move(inode));
   }
   auto expired = std::make_shared<bool>(names.empty());
@@ -216,8 +221,6 @@ void Leases::expire_just_told(const std::vector<InodeRef>& inodes, std::vector<K
     return inode && inode->name_told > recent;
   };
   std::erase_if(names, [&](const KernelName& name) {
-    const auto told_absent = absent_names_.when_told(name);
-    if (told_absent && *told_absent > recent) return false;
     return !just_told(core_.inodes.find_by_name(name.parent_id, name.name));
   });
   std::vector<KernelNode> nodes;
@@ -435,6 +438,21 @@ OwnChange::OwnChange(MountCore& core, InodeRef directory) : directory_(std::move
 
 OwnChange::~OwnChange() {
   --directory_->lease.own_changes;
+}
+
+// --- NewName ------------------------------------------------------------------------------------
+
+NewName::NewName(MountCore& core, InodeRef directory, std::string name, const Call& call)
+    : core_(core.self),
+      directory_(std::move(directory)),
+      name_(std::move(name)),
+      abandoned_(call.abandoned) {}
+
+NewName::~NewName() {
+  const auto core = core_.lock();
+  if (!core) return;
+  const bool waits = !abandoned_ || !abandoned_();
+  (*core)->leases.name_made(*directory_, name_, made_ && waits);
 }
 
 }  // namespace foliofs::vfs

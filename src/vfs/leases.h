@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <memory>
 #include <set>
@@ -31,9 +32,8 @@
 namespace foliofs::vfs {
 
 class MountCore;
+struct Call;
 struct Inode;
-struct KernelName;
-struct KernelNode;
 
 // An inode's own part. The numbers of leases are never used twice; 0 is none.
 struct Lease {
@@ -84,15 +84,17 @@ class Leases {
   // parent, has given the lease: one that came with another reply may have been given after it.
   void name_seen(Inode& inode, const Inode& parent, const wire::Attributes* said,
                  std::uint64_t asked_at) const;
+  // How long the kernel may believe that `name` was not there in a reply to what was asked at
+  // `asked_at`, which says `said` of the parent; and that of a name in a directory that
+  // knows_all_names(). It is remembered that the kernel is told so.
+  Duration absence_seen(const Inode& parent, const std::string& name, const wire::Attributes* said,
+                        std::uint64_t asked_at);
+  Duration absence_known(const Inode& parent, const std::string& name);
+  // A request of this client's to make `name` is over. Unless the kernel has `taken` its success,
+  // it goes on believing what it was told of the name.
+  void name_made(const Inode& parent, const std::string& name, bool taken);
   // The inode is about to be known by another name, while the kernel may go on believing this one.
   void name_superseded(Inode& inode);
-  // The same of a name that is not there; then the kernel is told so, to believe for long.
-  bool absence_seen(const Inode& parent, const std::string& name, const wire::Attributes* said,
-                    std::uint64_t asked_at);
-  // `name` is not there in `parent`, all of whose names are known: the kernel is told so.
-  void absence_told(const Inode& parent, const std::string& name);
-  // It may be there now, although nothing says that this client has made it.
-  void absence_doubtful(const Inode& parent, const std::string& name);
   // Whether that still is its name.
   bool covers_name(const Inode& inode, const Inode& parent) const;
   // Whether no name is in `directory` but those that the inode table knows.
@@ -192,6 +194,25 @@ class OwnChange {
 
  private:
   const std::shared_ptr<Inode> directory_;
+};
+
+// A name that a request of this client's makes in a directory.
+class NewName {
+ public:
+  NewName(MountCore& core, std::shared_ptr<Inode> directory, std::string name, const Call& call);
+  ~NewName();
+  NewName(const NewName&) = delete;
+  NewName& operator=(const NewName&) = delete;
+
+  // The kernel is told so next, unless the caller has gone.
+  void made() { made_ = true; }
+
+ private:
+  const std::weak_ptr<MountCore*> core_;  // the request may outlive the mount
+  const std::shared_ptr<Inode> directory_;
+  const std::string name_;
+  const std::function<bool()> abandoned_;
+  bool made_ = false;
 };
 
 }  // namespace foliofs::vfs

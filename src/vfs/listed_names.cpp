@@ -4,7 +4,8 @@
 // another, as for programs that go through a tree, one listing takes the place of all those
 // lookups.
 //
-// What a listing does not show is not taken for absent: another client may have made it since.
+// What a listing without a lease does not show is not taken for absent: another client may have
+// made it since.
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -12,9 +13,8 @@ namespace foliofs::vfs {
 std::optional<Entry> MountCore::leased_entry(const Inode& parent, const std::string& name) {
   InodeRef inode = inodes.find_by_name(parent.node, name);
   if (!inode && leases.knows_all_names(parent)) {
-    leases.absence_told(parent, name);
     Entry none;
-    none.name_timeout_us = Leases::kBelieved;
+    none.name_timeout_us = leases.absence_known(parent, name);
     return none;
   }
   if (!inode || !leases.covers_name(*inode, parent)) return std::nullopt;
@@ -26,11 +26,8 @@ std::optional<Entry> MountCore::leased_entry(const Inode& parent, const std::str
 Entry MountCore::absent_entry(const Inode& parent, const std::string& name,
                               const wire::Attributes* said, std::uint64_t asked_at) {
   Entry none;
-  if (leases.absence_seen(parent, name, said, asked_at)) {
-    none.name_timeout_us = Leases::kBelieved;
-  } else if (!leases.are_given()) {
-    none.name_timeout_us = options.actimeo_us;
-  }
+  none.name_timeout_us =
+      leases.are_given() ? leases.absence_seen(parent, name, said, asked_at) : options.actimeo_us;
   return none;
 }
 

@@ -90,12 +90,12 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   request.name = name;
   const std::uint64_t asked_at = core.change;
   const OwnChange under_way(core, parent);
+  NewName new_name(core, parent, name, call);
   bool retried = false;
   auto reply = co_await core.call_on<Request>(parent, &Request::NativeTableType::parent,
                                               std::move(request), &retried, 0, other, other_at);
   core.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
                          asked_at);
-  if (!reply) core.leases.absence_doubtful(*parent, name);
   if (!reply && retried && reply.error() == Errno(EEXIST)) {
     reply = co_await core.ask_name(to_wire(call.caller), parent, name);
   }
@@ -111,6 +111,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
                                asked_at);
   }
   core.changed(*inode);
+  new_name.made();
   co_return core.entry_of(*inode, parent->node, name);
 }
 
@@ -208,6 +209,7 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   const std::uint64_t asked_at = core_.change;
   const OwnChange under_way(core_, parent);
   const OwnChange under_way_there(core_, new_parent);
+  NewName made_there(core_, new_parent, new_name, call);
   bool retried = false;
   auto reply = co_await core_.call_on<wire::RenameRequest>(parent, &wire::RenameRequestT::parent,
                                                            request, &retried, 0, new_parent,
@@ -219,10 +221,7 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
                             reply ? reply.value().new_parent_attributes.get() : nullptr, asked_at);
   }
   const bool done = reply || (retried && reply.error() == Errno(ENOENT));
-  if (!done) {
-    core_.leases.absence_doubtful(*new_parent, new_name);
-    co_return reply.error();
-  }
+  if (!done) co_return reply.error();
   if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get(), asked_at);
   InodeRef moved = core_.inodes.find_by_name(parent_node, name);
   if (!moved) moved = co_await find_moved(core_, call, new_parent, new_name);
@@ -251,6 +250,7 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   // There may be names of files that are not known by them.
   parent->lease.names_complete = 0;
   if (!moved) new_parent->lease.names_complete = 0;
+  made_there.made();
   co_return success();
 }
 

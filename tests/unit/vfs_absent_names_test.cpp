@@ -45,18 +45,6 @@ TEST_F(AbsentNamesTest, OneThatSomebodyMakesIsAskedForAgain) {
   EXPECT_EQ(find("n"), "found");
 }
 
-// A program may take the answer only after the recall.
-TEST_F(AbsentNamesTest, OneThatWasJustToldIsExpiredAgain) {
-  told_for("earlier");
-  pass(std::chrono::seconds(2));
-  told_for("just now");
-  server_.recall(7, {{server_.root(), {"earlier", "just now"}}});
-  until([&] { return returned(7); });
-  pass(std::chrono::seconds(2));
-  EXPECT_EQ(expired("earlier"), 1u);
-  EXPECT_EQ(expired("just now"), 2u);
-}
-
 TEST_F(AbsentNamesTest, WithoutALeaseEachLookupAsks) {
   server_.gives_leases = false;
   EXPECT_EQ(told_for("n"), kAlwaysAsks);
@@ -103,29 +91,57 @@ TEST_F(AbsentNamesTest, OneThatAFailedChangeMayHaveMadeIsAskedForAgain) {
   EXPECT_EQ(expired("unknown"), 0u);
 }
 
-// --- AbsentNames --------------------------------------------------------------------------------
-
-constexpr TimePoint at(int seconds) {
-  return TimePoint() + std::chrono::seconds(seconds);
+// The kernel leaves the name as it was when the caller of a change has had EINTR.
+TEST_F(AbsentNamesTest, OneThatIsMadeAfterItsCallerHasGoneIsAskedForAgain) {
+  server_.add("f", "");
+  lookup("f");
+  for (const char* name : {"made", "opened", "renamed"}) told_for(name);
+  server_.hold_replies(MessageType::kMkdir);
+  server_.hold_replies(MessageType::kCreate);
+  server_.hold_replies(MessageType::kRename);
+  bool gone = false;
+  vfs::Call caller = call();
+  caller.abandoned = [&] {
+    return gone;
+  };
+  auto making = loop_.start(ops().mkdir(caller, vfs::kRootNode, "made", 0755));
+  auto opening = loop_.start(ops().create(caller, vfs::kRootNode, "opened", 0644, O_RDWR));
+  auto moving =
+      loop_.start(ops().rename(caller, vfs::kRootNode, "f", vfs::kRootNode, "renamed", 0));
+  until([&] { return server_.waiting == 3; });
+  gone = true;
+  server_.release();
+  until([&] { return making->has_value() && opening->has_value() && moving->has_value(); });
+  ASSERT_TRUE(**making && **opening && **moving);
+  for (const char* name : {"made", "opened", "renamed"}) EXPECT_EQ(expired(name), 1u) << name;
 }
 
-TEST(AbsentNamesRemembered, TheOneToldLongestAgoGivesWay) {
-  vfs::AbsentNames names(2);
-  EXPECT_FALSE(names.told({1, "a"}, at(1)));
-  EXPECT_FALSE(names.told({2, "a"}, at(2)));
-  EXPECT_FALSE(names.told({1, "a"}, at(3)));
-  EXPECT_EQ(names.told({1, "b"}, at(4)), (vfs::KernelName{2, "a"}));
-  EXPECT_EQ(names.when_told({1, "a"}), at(3));
-  EXPECT_FALSE(names.when_told({2, "a"}));
+TEST_F(AbsentNamesTest, OneThatThisClientMakesIsNotExpired) {
+  told_for("made");
+  mkdir("made");
+  server_.recall_everything();
+  until([&] { return expired("made") != 0; });
+  loop_.settle();
+  EXPECT_EQ(expired("made"), 1u) << "as a name that is there";
 }
 
-TEST(AbsentNamesRemembered, AreTakenOnce) {
-  vfs::AbsentNames names;
-  names.told({1, "a"}, at(1));
-  names.told({1, "b"}, at(1));
-  EXPECT_EQ(names.take_all().size(), 2u);
-  EXPECT_TRUE(names.take_all().empty());
-  EXPECT_FALSE(names.when_told({1, "a"}));
+TEST_F(AbsentNamesTest, AKernelThatCannotBeToldOfThemAsksEachTime) {
+  kernel_.forgets_absent_names = false;
+  EXPECT_EQ(told_for("n"), kAlwaysAsks);
+  list();
+  EXPECT_EQ(told_for("n"), kAlwaysAsks);
+}
+
+TEST_F(AbsentNamesTest, WhatIsTooMuchToRememberIsAskedForEachTime) {
+  list();
+  for (std::size_t i = 0; i < vfs::AbsentNames::kMost; ++i) {
+    ASSERT_EQ(told_for("n" + std::to_string(i)), kBelieved);
+  }
+  EXPECT_EQ(told_for("more"), kAlwaysAsks);
+  EXPECT_EQ(told_for("n7"), kBelieved) << "as before";
+  pass(kBelieved);
+  list();
+  EXPECT_EQ(told_for("more"), kBelieved) << "the kernel asks for the others again by now";
 }
 
 }  // namespace

@@ -42,6 +42,8 @@ class FakeMountKernel final : public vfs::Kernel {
     expired_names.insert(expired_names.end(), names.begin(), names.end());
     while (hold_names) co_await names_released_.wait();
   }
+  bool expires_absent_names() const override { return forgets_absent_names; }
+  bool forgets_absent_names = true;
   std::vector<std::uint64_t> expired;           // nodes, of which attributes were to be asked again
   std::vector<std::uint64_t> expired_listings;  // those of them that are directories
   std::vector<vfs::KernelName> expired_names;

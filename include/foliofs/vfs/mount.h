@@ -75,6 +75,8 @@ class Kernel {
   // The same of names. The kernel locks their directory for it, as it does for requests that change
   // it: to be waited for by nobody on whom the answer to such a request depends.
   virtual Task<void> expire_names(std::vector<KernelName> names) = 0;
+  // Whether expire_names() reaches names that the kernel was told are not there.
+  virtual bool expires_absent_names() const = 0;
 
   // Asks the kernel to forget files that nothing uses, which ends in forget() of their nodes; those
   // that it needs stay. It may wait for whatever a request holds: to be waited for by nobody on
