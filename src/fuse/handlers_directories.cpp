@@ -46,10 +46,14 @@ void empty(vfs::Operations& operations, DirectoryStream& stream) {
   stream.end = false;
 }
 
-// One entry as the kernel wants it. 0 when it does not fit into `room`.
-std::size_t add_entry(fuse_req_t req, bool plus, const vfs::DirectoryEntry& entry, char* at,
-                      std::size_t room) {
-  std::size_t size = 0;
+// What an entry takes as the kernel wants it.
+std::size_t size_of_entry(fuse_req_t req, bool plus, const vfs::DirectoryEntry& entry) {
+  const char* name = entry.name.c_str();
+  return plus ? fuse_add_direntry_plus(req, nullptr, 0, name, nullptr, 0)
+              : fuse_add_direntry(req, nullptr, 0, name, nullptr, 0);
+}
+
+void put_entry(fuse_req_t req, bool plus, const vfs::DirectoryEntry& entry, std::span<char> to) {
   if (plus) {
     fuse_entry_param param{};
     if (entry.entry) {
@@ -58,16 +62,15 @@ std::size_t add_entry(fuse_req_t req, bool plus, const vfs::DirectoryEntry& entr
       param.attr.st_ino = entry.ino;
       param.attr.st_mode = entry.type;
     }
-    size = fuse_add_direntry_plus(req, at, room, entry.name.c_str(), &param,
-                                  static_cast<off_t>(entry.cookie));
+    fuse_add_direntry_plus(req, to.data(), to.size(), entry.name.c_str(), &param,
+                           static_cast<off_t>(entry.cookie));
   } else {
     struct stat stat {};
     stat.st_ino = entry.ino;
     stat.st_mode = entry.type;
-    size = fuse_add_direntry(req, at, room, entry.name.c_str(), &stat,
-                             static_cast<off_t>(entry.cookie));
+    fuse_add_direntry(req, to.data(), to.size(), entry.name.c_str(), &stat,
+                      static_cast<off_t>(entry.cookie));
   }
-  return size <= room ? size : 0;
 }
 
 // Reads on at `offset`. False when the request is over: failed, or given up meanwhile.
@@ -100,10 +103,12 @@ void hand_out(const RequestRef& request, fuse_req_t req, DirectoryStream& stream
   const std::size_t first = stream.next;
   for (; stream.next < stream.entries.size(); ++stream.next) {
     auto& entry = stream.entries[stream.next];
+    const std::size_t needed = size_of_entry(req, plus, entry);
+    if (needed > size - used) break;
+    // It counts as told, so what does not fit must not be.
     if (plus) operations.refresh(*stream.directory, entry);
-    const std::size_t added = add_entry(req, plus, entry, page.data() + used, size - used);
-    if (added == 0) break;
-    used += added;
+    put_entry(req, plus, entry, std::span(page).subspan(used, needed));
+    used += needed;
     stream.position = entry.cookie;
   }
   const auto handed_out = std::span(stream.entries).subspan(first, stream.next - first);

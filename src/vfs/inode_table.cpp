@@ -71,19 +71,20 @@ void InodeTable::change_handle(Inode& inode, HandleBytes handle) {
   recount(inode);
 }
 
-void InodeTable::forget_name(const Inode& inode) {
+void InodeTable::forget_name(const Inode& inode, bool is_gone) {
   auto found = by_name_.find(Name{inode.parent, inode.name});
   if (found == by_name_.end() || *found != &inode) return;
   by_name_.erase(found);
-  if (auto parent = find(inode.parent)) parent->lease.names_complete = 0;
+  const InodeRef parent = is_gone ? nullptr : find(inode.parent);
+  if (parent) parent->lease.forget_names();
 }
 
-void InodeTable::change_name(Inode& inode, NodeId parent, const std::string& name) {
+void InodeTable::change_name(Inode& inode, NodeId parent, const std::string& name, bool is_gone) {
   const bool same = inode.parent == parent && inode.name == name;
   // Another one may have had the name meanwhile.
   auto found = by_name_.find(Name{parent, name});
   if (same && (name.empty() || (found != by_name_.end() && *found == &inode))) return;
-  forget_name(inode);
+  forget_name(inode, is_gone);
   inode.named_under = 0;
   inode.parent = parent;
   inode.name = name;
@@ -113,7 +114,7 @@ bool InodeTable::drop_if_unused(const InodeRef& inode) {
   if (inode->dirty() || AttributeWriteback::is_dirty(*inode)) return false;
   if (!has(*inode)) return false;
   forget_handle(*inode);
-  forget_name(*inode);
+  forget_name(*inode, /*is_gone=*/false);
   by_node_.erase(inode->node);
   bytes_ -= std::exchange(inode->counted_bytes, 0);
   ++drops_;

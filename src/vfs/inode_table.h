@@ -24,8 +24,9 @@ class InodeTable {
   // The server has given the file another handle.
   void change_handle(Inode& inode, HandleBytes handle);
 
-  // The file has been found as `name` in `parent`; the latest name is the one remembered.
-  void change_name(Inode& inode, NodeId parent, const std::string& name);
+  // The file has been found as `name` in `parent`; the latest name is the one remembered. Unless
+  // the one before `is_gone` it may still be there, of which nothing is known then.
+  void change_name(Inode& inode, NodeId parent, const std::string& name, bool is_gone = false);
   // The inode last found under this name; nullptr when none is.
   InodeRef find_by_name(NodeId parent, std::string_view name) const;
 
@@ -83,7 +84,7 @@ class InodeTable {
   bool has(const Inode& inode) const { return inode.counted_bytes != 0; }
   void count(Inode& inode);
   void forget_handle(const Inode& inode);
-  void forget_name(const Inode& inode);
+  void forget_name(const Inode& inode, bool is_gone);
 
   std::unordered_map<NodeId, InodeRef> by_node_;
   // Of those in `by_node_`.

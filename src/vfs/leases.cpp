@@ -117,8 +117,19 @@ bool Leases::knows_all_names(const Inode& directory) const {
 
 void Leases::all_names_seen(Inode& directory, const wire::Attributes* said, std::uint64_t under,
                             std::uint64_t asked_at) const {
-  const bool same = directory.lease.number == under && directory.generation <= asked_at;
-  if (same && gives_names(directory, said, asked_at)) directory.lease.names_complete = under;
+  names_listed(directory, said, under, asked_at, 0, 0, /*end=*/true);
+}
+
+void Leases::names_listed(Inode& directory, const wire::Attributes* said, std::uint64_t under,
+                          std::uint64_t asked_at, std::uint64_t from, std::uint64_t to,
+                          bool end) const {
+  Lease& lease = directory.lease;
+  const bool same = lease.number == under && directory.generation <= asked_at;
+  const bool goes_on = from == 0 || (lease.names_listed == under && lease.listed_to == from);
+  if (!same || !goes_on || !gives_names(directory, said, asked_at)) return;
+  lease.names_listed = under;
+  lease.listed_to = to;
+  if (end) lease.names_complete = under;
 }
 
 void Leases::name_doubtful(NodeId parent, const std::string& name) {

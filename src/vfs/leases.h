@@ -44,10 +44,15 @@ struct Lease {
   std::uint32_t returning = 0;  // recalls that the server has not heard of
   std::uint64_t exclusive = 0;  // the lease under which nobody else looks at the file
   // Of a directory.
-  std::uint64_t names_complete = 0;   // the lease under which every name in it is known
+  std::uint64_t names_complete = 0;  // the lease under which every name in it is known
+  std::uint64_t names_listed = 0;    // the one under which those before this cookie are
+  std::uint64_t listed_to = 0;
   std::uint64_t kernel_listing = 0;   // the lease under which the kernel keeps a listing
   std::uint32_t listing_streams = 0;  // open, which may add to that
   std::uint32_t own_changes = 0;      // under way, for which the kernel has locked it
+
+  // There may be a name in the directory that is not known.
+  void forget_names() { names_complete = names_listed = 0; }
 };
 
 class Leases {
@@ -103,6 +108,10 @@ class Leases {
   // its names, and all are known now. `under` is the lease that was held when it had been taken.
   void all_names_seen(Inode& directory, const wire::Attributes* said, std::uint64_t under,
                       std::uint64_t asked_at) const;
+  // The same of a reply that has shown those from one cookie of a listing to another, where that
+  // was the `end` of it, and of the replies from its beginning to there.
+  void names_listed(Inode& directory, const wire::Attributes* said, std::uint64_t under,
+                    std::uint64_t asked_at, std::uint64_t from, std::uint64_t to, bool end) const;
   // The kernel may have a name to which it has moved another file than was meant: it shall ask.
   void name_doubtful(std::uint64_t parent, const std::string& name);
 

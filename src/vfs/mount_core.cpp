@@ -333,7 +333,7 @@ void MountCore::directory_changed(Inode& directory, const wire::Attributes* afte
   const bool overlapped = directory.generation > asked_at;
   forget_attributes(directory);
   if (after == nullptr) {
-    directory.lease.names_complete = 0;  // it may have been done all the same
+    directory.lease.forget_names();  // it may have been done all the same
     return;
   }
   const Attributes now = from_wire(*after);

@@ -65,7 +65,7 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
   read.end = reply.value().end;
   directory_seen(*directory, reply.value().directory.get(), asked_at);
   const std::uint64_t lease = directory->lease.number;
-  bool all_entered = cookie == 0 && read.end;
+  bool all_entered = true;
   for (auto& wire : reply.value().entries) {
     DirectoryEntry entry;
     entry.name = std::move(wire->name);
@@ -91,7 +91,9 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
     read.entries.push_back(std::move(entry));
   }
   if (all_entered) {
-    leases.all_names_seen(*directory, reply.value().directory.get(), lease, asked_at);
+    const std::uint64_t last = read.entries.empty() ? cookie : read.entries.back().cookie;
+    leases.names_listed(*directory, reply.value().directory.get(), lease, asked_at, cookie, last,
+                        read.end);
   }
   co_return read;
 }

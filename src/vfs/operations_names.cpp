@@ -165,6 +165,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   request.directory = directory;
   const std::uint64_t asked_at = core_.change;
   const OwnChange under_way(core_, parent);
+  const InodeRef known = core_.inodes.find_by_name(parent_node, name);
   bool retried = false;
   auto reply = co_await core_.call_on<wire::UnlinkRequest>(parent, &wire::UnlinkRequestT::parent,
                                                            request, &retried);
@@ -173,7 +174,8 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   InodeRef removed = core_.inodes.find_by_name(parent_node, name);
   if (removed) {
     removed->attributes_expire = {};
-    if (reply) core_.inodes.change_name(*removed, 0, "");
+    // One that was made since has the name now.
+    if (reply) core_.inodes.change_name(*removed, 0, "", /*is_gone=*/removed == known);
   }
   if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get(), asked_at);
   const bool unreachable = reply && removed && removed->attributes.nlink == 0;
@@ -210,6 +212,8 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   const OwnChange under_way(core_, parent);
   const OwnChange under_way_there(core_, new_parent);
   NewName made_there(core_, new_parent, new_name, call);
+  InodeRef moved = core_.inodes.find_by_name(parent_node, name);
+  const InodeRef known_there = core_.inodes.find_by_name(new_parent_node, new_name);
   bool retried = false;
   auto reply = co_await core_.call_on<wire::RenameRequest>(parent, &wire::RenameRequestT::parent,
                                                            request, &retried, 0, new_parent,
@@ -223,20 +227,28 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   const bool done = reply || (retried && reply.error() == Errno(ENOENT));
   if (!done) co_return reply.error();
   if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get(), asked_at);
-  InodeRef moved = core_.inodes.find_by_name(parent_node, name);
-  if (!moved) moved = co_await find_moved(core_, call, new_parent, new_name);
+  // One that was made since may have the name now.
+  const bool sure_what = moved && moved == core_.inodes.find_by_name(parent_node, name);
+  if (!sure_what) moved = co_await find_moved(core_, call, new_parent, new_name);
   InodeRef replaced = core_.inodes.find_by_name(new_parent_node, new_name);
   if (replaced && replaced != moved) {
     replaced->attributes_expire = {};
     const bool exchanged = (flags & RENAME_EXCHANGE) != 0;
-    core_.inodes.change_name(*replaced, parent_node, exchanged ? name : std::string());
+    const bool is_gone = reply && !exchanged && replaced == known_there;
+    core_.inodes.change_name(*replaced, exchanged ? parent_node : 0,
+                             exchanged ? name : std::string(), is_gone);
     if (exchanged && reply) {
       core_.leases.name_seen(*replaced, *parent, reply.value().parent_attributes.get(), asked_at);
     }
   }
+  // Of two names of one file both stay.
+  const bool sole_name =
+      moved && (moved->attributes.is_directory() || moved->attributes.nlink <= 1);
+  const bool is_plain = (flags & ~static_cast<std::uint32_t>(RENAME_NOREPLACE)) == 0;
+  const bool left_nothing = reply && sure_what && sole_name && is_plain;
   if (moved) {
     moved->attributes_expire = {};
-    core_.inodes.change_name(*moved, new_parent_node, new_name);
+    core_.inodes.change_name(*moved, new_parent_node, new_name, left_nothing);
     if (reply) {
       const auto& said = new_parent == parent ? reply.value().parent_attributes
                                               : reply.value().new_parent_attributes;
@@ -248,8 +260,8 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   if (!sure) core_.leases.name_doubtful(new_parent_node, new_name);
   if ((flags & RENAME_EXCHANGE) != 0) core_.leases.name_doubtful(parent_node, name);
   // There may be names of files that are not known by them.
-  parent->lease.names_complete = 0;
-  if (!moved) new_parent->lease.names_complete = 0;
+  if (!left_nothing) parent->lease.forget_names();
+  if (!moved) new_parent->lease.forget_names();
   made_there.made();
   co_return success();
 }

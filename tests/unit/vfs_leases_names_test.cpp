@@ -230,13 +230,72 @@ TEST_F(LeasedNamesTest, AfterAWholeListingNothingIsAskedFor) {
   EXPECT_EQ(find("x"), "absent");
 }
 
-TEST_F(LeasedNamesTest, AListingInSeveralRepliesIsNotWhole) {
-  for (const char* name : {"a", "b", "c"}) server_.add(name, "");
-  server_.most_entries = 2;
-  list();
-  EXPECT_EQ(find("a"), "known");
-  EXPECT_EQ(find("c"), "found");
+class LongListingTest : public LeasedNamesTest {
+ protected:
+  void SetUp() override {
+    LeasedNamesTest::SetUp();
+    for (const char* name : {"a", "b", "c", "d"}) server_.add(name, "");
+    server_.most_entries = 2;
+    stat(vfs::kRootNode);
+  }
+  // Reads on after `cookie`; where the next reply goes on, or nothing at the end.
+  std::optional<std::uint64_t> read_on(std::uint64_t cookie) {
+    auto directory = ops().open_directory(vfs::kRootNode).value().directory;
+    auto read = loop_.run(ops().read_directory(call(), directory, cookie, true)).value();
+    ops().release_directory(directory.get());
+    if (read.end) return std::nullopt;
+    return read.entries.back().cookie;
+  }
+  void read_to_the_end(std::optional<std::uint64_t> cookie) {
+    while (cookie) cookie = read_on(*cookie);
+  }
+};
+
+TEST_F(LongListingTest, IsWholeAtItsEnd) {
+  const auto next = read_on(0);
   EXPECT_EQ(find("x"), "absent");
+  read_to_the_end(next);
+  EXPECT_EQ(find("x"), "none");
+  EXPECT_EQ(find("d"), "known");
+}
+
+TEST_F(LongListingTest, IsWholeAlthoughThisClientMakesNamesMeanwhile) {
+  const auto next = read_on(0);
+  mkdir("made");
+  read_to_the_end(next);
+  EXPECT_EQ(find("x"), "none");
+  EXPECT_EQ(find("made"), "known");
+}
+
+TEST_F(LongListingTest, IsNotWholeWithoutItsBeginning) {
+  read_to_the_end(2);
+  EXPECT_EQ(find("x"), "absent");
+}
+
+TEST_F(LongListingTest, IsNotWholeAfterARecallInTheMiddle) {
+  const auto next = read_on(0);
+  rename_there("a", "e");
+  server_.recall(7, {{server_.root(), {"a", "e"}}});
+  until([&] { return returned(7); });
+  stat(vfs::kRootNode);
+  read_to_the_end(next);
+  EXPECT_EQ(find("x"), "absent");
+}
+
+TEST_F(LongListingTest, IsNotWholeWhereTheKernelForgetsAFileMeanwhile) {
+  const auto next = read_on(0);
+  ops().forget(ops().try_lookup(vfs::kRootNode, "a")->node, 2);
+  read_to_the_end(next);
+  EXPECT_EQ(find("x"), "absent");
+  EXPECT_EQ(find("a"), "found");
+}
+
+TEST_F(LongListingTest, IsNotWholeAfterAMoveInTheMiddle) {
+  const auto next = read_on(0);
+  ASSERT_TRUE(rename("d", "moved"));
+  read_to_the_end(next);
+  EXPECT_EQ(find("x"), "absent");
+  EXPECT_EQ(find("moved"), "known");
 }
 
 TEST_F(LeasedNamesTest, AListingThatARecallHasOvertakenIsNotWhole) {
