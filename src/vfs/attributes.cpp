@@ -54,7 +54,11 @@ bool is_later(const Attributes& said, const Attributes& known) {
 
 bool same_file(const Attributes& a, const Attributes& b) {
   // An inode number is given to a new file once the old one is gone; its birth is another one then.
-  return a.ino == b.ino && a.btime_ns == b.btime_ns && (a.mode & S_IFMT) == (b.mode & S_IFMT);
+  const bool same =
+      a.ino == b.ino && a.btime_ns == b.btime_ns && (a.mode & S_IFMT) == (b.mode & S_IFMT);
+  // Not every filesystem tells it. What a symlink says the kernel keeps for as long as it knows it.
+  const bool doubtful = S_ISLNK(a.mode) && a.btime_ns == 0 && a.ctime_ns != b.ctime_ns;
+  return same && !doubtful;
 }
 
 }  // namespace foliofs::vfs

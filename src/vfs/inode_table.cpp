@@ -71,20 +71,23 @@ void InodeTable::change_handle(Inode& inode, HandleBytes handle) {
   recount(inode);
 }
 
-void InodeTable::forget_name(const Inode& inode, bool is_gone) {
+void InodeTable::forget_name(const Inode& inode, OldName name) {
   auto found = by_name_.find(Name{inode.parent, inode.name});
   if (found == by_name_.end() || *found != &inode) return;
   by_name_.erase(found);
-  const InodeRef parent = is_gone ? nullptr : find(inode.parent);
-  if (parent) parent->lease.forget_names();
+  const InodeRef parent = find(inode.parent);
+  if (!parent) return;
+  // A listing that goes on may count its entries, of which there is one less: it would skip one.
+  parent->lease.names_listed = 0;
+  if (name == OldName::kMayStay) parent->lease.forget_names();
 }
 
-void InodeTable::change_name(Inode& inode, NodeId parent, const std::string& name, bool is_gone) {
+void InodeTable::change_name(Inode& inode, NodeId parent, const std::string& name, OldName before) {
   const bool same = inode.parent == parent && inode.name == name;
   // Another one may have had the name meanwhile.
   auto found = by_name_.find(Name{parent, name});
   if (same && (name.empty() || (found != by_name_.end() && *found == &inode))) return;
-  forget_name(inode, is_gone);
+  forget_name(inode, before);
   inode.named_under = 0;
   inode.parent = parent;
   inode.name = name;
@@ -114,7 +117,7 @@ bool InodeTable::drop_if_unused(const InodeRef& inode) {
   if (inode->dirty() || AttributeWriteback::is_dirty(*inode)) return false;
   if (!has(*inode)) return false;
   forget_handle(*inode);
-  forget_name(*inode, /*is_gone=*/false);
+  forget_name(*inode, OldName::kMayStay);
   by_node_.erase(inode->node);
   bytes_ -= std::exchange(inode->counted_bytes, 0);
   ++drops_;

@@ -24,9 +24,11 @@ class InodeTable {
   // The server has given the file another handle.
   void change_handle(Inode& inode, HandleBytes handle);
 
-  // The file has been found as `name` in `parent`; the latest name is the one remembered. Unless
-  // the one before `is_gone` it may still be there, of which nothing is known then.
-  void change_name(Inode& inode, NodeId parent, const std::string& name, bool is_gone = false);
+  // The file has been found as `name` in `parent`; the latest name is the one remembered. The one
+  // before may still be there, and nothing is known of it then, or is certainly gone.
+  enum class OldName { kMayStay, kIsGone };
+  void change_name(Inode& inode, NodeId parent, const std::string& name,
+                   OldName before = OldName::kMayStay);
   // The inode last found under this name; nullptr when none is.
   InodeRef find_by_name(NodeId parent, std::string_view name) const;
 
@@ -84,7 +86,7 @@ class InodeTable {
   bool has(const Inode& inode) const { return inode.counted_bytes != 0; }
   void count(Inode& inode);
   void forget_handle(const Inode& inode);
-  void forget_name(const Inode& inode, bool is_gone);
+  void forget_name(const Inode& inode, OldName name);
 
   std::unordered_map<NodeId, InodeRef> by_node_;
   // Of those in `by_node_`.

@@ -97,9 +97,11 @@ Duration Leases::absence_known(const Inode& parent, const std::string& name) {
   return can_be_told ? kBelieved : Duration::zero();
 }
 
-void Leases::name_made(const Inode& parent, const std::string& name, bool taken) {
+void Leases::name_changed(const Inode& parent, const std::string& name, Outcome outcome) {
   const bool was_absent = absent_names_.remove({parent.node, name});
-  if (was_absent && !taken) expire_name(parent.node, name);
+  if (outcome == Outcome::kNobodyWaits || (outcome == Outcome::kFailure && was_absent)) {
+    name_doubtful(parent.node, name);
+  }
 }
 
 void Leases::name_superseded(Inode& inode) {
@@ -117,19 +119,19 @@ bool Leases::knows_all_names(const Inode& directory) const {
 
 void Leases::all_names_seen(Inode& directory, const wire::Attributes* said, std::uint64_t under,
                             std::uint64_t asked_at) const {
-  names_listed(directory, said, under, asked_at, 0, 0, /*end=*/true);
+  names_listed(directory, said, under, asked_at, {.from = 0, .to = 0, .end = true});
 }
 
 void Leases::names_listed(Inode& directory, const wire::Attributes* said, std::uint64_t under,
-                          std::uint64_t asked_at, std::uint64_t from, std::uint64_t to,
-                          bool end) const {
+                          std::uint64_t asked_at, const ListedPart& part) const {
   Lease& lease = directory.lease;
   const bool same = lease.number == under && directory.generation <= asked_at;
-  const bool goes_on = from == 0 || (lease.names_listed == under && lease.listed_to == from);
+  const bool goes_on =
+      part.from == 0 || (lease.names_listed == under && lease.listed_to == part.from);
   if (!same || !goes_on || !gives_names(directory, said, asked_at)) return;
   lease.names_listed = under;
-  lease.listed_to = to;
-  if (end) lease.names_complete = under;
+  lease.listed_to = part.to;
+  if (part.end) lease.names_complete = under;
 }
 
 void Leases::name_doubtful(NodeId parent, const std::string& name) {
@@ -451,19 +453,20 @@ OwnChange::~OwnChange() {
   --directory_->lease.own_changes;
 }
 
-// --- NewName ------------------------------------------------------------------------------------
+// --- NameChange ---------------------------------------------------------------------------------
 
-NewName::NewName(MountCore& core, InodeRef directory, std::string name, const Call& call)
+NameChange::NameChange(MountCore& core, InodeRef directory, std::string name, const Call& call)
     : core_(core.self),
       directory_(std::move(directory)),
       name_(std::move(name)),
       abandoned_(call.abandoned) {}
 
-NewName::~NewName() {
+NameChange::~NameChange() {
   const auto core = core_.lock();
   if (!core) return;
-  const bool waits = !abandoned_ || !abandoned_();
-  (*core)->leases.name_made(*directory_, name_, made_ && waits);
+  auto outcome = succeeded_ ? Leases::Outcome::kSuccess : Leases::Outcome::kFailure;
+  if (abandoned_ && abandoned_()) outcome = Leases::Outcome::kNobodyWaits;
+  (*core)->leases.name_changed(*directory_, name_, outcome);
 }
 
 }  // namespace foliofs::vfs

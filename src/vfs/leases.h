@@ -51,8 +51,20 @@ struct Lease {
   std::uint32_t listing_streams = 0;  // open, which may add to that
   std::uint32_t own_changes = 0;      // under way, for which the kernel has locked it
 
+  std::uint64_t names_forgotten = 0;  // how often
+
   // There may be a name in the directory that is not known.
-  void forget_names() { names_complete = names_listed = 0; }
+  void forget_names() {
+    names_complete = names_listed = 0;
+    ++names_forgotten;
+  }
+};
+
+// What a reply has shown of a listing: the entries between two cookies.
+struct ListedPart {
+  std::uint64_t from = 0;  // 0: the beginning
+  std::uint64_t to = 0;
+  bool end = false;  // nothing comes after it
 };
 
 class Leases {
@@ -95,9 +107,10 @@ class Leases {
   Duration absence_seen(const Inode& parent, const std::string& name, const wire::Attributes* said,
                         std::uint64_t asked_at);
   Duration absence_known(const Inode& parent, const std::string& name);
-  // A request of this client's to make `name` is over. Unless the kernel has `taken` its success,
-  // it goes on believing what it was told of the name.
-  void name_made(const Inode& parent, const std::string& name, bool taken);
+  // A request of this client's to make, move or remove `name` is over. Unless the kernel is told of
+  // its success, it goes on believing what it knew of the name.
+  enum class Outcome { kSuccess, kFailure, kNobodyWaits };
+  void name_changed(const Inode& parent, const std::string& name, Outcome outcome);
   // The inode is about to be known by another name, while the kernel may go on believing this one.
   void name_superseded(Inode& inode);
   // Whether that still is its name.
@@ -108,10 +121,10 @@ class Leases {
   // its names, and all are known now. `under` is the lease that was held when it had been taken.
   void all_names_seen(Inode& directory, const wire::Attributes* said, std::uint64_t under,
                       std::uint64_t asked_at) const;
-  // The same of a reply that has shown those from one cookie of a listing to another, where that
-  // was the `end` of it, and of the replies from its beginning to there.
+  // The same of a reply that has shown a part of them, once the replies from the beginning of a
+  // listing to its end have.
   void names_listed(Inode& directory, const wire::Attributes* said, std::uint64_t under,
-                    std::uint64_t asked_at, std::uint64_t from, std::uint64_t to, bool end) const;
+                    std::uint64_t asked_at, const ListedPart& part) const;
   // The kernel may have a name to which it has moved another file than was meant: it shall ask.
   void name_doubtful(std::uint64_t parent, const std::string& name);
 
@@ -205,23 +218,23 @@ class OwnChange {
   const std::shared_ptr<Inode> directory_;
 };
 
-// A name that a request of this client's makes in a directory.
-class NewName {
+// A name that a request of this client's makes, moves or removes.
+class NameChange {
  public:
-  NewName(MountCore& core, std::shared_ptr<Inode> directory, std::string name, const Call& call);
-  ~NewName();
-  NewName(const NewName&) = delete;
-  NewName& operator=(const NewName&) = delete;
+  NameChange(MountCore& core, std::shared_ptr<Inode> directory, std::string name, const Call& call);
+  ~NameChange();
+  NameChange(const NameChange&) = delete;
+  NameChange& operator=(const NameChange&) = delete;
 
   // The kernel is told so next, unless the caller has gone.
-  void made() { made_ = true; }
+  void succeeded() { succeeded_ = true; }
 
  private:
   const std::weak_ptr<MountCore*> core_;  // the request may outlive the mount
   const std::shared_ptr<Inode> directory_;
   const std::string name_;
   const std::function<bool()> abandoned_;
-  bool made_ = false;
+  bool succeeded_ = false;
 };
 
 }  // namespace foliofs::vfs

@@ -65,6 +65,7 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
   read.end = reply.value().end;
   directory_seen(*directory, reply.value().directory.get(), asked_at);
   const std::uint64_t lease = directory->lease.number;
+  const std::uint64_t forgotten = directory->lease.names_forgotten;
   bool all_entered = true;
   for (auto& wire : reply.value().entries) {
     DirectoryEntry entry;
@@ -82,7 +83,8 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
       }
       entered->listed = {name_key(directory->node, entry.name), now, asked_at};
       // Of several names of a file only the last that was seen is known.
-      if (!entered->attributes.is_directory() && entered->attributes.nlink > 1) all_entered = false;
+      const auto links = std::max(entered->attributes.nlink, wire->attributes->nlink());
+      if (!entered->attributes.is_directory() && links > 1) all_entered = false;
       entry.entry.emplace();
       entry.entry->node = entered->node;
     } else if (entry.name != "." && entry.name != "..") {
@@ -90,10 +92,10 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
     }
     read.entries.push_back(std::move(entry));
   }
-  if (all_entered) {
+  if (all_entered && forgotten == directory->lease.names_forgotten) {
     const std::uint64_t last = read.entries.empty() ? cookie : read.entries.back().cookie;
-    leases.names_listed(*directory, reply.value().directory.get(), lease, asked_at, cookie, last,
-                        read.end);
+    leases.names_listed(*directory, reply.value().directory.get(), lease, asked_at,
+                        {.from = cookie, .to = last, .end = read.end});
   }
   co_return read;
 }

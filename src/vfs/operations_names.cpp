@@ -16,6 +16,18 @@ Status check_change(MountCore& core, const InodeRef& parent, std::string_view na
   return check_name(name);
 }
 
+InodeTable::OldName old_name(bool is_gone) {
+  return is_gone ? InodeTable::OldName::kIsGone : InodeTable::OldName::kMayStay;
+}
+
+// Whether nothing is under the old name of a file that was renamed in place of `victim`. Of two
+// names of one file both stay.
+bool leaves_nothing(const Inode& moved, const HandleBytes& victim, std::uint32_t flags) {
+  const bool is_plain = (flags & ~static_cast<std::uint32_t>(RENAME_NOREPLACE)) == 0;
+  const bool sole_name = moved.attributes.is_directory() || moved.attributes.nlink <= 1;
+  return is_plain && sole_name && victim != moved.handle;
+}
+
 // A file has lost a name: it may have others, under which its link count and ctime are seen.
 void note_victim(MountCore& core, const HandleBytes& handle, const wire::Attributes* attributes,
                  std::uint64_t asked_at) {
@@ -90,7 +102,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   request.name = name;
   const std::uint64_t asked_at = core.change;
   const OwnChange under_way(core, parent);
-  NewName new_name(core, parent, name, call);
+  NameChange name_change(core, parent, name, call);
   bool retried = false;
   auto reply = co_await core.call_on<Request>(parent, &Request::NativeTableType::parent,
                                               std::move(request), &retried, 0, other, other_at);
@@ -111,7 +123,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
                                asked_at);
   }
   core.changed(*inode);
-  new_name.made();
+  name_change.succeeded();
   co_return core.entry_of(*inode, parent->node, name);
 }
 
@@ -165,6 +177,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   request.directory = directory;
   const std::uint64_t asked_at = core_.change;
   const OwnChange under_way(core_, parent);
+  NameChange name_change(core_, parent, name, call);
   const InodeRef known = core_.inodes.find_by_name(parent_node, name);
   bool retried = false;
   auto reply = co_await core_.call_on<wire::UnlinkRequest>(parent, &wire::UnlinkRequestT::parent,
@@ -174,8 +187,8 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   InodeRef removed = core_.inodes.find_by_name(parent_node, name);
   if (removed) {
     removed->attributes_expire = {};
-    // One that was made since has the name now.
-    if (reply) core_.inodes.change_name(*removed, 0, "", /*is_gone=*/removed == known);
+    // One that was made since may have the name now.
+    if (reply) core_.inodes.change_name(*removed, 0, "", old_name(removed == known));
   }
   if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get(), asked_at);
   const bool unreachable = reply && removed && removed->attributes.nlink == 0;
@@ -184,10 +197,10 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
     removed->mapping->abandon();
     co_await core_.stop_writing_later(removed);
   }
-  if (reply) co_return success();
   // Sent twice because the server restarted in between: the first one did it.
-  if (retried && reply.error() == Errno(ENOENT)) co_return success();
-  co_return reply.error();
+  if (!reply && !(retried && reply.error() == Errno(ENOENT))) co_return reply.error();
+  name_change.succeeded();
+  co_return success();
 }
 
 // The file that is `name` now, if it is known here by another name.
@@ -211,7 +224,8 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   const std::uint64_t asked_at = core_.change;
   const OwnChange under_way(core_, parent);
   const OwnChange under_way_there(core_, new_parent);
-  NewName made_there(core_, new_parent, new_name, call);
+  NameChange old_name_change(core_, parent, name, call);
+  NameChange new_name_change(core_, new_parent, new_name, call);
   InodeRef moved = core_.inodes.find_by_name(parent_node, name);
   const InodeRef known_there = core_.inodes.find_by_name(new_parent_node, new_name);
   bool retried = false;
@@ -236,19 +250,16 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
     const bool exchanged = (flags & RENAME_EXCHANGE) != 0;
     const bool is_gone = reply && !exchanged && replaced == known_there;
     core_.inodes.change_name(*replaced, exchanged ? parent_node : 0,
-                             exchanged ? name : std::string(), is_gone);
+                             exchanged ? name : std::string(), old_name(is_gone));
     if (exchanged && reply) {
       core_.leases.name_seen(*replaced, *parent, reply.value().parent_attributes.get(), asked_at);
     }
   }
-  // Of two names of one file both stay.
-  const bool sole_name =
-      moved && (moved->attributes.is_directory() || moved->attributes.nlink <= 1);
-  const bool is_plain = (flags & ~static_cast<std::uint32_t>(RENAME_NOREPLACE)) == 0;
-  const bool left_nothing = reply && sure_what && sole_name && is_plain;
+  const bool left_nothing =
+      reply && sure_what && leaves_nothing(*moved, reply.value().victim_handle, flags);
   if (moved) {
     moved->attributes_expire = {};
-    core_.inodes.change_name(*moved, new_parent_node, new_name, left_nothing);
+    core_.inodes.change_name(*moved, new_parent_node, new_name, old_name(left_nothing));
     if (reply) {
       const auto& said = new_parent == parent ? reply.value().parent_attributes
                                               : reply.value().new_parent_attributes;
@@ -259,10 +270,11 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   const bool sure = moved && core_.leases.covers_name(*moved, *new_parent);
   if (!sure) core_.leases.name_doubtful(new_parent_node, new_name);
   if ((flags & RENAME_EXCHANGE) != 0) core_.leases.name_doubtful(parent_node, name);
-  // There may be names of files that are not known by them.
+  // What is there now may not be known by that name.
   if (!left_nothing) parent->lease.forget_names();
   if (!moved) new_parent->lease.forget_names();
-  made_there.made();
+  old_name_change.succeeded();
+  new_name_change.succeeded();
   co_return success();
 }
 

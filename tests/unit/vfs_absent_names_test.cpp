@@ -114,6 +114,26 @@ TEST_F(AbsentNamesTest, OneThatIsMadeAfterItsCallerHasGoneIsAskedForAgain) {
   until([&] { return making->has_value() && opening->has_value() && moving->has_value(); });
   ASSERT_TRUE(**making && **opening && **moving);
   for (const char* name : {"made", "opened", "renamed"}) EXPECT_EQ(expired(name), 1u) << name;
+  EXPECT_EQ(expired("f"), 1u) << "which is not there any more";
+}
+
+TEST_F(AbsentNamesTest, OneThatIsRemovedAfterItsCallerHasGoneIsAskedForAgain) {
+  server_.add("f", "");
+  lookup("f");
+  server_.hold_replies(MessageType::kUnlink);
+  bool gone = false;
+  vfs::Call caller = call();
+  caller.abandoned = [&] {
+    return gone;
+  };
+  auto removing = loop_.start(ops().unlink(caller, vfs::kRootNode, "f", false));
+  until([&] { return server_.waiting == 1; });
+  gone = true;
+  EXPECT_EQ(find("f"), "known") << "nothing says yet that it is gone";
+  server_.release();
+  until([&] { return removing->has_value(); });
+  EXPECT_EQ(expired("f"), 1u);
+  EXPECT_EQ(find("f"), "absent");
 }
 
 TEST_F(AbsentNamesTest, OneThatThisClientMakesIsNotExpired) {

@@ -290,12 +290,61 @@ TEST_F(LongListingTest, IsNotWholeWhereTheKernelForgetsAFileMeanwhile) {
   EXPECT_EQ(find("a"), "found");
 }
 
+// Where the server's filesystem counts the entries, the next reply begins one too late.
+TEST_F(LongListingTest, IsNotWholeAfterARemovalInTheMiddle) {
+  const auto next = read_on(0);
+  ASSERT_TRUE(unlink("a"));
+  read_to_the_end(next);
+  EXPECT_EQ(find("x"), "absent");
+}
+
 TEST_F(LongListingTest, IsNotWholeAfterAMoveInTheMiddle) {
   const auto next = read_on(0);
-  ASSERT_TRUE(rename("d", "moved"));
+  ASSERT_TRUE(rename("a", "moved"));
   read_to_the_end(next);
   EXPECT_EQ(find("x"), "absent");
   EXPECT_EQ(find("moved"), "known");
+}
+
+// Of the names of a file only the last that was seen is known.
+TEST_F(LongListingTest, IsNotWholeWhereANameIsForgottenWhileAReplyIsTaken) {
+  server_.change("b", "old");
+  const Node elsewhere = mkdir("elsewhere");
+  server_.most_entries = 100;
+  read_to_the_end(0);
+  ASSERT_EQ(find("x"), "none");
+  const Node a = lookup("a"), b = lookup("b");
+  auto opened = open(b);
+  ASSERT_EQ(read(opened), "old");
+  server_.change("b", "by others");
+  kernel_.hold = true;
+  auto directory = ops().open_directory(vfs::kRootNode).value().directory;
+  auto reading = loop_.start(ops().read_directory(call(), directory, 0, true));
+  until([&] { return kernel_.waiting == 1; });
+  ASSERT_TRUE(loop_.run(ops().link(call(), a, elsewhere, "linked")));
+  kernel_.release();
+  until([&] { return reading->has_value(); });
+  EXPECT_EQ(find("x"), "absent");
+  EXPECT_EQ(find("a"), "found");
+  ops().release_directory(directory.get());
+  release(opened);
+}
+
+// Nothing is left under the old names.
+TEST_F(LongListingTest, StaysWholeThroughOwnRemovalsAndMoves) {
+  read_to_the_end(0);
+  ASSERT_TRUE(unlink("a"));
+  ASSERT_TRUE(rename("b", "moved"));
+  ASSERT_TRUE(rename("moved", "c"));
+  ASSERT_TRUE(rename("d", "e", vfs::kRootNode, RENAME_NOREPLACE));
+  for (const char* name : {"a", "b", "moved", "d", "x"}) EXPECT_EQ(find(name), "none") << name;
+  for (const char* name : {"c", "e"}) EXPECT_EQ(find(name), "found") << name;
+}
+
+TEST_F(LongListingTest, DoesNotStayWholeThroughAnExchange) {
+  read_to_the_end(0);
+  ASSERT_TRUE(rename("a", "b", vfs::kRootNode, RENAME_EXCHANGE));
+  EXPECT_EQ(find("x"), "absent");
 }
 
 TEST_F(LeasedNamesTest, AListingThatARecallHasOvertakenIsNotWhole) {
