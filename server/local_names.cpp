@@ -20,7 +20,7 @@ Result<Entry> LocalStore::lookup(const CallContext& context, HandleView parent, 
   if (!node && !absent) return node.error();
   if (!attributes) return attributes.error();
   if (absent) return Entry{{}, {}, attributes.value()};
-  return entry_of(context, *node.value(), std::move(attributes), Flags::kLookedUp);
+  return entry_of(context, *node.value(), attributes, Flags::kLookedUp);
 }
 
 Result<NodeRef> LocalStore::find_child(const Node& parent, Name name) {
@@ -29,7 +29,8 @@ Result<NodeRef> LocalStore::find_child(const Node& parent, Name name) {
 }
 
 Result<Entry> LocalStore::entry_of(const CallContext& context, const Node& node,
-                                   Result<wire::Attributes> parent_attributes, Flags flags) const {
+                                   const Result<wire::Attributes>& parent_attributes,
+                                   Flags flags) const {
   if (!parent_attributes) return parent_attributes.error();
   BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, node, flags));
   return Entry{node.handle, attributes, parent_attributes.value()};
@@ -44,7 +45,7 @@ Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView pare
   if (make(directory->fd.get()) != 0) return last_errno();
   auto attributes = change.finish(true, {name.c_str()});
   BOOST_OUTCOME_TRY(auto node, find_child(*directory, name));
-  return entry_of(context, *node, std::move(attributes), Flags::kAfterChange);
+  return entry_of(context, *node, attributes, Flags::kAfterChange);
 }
 
 Result<Entry> LocalStore::mknod(const CallContext& context, HandleView parent, Name name,
@@ -113,6 +114,7 @@ struct Victim {
   std::optional<ChangeScope> change;
 
   std::optional<Removed> finish() {
+    if (!change) return std::nullopt;
     auto attributes = change->finish(true);
     if (!attributes) return std::nullopt;
     return Removed{handle, attributes.value()};

@@ -154,7 +154,7 @@ class LocalStore final : public FileStore {
 
   Result<NodeRef> find_child(const Node& parent, Name name);
   Result<Entry> entry_of(const CallContext& context, const Node& node,
-                         Result<wire::Attributes> parent_attributes, Flags flags) const;
+                         const Result<wire::Attributes>& parent_attributes, Flags flags) const;
   template <class Make>
   Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, Make make);
   Result<Opened> create_new(const CallContext& context, Node& parent, Name name, CreationMode mode,

@@ -152,7 +152,7 @@ void on_opendir(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
   (*stream)->directory = opened.value().directory;
   info->fh = reinterpret_cast<std::uint64_t>(stream.get());
   if (request->reply_open_directory(opened.value(), *info)) {
-    stream.release();  // until on_releasedir
+    (void)stream.release();  // until on_releasedir
   } else {
     request->operations().release_directory(opened.value().directory.get());
   }
