@@ -6,7 +6,7 @@ namespace foliofs::server {
 namespace {
 
 // More than this goes to the lane, so that a loop is not kept from its other connections by a copy.
-constexpr std::size_t kInlineWriteBytes = 64 * 1024;
+constexpr std::size_t kInlineWriteBytes = 64 << 10;
 constexpr std::size_t kInlineWritePieces = 8;
 
 // Fills call.partial.data from `offset`, as far as the place allows; EAGAIN on the loop when the

@@ -49,14 +49,13 @@ Task<Result<wire::Attributes>> Connection::look_at_root() {
   auto found = std::make_shared<std::optional<Result<wire::Attributes>>>();
   session_->share().lane->post([self = shared_from_this(), session = session_, found] {
     auto attributes = root_attributes(*session);
-    asio::post(self->socket_.get_executor(), [self, found, attributes = std::move(attributes)] {
+    asio::post(self->socket_.get_executor(), [self, found, attributes] {
       *found = attributes;
       self->progress_.wake_all();
     });
   });
   while (!found->has_value() && socket_.is_open()) co_await progress_.wait();
-  if (!found->has_value()) co_return Errno(ECONNRESET);
-  co_return std::move(**found);
+  co_return found->value_or(Errno(ECONNRESET));
 }
 
 Task<Status> Connection::greet() {
