@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
+
 #include "foliofs/base/clock.h"
 #include "server/credentials.h"
 #include "server/local_calls.h"
@@ -76,10 +78,10 @@ bool is_remote(std::uint32_t type) {
                                       0x73757245 /* Coda */,
                                       0x0bd00bd0 /* Lustre */,
                                       0x47504653 /* GPFS */};
-  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
+  return std::ranges::find(kTypes, type) != std::end(kTypes);
 }
 
-// A change of one name is a change of names that nobody has mentioned. So are those of a directory
+// There a change of one name is one of others too, which nobody mentions. So it is in a directory
 // with `chattr +F`, which does not show here.
 bool finds_names_in_any_case(std::uint32_t type) {
   constexpr std::uint32_t kTypes[] = {0x4d44 /* FAT */,
@@ -89,7 +91,7 @@ bool finds_names_in_any_case(std::uint32_t type) {
                                       0x4244 /* HFS */,
                                       0x482b /* HFS+ */,
                                       0xf995e849 /* HPFS */};
-  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
+  return std::ranges::find(kTypes, type) != std::end(kTypes);
 }
 
 bool is_in_memory(std::uint32_t type) {

@@ -77,9 +77,9 @@ void InodeTable::forget_name(const Inode& inode, OldName name) {
   by_name_.erase(found);
   const InodeRef parent = find(inode.parent);
   if (!parent) return;
+  if (name == OldName::kMayStay) return parent->lease.forget_names();
   // A listing that goes on may count its entries, of which there is one less: it would skip one.
   parent->lease.names_listed = 0;
-  if (name == OldName::kMayStay) parent->lease.forget_names();
 }
 
 void InodeTable::change_name(Inode& inode, NodeId parent, const std::string& name, OldName before) {

@@ -117,11 +117,6 @@ bool Leases::knows_all_names(const Inode& directory) const {
          directory.lease.names_complete == directory.lease.number;
 }
 
-void Leases::all_names_seen(Inode& directory, const wire::Attributes* said, std::uint64_t under,
-                            std::uint64_t asked_at) const {
-  names_listed(directory, said, under, asked_at, {.from = 0, .to = 0, .end = true});
-}
-
 void Leases::names_listed(Inode& directory, const wire::Attributes* said, std::uint64_t under,
                           std::uint64_t asked_at, const ListedPart& part) const {
   Lease& lease = directory.lease;
@@ -445,23 +440,16 @@ void Leases::returned_everything(bool said) {
 
 // --- OwnChange ----------------------------------------------------------------------------------
 
-OwnChange::OwnChange(MountCore& core, InodeRef directory) : directory_(std::move(directory)) {
+OwnChange::OwnChange(MountCore& core, InodeRef directory, std::string name, const Call& call)
+    : core_(core.self),
+      directory_(std::move(directory)),
+      name_(std::move(name)),
+      abandoned_(call.abandoned) {
   if (++directory_->lease.own_changes == 1) core.leases.progress().wake_all();
 }
 
 OwnChange::~OwnChange() {
   --directory_->lease.own_changes;
-}
-
-// --- NameChange ---------------------------------------------------------------------------------
-
-NameChange::NameChange(MountCore& core, InodeRef directory, std::string name, const Call& call)
-    : core_(core.self),
-      directory_(std::move(directory)),
-      name_(std::move(name)),
-      abandoned_(call.abandoned) {}
-
-NameChange::~NameChange() {
   const auto core = core_.lock();
   if (!core) return;
   auto outcome = succeeded_ ? Leases::Outcome::kSuccess : Leases::Outcome::kFailure;

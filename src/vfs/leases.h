@@ -117,12 +117,10 @@ class Leases {
   bool covers_name(const Inode& inode, const Inode& parent) const;
   // Whether no name is in `directory` but those that the inode table knows.
   bool knows_all_names(const Inode& directory) const;
-  // A reply to what was asked at `asked_at`, which says `said` of the directory, has shown all of
-  // its names, and all are known now. `under` is the lease that was held when it had been taken.
-  void all_names_seen(Inode& directory, const wire::Attributes* said, std::uint64_t under,
-                      std::uint64_t asked_at) const;
-  // The same of a reply that has shown a part of them, once the replies from the beginning of a
-  // listing to its end have.
+  // A reply to what was asked at `asked_at`, which says `said` of the directory, has shown a part
+  // of its names, and these are known now. `under` is the lease that was held when it had been
+  // taken. All names are known once the replies from the beginning of a listing to its end have
+  // come.
   void names_listed(Inode& directory, const wire::Attributes* said, std::uint64_t under,
                     std::uint64_t asked_at, const ListedPart& part) const;
   // The kernel may have a name to which it has moved another file than was meant: it shall ask.
@@ -206,25 +204,14 @@ class Leases {
   WaitQueue progress_;
 };
 
-// A change of this client's in a directory, which the kernel has locked for it.
+// A request of this client's to make, move or remove `name` in a directory, which the kernel has
+// locked for it.
 class OwnChange {
  public:
-  OwnChange(MountCore& core, std::shared_ptr<Inode> directory);
+  OwnChange(MountCore& core, std::shared_ptr<Inode> directory, std::string name, const Call& call);
   ~OwnChange();
   OwnChange(const OwnChange&) = delete;
   OwnChange& operator=(const OwnChange&) = delete;
-
- private:
-  const std::shared_ptr<Inode> directory_;
-};
-
-// A name that a request of this client's makes, moves or removes.
-class NameChange {
- public:
-  NameChange(MountCore& core, std::shared_ptr<Inode> directory, std::string name, const Call& call);
-  ~NameChange();
-  NameChange(const NameChange&) = delete;
-  NameChange& operator=(const NameChange&) = delete;
 
   // The kernel is told so next, unless the caller has gone.
   void succeeded() { succeeded_ = true; }

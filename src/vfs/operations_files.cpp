@@ -154,8 +154,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   request.umask = call.umask;
   request.open_flags = static_cast<std::uint32_t>(flags & kServerCreateFlags);
   const std::uint64_t asked_at = core_.change;
-  const OwnChange under_way(core_, parent);
-  NameChange name_change(core_, parent, name, call);
+  OwnChange under_way(core_, parent, name, call);
   bool retried = false;
   auto answer = co_await core_.exchange_on<wire::CreateRequest>(
       parent, &wire::CreateRequestT::parent, request, {}, &retried);
@@ -197,7 +196,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
       inode, make_open(reply.value().open_id, flags, call.caller, incarnation), flags);
   created.entry = core_.entry_of(*inode, parent_node, name);
   core_.kernel_drops_pages(inode);
-  name_change.succeeded();
+  under_way.succeeded();
   co_return created;
 }
 

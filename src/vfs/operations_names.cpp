@@ -101,8 +101,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   request.caller = caller_of(call);
   request.name = name;
   const std::uint64_t asked_at = core.change;
-  const OwnChange under_way(core, parent);
-  NameChange name_change(core, parent, name, call);
+  OwnChange under_way(core, parent, name, call);
   bool retried = false;
   auto reply = co_await core.call_on<Request>(parent, &Request::NativeTableType::parent,
                                               std::move(request), &retried, 0, other, other_at);
@@ -119,11 +118,11 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   // In a directory that this request has made, and nobody else has changed yet, there is nothing.
   const bool made_it = inode->attributes.is_directory() && !retried;
   if (made_it && inode->attributes.foreign_changes == 0) {
-    core.leases.all_names_seen(*inode, reply.value().attributes.get(), inode->lease.number,
-                               asked_at);
+    core.leases.names_listed(*inode, reply.value().attributes.get(), inode->lease.number, asked_at,
+                             {.end = true});
   }
   core.changed(*inode);
-  name_change.succeeded();
+  under_way.succeeded();
   co_return core.entry_of(*inode, parent->node, name);
 }
 
@@ -176,8 +175,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   request.name = name;
   request.directory = directory;
   const std::uint64_t asked_at = core_.change;
-  const OwnChange under_way(core_, parent);
-  NameChange name_change(core_, parent, name, call);
+  OwnChange under_way(core_, parent, name, call);
   const InodeRef known = core_.inodes.find_by_name(parent_node, name);
   bool retried = false;
   auto reply = co_await core_.call_on<wire::UnlinkRequest>(parent, &wire::UnlinkRequestT::parent,
@@ -199,7 +197,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   }
   // Sent twice because the server restarted in between: the first one did it.
   if (!reply && !(retried && reply.error() == Errno(ENOENT))) co_return reply.error();
-  name_change.succeeded();
+  under_way.succeeded();
   co_return success();
 }
 
@@ -222,10 +220,8 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   request.new_name = new_name;
   request.flags = flags;
   const std::uint64_t asked_at = core_.change;
-  const OwnChange under_way(core_, parent);
-  const OwnChange under_way_there(core_, new_parent);
-  NameChange old_name_change(core_, parent, name, call);
-  NameChange new_name_change(core_, new_parent, new_name, call);
+  OwnChange under_way(core_, parent, name, call);
+  OwnChange under_way_there(core_, new_parent, new_name, call);
   InodeRef moved = core_.inodes.find_by_name(parent_node, name);
   const InodeRef known_there = core_.inodes.find_by_name(new_parent_node, new_name);
   bool retried = false;
@@ -273,8 +269,8 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   // What is there now may not be known by that name.
   if (!left_nothing) parent->lease.forget_names();
   if (!moved) new_parent->lease.forget_names();
-  old_name_change.succeeded();
-  new_name_change.succeeded();
+  under_way.succeeded();
+  under_way_there.succeeded();
   co_return success();
 }
 
