@@ -19,7 +19,7 @@ constexpr auto kQuiet = 100ms;
 
 // What a busy server does itself are thousands of events a second; so that they are taken many at a
 // time.
-constexpr auto kRest = 1ms;
+constexpr auto kRest = 4ms;
 constexpr std::size_t kBufferBytes = 64UL * 1024;
 
 // The file of an event and not only its directory, for files that have a name outside of the tree,

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "foliofs/base/unix_time.h"
 #include "server/file_store.h"
 #include "server/inode_table.h"
 
@@ -65,18 +66,7 @@ inline bool holds_much(const struct statx& info) {
 }
 
 inline std::int64_t to_ns(const struct statx_timestamp& time) {
-  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
-
-inline timespec to_timespec(std::int64_t ns) {
-  constexpr std::int64_t kSecond = 1'000'000'000;
-  std::int64_t seconds = ns / kSecond;
-  std::int64_t rest = ns % kSecond;
-  if (rest < 0) {
-    rest += kSecond;
-    --seconds;
-  }
-  return {static_cast<time_t>(seconds), static_cast<long>(rest)};
+  return foliofs::to_ns(time.tv_sec, time.tv_nsec);
 }
 
 inline ChangeStamp stamp_of(const struct statx& info) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "foliofs/base/unix_time.h"
 #include "request.h"
 
 namespace foliofs::fuse {
@@ -152,7 +153,7 @@ void on_getattr(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
 
 vfs::AttributeChange to_change(const struct stat& stat, int to_set) {
   auto ns = [](const timespec& time) {
-    return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+    return to_ns(time.tv_sec, time.tv_nsec);
   };
   const std::pair<int, std::uint32_t> bits[] = {{FUSE_SET_ATTR_MODE, proto::kSetMode},
                                                 {FUSE_SET_ATTR_UID, proto::kSetUid},

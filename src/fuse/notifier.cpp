@@ -82,9 +82,9 @@ Task<void> Notifier::expire_attributes(std::vector<vfs::KernelNode> nodes) {
 }
 
 Task<void> Notifier::expire_names(std::vector<vfs::KernelName> names, bool keep_entries) {
-  const auto flags = keep_entries ? FUSE_LL_EXPIRE_ONLY : fuse_expire_flags{};
-  return NotificationThread::wait(names_.add([this, flags, names = std::move(names)] {
-    for (const auto& [parent, name] : names) {
+  return NotificationThread::wait(names_.add([this, keep_entries, names = std::move(names)] {
+    for (const auto& [parent, name, lost] : names) {
+      const auto flags = keep_entries && !lost ? FUSE_LL_EXPIRE_ONLY : fuse_expire_flags{};
       fuse_lowlevel_notify_expire_entry(session_, parent, name.c_str(), name.size(), flags);
     }
   }));

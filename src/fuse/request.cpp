@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "foliofs/base/lock_ranges.h"
+#include "foliofs/base/unix_time.h"
 #include "pending_signals.h"
 
 namespace foliofs::fuse {
@@ -17,16 +18,6 @@ namespace {
 // How long an interrupted call may still take before somebody looks whether it may be given up, and
 // how often he looks.
 constexpr auto kGrace = std::chrono::seconds(1);
-
-timespec to_timespec(std::int64_t ns) {
-  constexpr std::int64_t kSecond = 1'000'000'000;
-  std::int64_t seconds = ns / kSecond, rest = ns % kSecond;
-  if (rest < 0) {
-    rest += kSecond;
-    --seconds;
-  }
-  return {seconds, rest};
-}
 
 }  // namespace
 
@@ -86,6 +77,7 @@ vfs::Call Request::call() {
     call.caller.gid = caller->gid;
     call.caller.groups = context_.groups.of(request_);
     call.umask = caller->umask;
+    call.thread = caller->pid;
   }
   call.abandoned = [self = shared_from_this()] {
     return self->answered_;

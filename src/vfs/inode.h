@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -89,9 +90,13 @@ struct Inode : InodeByUse {
   // What MountCore::change was when this client last changed the file: attributes that were asked
   // for before are not believed.
   std::uint64_t generation = 0;
-  // What the kernel was last told, or has made it by a write(2), and believes about the end of the
-  // file until it is told anew.
+  // What the kernel was last told, or has made it by a change of its own, and believes about the
+  // end of the file until it is told anew.
   std::uint64_t told_size = 0;
+  // It ignores the attributes of the next answer, as it has dropped pages since it asked.
+  bool ignores_answer = false;
+  // Threads whose open was refused, for them to look up where the file ends.
+  Lazy<std::set<std::int32_t>> looking_again;
   std::int64_t told_mtime_ns = 0;
   // Of the attributes as a whole: any change of them moves ctime.
   std::int64_t told_ctime_ns = 0;

@@ -186,6 +186,8 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     for (auto& name : lost->names) {
       names.push_back({inode->node, std::move(name)});
       leases.absent_names_.remove(names.back());
+      const InodeRef named = core.inodes.find_by_name(inode->node, names.back().name);
+      names.back().lost_directory = named && named->attributes.is_directory();
     }
     inodes.push_back(std::move(inode));
   }

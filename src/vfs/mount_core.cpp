@@ -194,7 +194,9 @@ Task<InodeRef> MountCore::enter(InodeRef parent, std::string name, HandleBytes h
   InodeRef inode = co_await inode_for(parent, name, handle, attributes);
   ++inode->lookups;
   forgetting.memory_changed();
-  co_await take_attributes(inode, attributes, asked_at);
+  const bool changing = inode->revalidating != 0;
+  const bool changed = co_await take_attributes(inode, attributes, asked_at);
+  inode->ignores_answer = changing || changed;
   co_return inode;
 }
 
@@ -384,9 +386,11 @@ Attributes MountCore::shown_attributes(Inode& inode) {
     }
   }
   AttributeWriteback::show(inode, shown);
-  inode.told_size = shown.size;
-  inode.told_mtime_ns = shown.mtime_ns;
-  inode.told_ctime_ns = shown.ctime_ns;
+  if (!std::exchange(inode.ignores_answer, false)) {
+    inode.told_size = shown.size;
+    inode.told_mtime_ns = shown.mtime_ns;
+    inode.told_ctime_ns = shown.ctime_ns;
+  }
   inode.kernel_believes = inode.kernel_believes || leases.holds(inode);
   return shown;
 }
@@ -472,6 +476,15 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
   opened.direct = !file->kernel_caches;
   open_files[file.get()] = std::move(file);
   return opened;
+}
+
+Task<void> MountCore::drop_open_file(OpenFileRef file) {
+  InodeRef inode = file->inode;
+  open_files.erase(file.get());
+  inode->io->remove(file->server_open);
+  --inode->open_count;
+  co_await close_server_open(file->server_open);
+  drop_if_unused(inode);
 }
 
 Task<void> MountCore::close_server_open(std::shared_ptr<ServerOpen> open) {

@@ -274,6 +274,8 @@ class MountCore {
   static Task<void> write_later(MountCore& core, InodeRef inode, std::shared_ptr<ServerOpen> open);
   // The end of that: everything is written, or there is no file any more to write it to.
   Task<void> stop_writing_later(InodeRef inode);
+  // The end of an open file of which nothing is left to write.
+  Task<void> drop_open_file(OpenFileRef file);
   Task<void> close_server_open(std::shared_ptr<ServerOpen> open);
 };
 

@@ -52,6 +52,7 @@ Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
     const PageNotification notification(inode);
     inode->refilled->fill({size - 1, size});
     co_await kernel.extend(inode->node, size, told_last);
+    inode->told_size = std::max(inode->told_size, size);
   }
   // Somebody may have stored to it meanwhile, and the kernel now has an older byte.
   auto now = co_await inode->mapping->read({size - 1, size}, nullptr);

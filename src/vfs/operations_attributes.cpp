@@ -94,6 +94,7 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
   }
   if (inode->size_unknown && inode->mapping) co_await core_.learn_size(inode);
   if (changed && inode->mapping) co_await core_.tell_growth(inode, told_size);
+  inode->ignores_answer = changed;
   if (for_program && inode->dirty()) inode->mtime_shown = true;
   co_return core_.shown_attributes(*inode);
 }

@@ -52,6 +52,21 @@ std::unique_ptr<cache::Prefill> prefill_for(MountCore& core, const InodeRef& ino
   return inode->mapping->try_prefill(known.size);
 }
 
+// Whether the kernel believes the file to end elsewhere. The reply to OPEN carries no attributes,
+// and sendfile(2), copy_file_range(2), RWF_APPEND and locks from the end ask for none. On ESTALE
+// the kernel looks the path up once more and is told, and opens again. Who comes by no path looks
+// nothing up: his second try is let through.
+bool shall_look_again(const Call& call, Inode& inode) {
+  const bool knows_end = inode.size_unknown || inode.mapping->size() == inode.told_size;
+  const bool tries_again = inode.looking_again && inode.looking_again->erase(call.thread) != 0;
+  if (!knows_end && !tries_again) {
+    inode.looking_again->insert(call.thread);
+    return true;
+  }
+  if (knows_end) inode.looking_again.reset();
+  return false;
+}
+
 }  // namespace
 
 Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
@@ -94,6 +109,8 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   const bool first = !inode->cached_version;
   OpenedFile opened = core_.add_open_file(inode, std::move(server_open), flags);
   const bool changed = co_await core_.take_attributes(inode, attributes, asked_at);
+  // Bytes that cannot be written have been tried once more for it.
+  if (inode->told_of_failure) (void)inode->mapping->errors().check(opened.file->errors);
   if (reply.value().payload_bytes != 0) core_.note_access(*inode);
   opened.keep_cache = !changed && !first;
   const bool news =
@@ -107,6 +124,10 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
     co_await core_.drop_pages(inode, ByteRange::all());
     --inode->revalidating;
     inode->revalidated.wake_all();
+  }
+  if (shall_look_again(call, *inode)) {
+    co_await core_.drop_open_file(opened.file);
+    co_return Errno(ESTALE);
   }
   if (!opened.keep_cache) core_.kernel_drops_pages(inode);
   co_return opened;
@@ -367,10 +388,7 @@ Task<void> Operations::release(OpenFile* file) {
     core_.spawn("write later", MountCore::write_later(core_, inode, server_open));
     co_return;
   }
-  inode->io->remove(server_open);
-  --inode->open_count;
-  co_await core_.close_server_open(server_open);
-  core_.drop_if_unused(inode);
+  co_await core_.drop_open_file(owned);
 }
 
 }  // namespace foliofs::vfs

@@ -67,8 +67,10 @@ Task<Status> Operations::allocate(Call call, OpenFileRef file, std::uint32_t mod
     co_return cache::ServerChange{clears ? range : ByteRange{}, grows ? range.end : 0};
   };
   Status status = co_await inode->mapping->change_on_server(range, send);
-  if (status) inode->mtime_shown = false;
-  co_return status;
+  if (!status) co_return status;
+  inode->mtime_shown = false;
+  if (grows) inode->told_size = std::max(inode->told_size, range.end);
+  co_return success();
 }
 
 Task<Result<std::uint64_t>> Operations::seek(OpenFileRef file, std::uint64_t offset, bool data) {
@@ -99,6 +101,7 @@ Task<Result<std::uint64_t>> Operations::copy_range(Call call, OpenFileRef from,
   auto status = co_await inode->mapping->change_on_server(target, send);
   if (!status) co_return status.error();
   inode->mtime_shown = false;
+  if (copied != 0) inode->told_size = std::max(inode->told_size, to_offset + copied);
   co_return copied;
 }
 

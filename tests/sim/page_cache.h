@@ -132,6 +132,7 @@ class PageCache final : public vfs::Kernel {
     std::uint32_t mode = 0;
     bool believed = false;
   };
+  Task<Result<vfs::OpenedFile>> ask_open(std::string who, FileRef file);
   Task<Result<Answer>> ask_attributes(std::string who, FileRef file, vfs::OpenFileRef opened);
   // `said` in answer to what was asked when attribute_version was `version`.
   Task<Answer> take_answer(std::string who, FileRef file, std::uint64_t version,

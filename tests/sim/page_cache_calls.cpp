@@ -39,8 +39,13 @@ Task<Result<PageCache::DescriptionRef>> PageCache::open(std::string who, std::st
     const vfs::Entry& entry = reply.value().entry;
     co_await take_answer(who, file, version, entry.attributes, entry.attribute_timeout_us);
   } else {
-    const Edge waits(graph_, who, core_of(*file));
-    auto reply = co_await operations_->open(call, file->node, O_RDWR);
+    auto reply = co_await ask_open(who, file);
+    if (!reply && reply.error() == Errno(ESTALE)) {
+      // do_filp_open(): once more, with a path that was looked up anew.
+      auto answer = co_await ask_attributes(who, file, nullptr);
+      if (!answer) co_return answer.error();
+      reply = co_await ask_open(who, file);
+    }
     if (!reply) co_return reply.error();
     opened = reply.value();
   }
@@ -51,6 +56,12 @@ Task<Result<PageCache::DescriptionRef>> PageCache::open(std::string who, std::st
   file->writers.push_back(description);
   if (!opened.keep_cache) co_await invalidate_range(who, file, ByteRange::all());
   co_return description;
+}
+
+Task<Result<vfs::OpenedFile>> PageCache::ask_open(std::string who, FileRef file) {
+  const Edge waits(graph_, who, core_of(*file));
+  vfs::Call call;
+  co_return co_await operations_->open(call, file->node, O_RDWR);
 }
 
 // --- Attributes ---------------------------------------------------------------------------------

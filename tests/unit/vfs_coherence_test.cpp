@@ -134,10 +134,43 @@ TEST_F(VfsTest, ASecondOpenWaitsForTheFirstOnesInvalidation) {
 }
 
 // OPEN's reply carries no attributes, so that the kernel would read no further than it thinks.
-TEST_F(VfsTest, AFirstOpenTellsTheKernelOfAnotherSize) {
+// SEMANTICS: open-sees-closed
+TEST_F(VfsTest, AnOpenTellsTheKernelOfAnotherSize) {
+  server_.add("f", "1234");
+  const Node node = lookup("f");
+  for (const auto* content : {"12345678", "12"}) {
+    server_.change("f", content);
+    auto refused = loop_.run(ops().open(call(), node, O_RDWR));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error(), Errno(ESTALE));
+    EXPECT_EQ(lookup("f"), node);
+    auto opened = open(node);
+    EXPECT_EQ(read(opened), content);
+    release(opened);
+  }
+}
+
+// SEMANTICS: open-sees-closed
+TEST_F(VfsTest, WhoLooksNothingUpOpensAtTheSecondTry) {
   server_.add("f", "1234");
   const Node node = lookup("f");
   server_.change("f", "12345678");
+  vfs::Call one = call(), other = call();
+  one.thread = 1;
+  other.thread = 2;
+  EXPECT_FALSE(loop_.run(ops().open(one, node, O_RDWR)));
+  EXPECT_FALSE(loop_.run(ops().open(other, node, O_RDWR)));
+  for (const vfs::Call& again : {one, other}) {
+    auto opened = loop_.run(ops().open(again, node, O_RDWR));
+    ASSERT_TRUE(opened) << again.thread;
+    release(opened.value());
+  }
+}
+
+TEST_F(VfsTest, AFirstOpenTellsTheKernelOfAnotherTime) {
+  server_.add("f", "1234");
+  const Node node = lookup("f");
+  server_.change("f", "abcd");
   auto opened = open(node);
   EXPECT_EQ(kernel_.dropped, std::vector<Node>{node});
   release(opened);

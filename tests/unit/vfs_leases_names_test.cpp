@@ -49,6 +49,17 @@ TEST_F(LeasedNamesTest, ARecallMakesTheNextLookupAskAndTheKernelToo) {
   EXPECT_EQ(find("g"), "known");
 }
 
+TEST_F(LeasedNamesTest, TheKernelForgetsWhereALostDirectoryWas) {
+  server_.add("f", "");
+  lookup("f");
+  mkdir("d");
+  server_.recall(7, {{server_.root(), {"d", "f"}}});
+  until([&] { return returned(7); });
+  ASSERT_EQ(kernel_.expired_names.size(), 2u);
+  EXPECT_TRUE(kernel_.expired_names[0].lost_directory);
+  EXPECT_FALSE(kernel_.expired_names[1].lost_directory);
+}
+
 TEST_F(LeasedNamesTest, NamesAreWaitedForButNotForLong) {
   server_.add("f", "");
   lookup("f");

@@ -170,9 +170,12 @@ TEST_F(VfsTest, AFailureThatCloseHasReportedIsNoNewsToTheNextOpener) {
   EXPECT_EQ(flushed.error(), Errno(ENOSPC));
   release(first);
   pass(std::chrono::seconds(17));  // tried again and again in the background
-  auto second = open(node, O_RDONLY);
-  EXPECT_TRUE(flush(second));
-  release(second);
+  for (int reader = 0; reader < 3; ++reader) {
+    server_.change("f", "");  // a WRITE that fails may have moved the file's times
+    auto next = open(node, O_RDONLY);
+    EXPECT_TRUE(flush(next)) << reader;
+    release(next);
+  }
   server_.fails.clear();
   until([&] { return server_.file("f").data == "text"; });
   // And once all is well, a new failure is news again.

@@ -48,6 +48,9 @@ struct KernelNode {
 struct KernelName {
   std::uint64_t parent_id = 0;  // FUSE node id of the directory
   std::string name;
+  // Of a directory that was moved, replaced or removed. The kernel keeps a directory in one place
+  // only: to find it in another it would have to move it, and says ESTALE while somebody renames.
+  bool lost_directory = false;
   bool operator==(const KernelName&) const = default;
 };
 

@@ -48,6 +48,7 @@ struct Call {
   std::function<bool()> abandoned;
   // Of the caller, for what he makes; the modes that come with it are not masked yet.
   std::uint32_t umask = 0;
+  std::int32_t thread = 0;  // the caller's id; 0 where he is in a pid namespace that is not ours
 };
 
 // The outcome of a lookup. Each Entry with a node counts as one reference that forget() takes back.
