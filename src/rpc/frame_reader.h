@@ -22,7 +22,7 @@ namespace foliofs::rpc {
 
 class FrameReader {
  public:
-  static constexpr std::size_t kStagingBytes = 64 * 1024;
+  static constexpr std::size_t kStagingBytes = 64UL * 1024;
 
   // Both must outlive the reader.
   FrameReader(Transport& transport, Clock& clock);

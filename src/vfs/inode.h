@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -95,8 +94,6 @@ struct Inode : InodeByUse {
   std::uint64_t told_size = 0;
   // It ignores the attributes of the next answer, as it has dropped pages since it asked.
   bool ignores_answer = false;
-  // Threads whose open was refused, for them to look up where the file ends.
-  Lazy<std::set<std::int32_t>> looking_again;
   std::int64_t told_mtime_ns = 0;
   // Of the attributes as a whole: any change of them moves ctime.
   std::int64_t told_ctime_ns = 0;

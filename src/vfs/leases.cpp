@@ -233,6 +233,8 @@ void Leases::expire_just_told(const std::vector<InodeRef>& inodes, std::vector<K
   std::erase_if(names, [&](const KernelName& name) {
     return !just_told(core_.inodes.find_by_name(name.parent_id, name.name));
   });
+  // What has the name by now may be new, and somebody in it.
+  for (KernelName& name : names) name.lost_directory = false;
   std::vector<KernelNode> nodes;
   for (const InodeRef& inode : inodes) {
     if (just_told(inode)) nodes.push_back({inode->node, inode->attributes.is_directory()});

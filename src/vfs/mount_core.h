@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 #include "attribute_writeback.h"
 #include "foliofs/rpc/session.h"
@@ -43,6 +44,8 @@ class MountCore {
   cache::Cache cache;
   std::map<OpenFile*, OpenFileRef> open_files;
   std::map<OpenDirectory*, OpenDirectoryRef> open_directories;
+  // Threads (Call::thread) whose latest open was refused for them to look the path up again.
+  std::set<std::int32_t> looking_again;
   // Counts the changes that this client has made. A reply is older than a change of the file that
   // was counted after the request was sent.
   std::uint64_t change = 0;

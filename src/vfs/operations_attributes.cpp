@@ -150,6 +150,7 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   }
   if (!status) co_return status.error();
   AttributeWriteback::superseded(*inode, change.valid);
+  inode->ignores_answer = false;  // not of a change
   co_return core_.shown_attributes(*inode);
 }
 

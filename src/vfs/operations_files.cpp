@@ -52,19 +52,11 @@ std::unique_ptr<cache::Prefill> prefill_for(MountCore& core, const InodeRef& ino
   return inode->mapping->try_prefill(known.size);
 }
 
-// Whether the kernel believes the file to end elsewhere. The reply to OPEN carries no attributes,
-// and sendfile(2), copy_file_range(2), RWF_APPEND and locks from the end ask for none. On ESTALE
-// the kernel looks the path up once more and is told, and opens again. Who comes by no path looks
-// nothing up: his second try is let through.
-bool shall_look_again(const Call& call, Inode& inode) {
-  const bool knows_end = inode.size_unknown || inode.mapping->size() == inode.told_size;
-  const bool tries_again = inode.looking_again && inode.looking_again->erase(call.thread) != 0;
-  if (!knows_end && !tries_again) {
-    inode.looking_again->insert(call.thread);
-    return true;
-  }
-  if (knows_end) inode.looking_again.reset();
-  return false;
+// The reply to OPEN carries no attributes, and sendfile(2), copy_file_range(2), RWF_APPEND and
+// locks from the end ask for none. So where the kernel believes the file to end elsewhere it gets
+// ESTALE, looks the path up once more, is told, and opens again; a second ESTALE it would pass on.
+bool knows_end(const Inode& inode) {
+  return inode.size_unknown || inode.mapping->size() == inode.told_size;
 }
 
 }  // namespace
@@ -73,6 +65,8 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only && (flags & O_ACCMODE) != O_RDONLY) co_return Errno(EROFS);
+  // Who cannot be told from others is never made to try again.
+  const bool tries_again = call.thread == 0 || core_.looking_again.erase(call.thread) != 0;
   co_await core_.attribute_writeback.write(inode);
   const std::uint64_t asked_at = core_.change;
   wire::OpenRequestT request;
@@ -98,6 +92,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
     inode->forget_listed();
     prefill.reset();
     co_await core_.close_server_open(server_open);
+    core_.looking_again.insert(call.thread);
     co_return Errno(ESTALE);
   }
   // The bytes and the version that they belong to are taken over with nothing in between. Older
@@ -125,8 +120,9 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
     --inode->revalidating;
     inode->revalidated.wake_all();
   }
-  if (shall_look_again(call, *inode)) {
+  if (!tries_again && !knows_end(*inode)) {
     co_await core_.drop_open_file(opened.file);
+    core_.looking_again.insert(call.thread);
     co_return Errno(ESTALE);
   }
   if (!opened.keep_cache) core_.kernel_drops_pages(inode);
@@ -215,6 +211,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   CreatedFile created;
   created.opened = core_.add_open_file(
       inode, make_open(reply.value().open_id, flags, call.caller, incarnation), flags);
+  inode->ignores_answer = false;  // not of one that makes a name
   created.entry = core_.entry_of(*inode, parent_node, name);
   core_.kernel_drops_pages(inode);
   under_way.succeeded();

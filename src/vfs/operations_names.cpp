@@ -123,6 +123,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   }
   core.changed(*inode);
   under_way.succeeded();
+  inode->ignores_answer = false;  // not of one that makes a name
   co_return core.entry_of(*inode, parent->node, name);
 }
 

@@ -69,7 +69,7 @@ Task<Status> Operations::allocate(Call call, OpenFileRef file, std::uint32_t mod
   Status status = co_await inode->mapping->change_on_server(range, send);
   if (!status) co_return status;
   inode->mtime_shown = false;
-  if (grows) inode->told_size = std::max(inode->told_size, range.end);
+  if (grows && !is_abandoned(call)) inode->told_size = std::max(inode->told_size, range.end);
   co_return success();
 }
 
@@ -101,7 +101,8 @@ Task<Result<std::uint64_t>> Operations::copy_range(Call call, OpenFileRef from,
   auto status = co_await inode->mapping->change_on_server(target, send);
   if (!status) co_return status.error();
   inode->mtime_shown = false;
-  if (copied != 0) inode->told_size = std::max(inode->told_size, to_offset + copied);
+  if (copied != 0 && !is_abandoned(call))
+    inode->told_size = std::max(inode->told_size, to_offset + copied);
   co_return copied;
 }
 

@@ -60,7 +60,9 @@ Task<Result<PageCache::DescriptionRef>> PageCache::open(std::string who, std::st
 
 Task<Result<vfs::OpenedFile>> PageCache::ask_open(std::string who, FileRef file) {
   const Edge waits(graph_, who, core_of(*file));
+  constexpr std::size_t kThreads = 1'000'000;
   vfs::Call call;
+  call.thread = static_cast<std::int32_t>(1 + std::hash<std::string>()(who) % kThreads);
   co_return co_await operations_->open(call, file->node, O_RDWR);
 }
 

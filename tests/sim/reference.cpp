@@ -49,15 +49,16 @@ std::optional<std::uint8_t> Reference::begin_write(int client, const std::string
                                                    ByteRange range) {
   File& file = files_[name];
   if (file.writes == 255) return std::nullopt;
+  const auto value = static_cast<std::uint8_t>(++file.writes);
   Event event;
-  event.value = static_cast<std::uint8_t>(++file.writes);
+  event.value = value;
   event.client = client;
   event.range = range;
   event.began = now();
   event.unsettled_since[client] = event.began;
-  file.by_value[event.value] = file.events.size();
+  file.by_value[value] = file.events.size();
   file.events.push_back(std::move(event));
-  return event.value;
+  return value;
 }
 
 std::size_t Reference::begin_truncate(int client, const std::string& name, std::uint64_t size) {

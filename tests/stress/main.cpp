@@ -15,8 +15,6 @@
 
 #include "tester.h"
 
-extern char** environ;
-
 namespace foliofs::stress {
 namespace {
 

@@ -155,16 +155,36 @@ TEST_F(VfsTest, WhoLooksNothingUpOpensAtTheSecondTry) {
   server_.add("f", "1234");
   const Node node = lookup("f");
   server_.change("f", "12345678");
-  vfs::Call one = call(), other = call();
+  vfs::Call one = call(), other = call(), unknown = call();
   one.thread = 1;
   other.thread = 2;
+  unknown.thread = 0;
   EXPECT_FALSE(loop_.run(ops().open(one, node, O_RDWR)));
   EXPECT_FALSE(loop_.run(ops().open(other, node, O_RDWR)));
-  for (const vfs::Call& again : {one, other}) {
+  for (const vfs::Call& again : {one, other, unknown}) {
     auto opened = loop_.run(ops().open(again, node, O_RDWR));
     ASSERT_TRUE(opened) << again.thread;
     release(opened.value());
   }
+}
+
+// The kernel passes the second ESTALE on.
+// SEMANTICS: open-sees-closed
+TEST_F(VfsTest, NobodyIsRefusedTwiceInARow) {
+  server_.add("f", "1234");
+  const Node node = lookup("f");
+  server_.change("f", "12345678");
+  EXPECT_FALSE(loop_.run(ops().open(call(), node, O_RDWR)));
+  lookup("f");
+  vfs::Call other = call();
+  other.thread = 2;
+  auto meanwhile = loop_.run(ops().open(other, node, O_RDWR));
+  ASSERT_TRUE(meanwhile);
+  server_.change("f", "12");
+  auto opened = loop_.run(ops().open(call(), node, O_RDWR));
+  ASSERT_TRUE(opened);
+  release(opened.value());
+  release(meanwhile.value());
 }
 
 TEST_F(VfsTest, AFirstOpenTellsTheKernelOfAnotherTime) {

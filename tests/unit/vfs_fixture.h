@@ -106,6 +106,7 @@ class VfsTest : public testing::Test {
   static vfs::Call call(std::uint32_t uid = 1000) {
     vfs::Call call;
     call.caller.uid = uid;
+    call.thread = 1;
     return call;
   }
   Node lookup(const std::string& name) {
