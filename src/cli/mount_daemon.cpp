@@ -103,16 +103,18 @@ class Daemon final : public PollSource {
       refuse(why_not_connected(connected.error()));
       co_return false;
     }
+    // As with a medium that is write-protected: what only the server refused, access(2) would
+    // promise.
+    vfs::MountOptions options = request_.options;
+    options.cache.max_io = std::min(options.cache.max_io, session_.hello().max_payload);
+    options.read_only = options.read_only || session_.hello().read_only;
     kernel_.emplace(context_);
-    auto mounted = kernel_->mount(request_.mount_point, request_.source, request_.options);
+    auto mounted = kernel_->mount(request_.mount_point, request_.source, options);
     if (!mounted) {
       refuse(mounted.error().text);
       kernel_.reset();
       co_return false;
     }
-    vfs::MountOptions options = request_.options;
-    options.cache.max_io = std::min(options.cache.max_io, session_.hello().max_payload);
-    options.read_only = options.read_only || session_.hello().read_only;
     mount_.emplace(executor(), clock_, session_, *kernel_, options);
     kernel_->serve(*mount_, [this] {
       kernel_gone_ = true;
