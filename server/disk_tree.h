@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "foliofs/base/result.h"
+#include "foliofs/base/unique_fd.h"
 #include "server/disk_event.h"
-#include "server/unique_fd.h"
 
 namespace foliofs::server {
 

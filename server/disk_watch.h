@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "foliofs/base/result.h"
+#include "foliofs/base/unique_fd.h"
 #include "server/disk_tree.h"
-#include "server/unique_fd.h"
 
 namespace foliofs::server {
 

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "foliofs/base/result.h"
+#include "foliofs/base/unique_fd.h"
 #include "server/file_handle.h"
-#include "server/unique_fd.h"
 
 namespace foliofs::server {
 

@@ -16,9 +16,9 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "foliofs/base/unique_fd.h"
 #include "server/file_handle.h"
 #include "server/inode_table.h"
-#include "server/unique_fd.h"
 
 namespace foliofs::server {
 

@@ -8,8 +8,8 @@
 #include <filesystem>
 
 #include "foliofs/base/result.h"
+#include "foliofs/base/unique_fd.h"
 #include "server/random.h"
-#include "server/unique_fd.h"
 
 namespace foliofs::server {
 

@@ -6,8 +6,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "foliofs/base/unique_fd.h"
 #include "foliofs/control/runtime_dir.h"
-#include "foliofs/control/unique_fd.h"
 
 namespace foliofs::cli {
 namespace {
@@ -30,9 +30,8 @@ control::Answer<DaemonLog> DaemonLog::open(const MountRequest& request) {
       path = log.own_file_ = dir + "/foliofs-" + std::to_string(::getpid()) + ".log";
     }
     // The sink would make directories on the way to the file.
-    const control::UniqueFd file(
-        ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-    if (!file.valid()) {
+    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    if (!file) {
       return control::Refusal{"cannot log to " + path + ": " + errno_text(last_errno())};
     }
     try {

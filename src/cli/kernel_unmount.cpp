@@ -10,7 +10,7 @@
 #include <cstring>
 #include <vector>
 
-#include "foliofs/control/unique_fd.h"
+#include "foliofs/base/unique_fd.h"
 
 namespace foliofs::cli {
 namespace {
@@ -65,8 +65,8 @@ UnmountResult unmount_as_user(const std::string& mount_point, Unmount how) {
 
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return failure(last_errno());
-  const control::UniqueFd reader(ends[0]);
-  control::UniqueFd writer(ends[1]);
+  const UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, writer.get(), STDERR_FILENO);
@@ -84,11 +84,11 @@ UnmountResult unmount_as_user(const std::string& mount_point, Unmount how) {
 }
 
 // The FUSE control filesystem, without a place in the tree; takes root.
-control::UniqueFd mount_control_filesystem() {
-  const control::UniqueFd made(::fsopen("fusectl", FSOPEN_CLOEXEC));
-  if (!made.valid()) return {};
+UniqueFd mount_control_filesystem() {
+  const UniqueFd made(::fsopen("fusectl", FSOPEN_CLOEXEC));
+  if (!made) return {};
   if (::fsconfig(made.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return {};
-  return control::UniqueFd(::fsmount(made.get(), FSMOUNT_CLOEXEC, 0));
+  return UniqueFd(::fsmount(made.get(), FSMOUNT_CLOEXEC, 0));
 }
 
 }  // namespace
@@ -101,13 +101,13 @@ UnmountResult unmount(const std::string& mount_point, Unmount how) {
 bool abort_connection(unsigned minor) {
   const std::string name = std::to_string(minor) + "/abort";
   const std::string path = "/sys/fs/fuse/connections/" + name;
-  control::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file.valid()) {
-    const control::UniqueFd connections = mount_control_filesystem();
-    if (!connections.valid()) return false;
-    file = control::UniqueFd(::openat(connections.get(), name.c_str(), O_WRONLY | O_CLOEXEC));
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file) {
+    const UniqueFd connections = mount_control_filesystem();
+    if (!connections) return false;
+    file = UniqueFd(::openat(connections.get(), name.c_str(), O_WRONLY | O_CLOEXEC));
   }
-  return file.valid() && ::write(file.get(), "1", 1) == 1;
+  return file && ::write(file.get(), "1", 1) == 1;
 }
 
 }  // namespace foliofs::cli

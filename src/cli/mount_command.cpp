@@ -9,14 +9,12 @@
 #include <cstdio>
 #include <cstring>
 
-#include "foliofs/control/unique_fd.h"
+#include "foliofs/base/unique_fd.h"
 #include "mount_daemon.h"
 #include "text.h"
 
 namespace foliofs::cli {
 namespace {
-
-using control::UniqueFd;
 
 class ForegroundStarter final : public Starter {
  public:
@@ -33,7 +31,7 @@ class BackgroundStarter final : public Starter {
   bool ready() override {
     if (!tell("\n")) return false;
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    if (null.valid()) {
+    if (null) {
       for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
     }
     ::setsid();

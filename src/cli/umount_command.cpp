@@ -87,7 +87,7 @@ json command(const char* name) {
 }
 
 bool wait_for_end(const ControlClient& client, std::chrono::milliseconds timeout) {
-  if (client.daemon_handle().valid()) {
+  if (client.daemon_handle()) {
     pollfd entry{client.daemon_handle().get(), POLLIN, 0};
     return ::poll(&entry, 1, static_cast<int>(timeout.count())) > 0;
   }
@@ -187,7 +187,7 @@ std::optional<std::uint64_t> abandon(const MountEntry& mount) {
 // Bounded: a daemon that does not end by itself is killed, as its mount is gone.
 bool end_daemon(const ControlClient& client) {
   if (wait_for_end(client, kForcedEnd)) return true;
-  if (client.daemon_handle().valid()) {
+  if (client.daemon_handle()) {
     ::syscall(SYS_pidfd_send_signal, client.daemon_handle().get(), SIGKILL, nullptr, 0);
   } else {
     ::kill(client.daemon_pid(), SIGKILL);

@@ -26,7 +26,7 @@ Result<UniqueFd> connect_to(const std::string& path) {
   std::memcpy(address.sun_path, path.data(), path.size());
   // Not blocking: a daemon that stands still would keep us in connect().
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return last_errno();
+  if (!fd) return last_errno();
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     return last_errno();
   }

@@ -10,9 +10,9 @@
 #include <optional>
 #include <string>
 
+#include "foliofs/base/unique_fd.h"
 #include "foliofs/control/mount_table.h"
 #include "foliofs/control/refusal.h"
-#include "foliofs/control/unique_fd.h"
 
 namespace foliofs::control {
 

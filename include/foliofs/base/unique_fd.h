@@ -1,11 +1,11 @@
-// UniqueFd: a file descriptor that is closed with its owner.
+// UniqueFd: a file descriptor with one owner, closed with it. Knows nothing of what it refers to.
 #pragma once
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace foliofs::control {
+namespace foliofs {
 
 class UniqueFd {
  public:
@@ -19,9 +19,9 @@ class UniqueFd {
   ~UniqueFd() { reset(); }
 
   int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
+  explicit operator bool() const { return fd_ >= 0; }
   void reset() {
-    if (valid()) ::close(fd_);
+    if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
   }
 
@@ -29,4 +29,4 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-}  // namespace foliofs::control
+}  // namespace foliofs
