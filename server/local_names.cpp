@@ -36,35 +36,38 @@ Result<Entry> LocalStore::entry_of(const CallContext& context, const Node& node,
   return Entry{node.handle, attributes, parent_attributes.value()};
 }
 
-// `make(directory)` makes the name and returns 0, or -1 with errno.
+// `make(directory)` makes the name, of a file of `type` (0: not known), and returns 0, or -1 with
+// errno.
 template <class Make>
 Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView parent, Name name,
-                                     Make make) {
+                                     mode_t type, Make make) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
   ChangeScope change(*this, *directory, context);
   if (make(directory->fd.get()) != 0) return last_errno();
   auto attributes = change.finish(true, {name.c_str()});
   BOOST_OUTCOME_TRY(auto node, find_child(*directory, name));
+  // Somebody has put another file there meanwhile. The kernel takes none of another type.
+  if (type != 0 && node->type != type) return Errno(EEXIST);
   return entry_of(context, *node, attributes, Flags::kAfterChange);
 }
 
 Result<Entry> LocalStore::mknod(const CallContext& context, HandleView parent, Name name,
                                 CreationMode mode, dev_t rdev) {
-  return make_entry(context, parent, name, [&](int dir) {
+  return make_entry(context, parent, name, mode.bits & S_IFMT, [&](int dir) {
     return ::mknodat(dir, name.c_str(), apply_umask(dir, mode), rdev);
   });
 }
 
 Result<Entry> LocalStore::mkdir(const CallContext& context, HandleView parent, Name name,
                                 CreationMode mode) {
-  return make_entry(context, parent, name, [&](int dir) {
+  return make_entry(context, parent, name, S_IFDIR, [&](int dir) {
     return ::mkdirat(dir, name.c_str(), apply_umask(dir, mode) & 07777);
   });
 }
 
 Result<Entry> LocalStore::symlink(const CallContext& context, HandleView parent, Name name,
                                   const std::string& target) {
-  return make_entry(context, parent, name,
+  return make_entry(context, parent, name, S_IFLNK,
                     [&](int dir) { return ::symlinkat(target.c_str(), dir, name.c_str()); });
 }
 
@@ -83,7 +86,7 @@ Result<Entry> LocalStore::link(const CallContext& context, HandleView file, Hand
   ChangeScope change(*this, *node, context);  // a new link changes the file's ctime
   const auto source = fd_name(node->fd.get());
   // With AT_EMPTY_PATH linkat would want CAP_DAC_READ_SEARCH.
-  auto entry = make_entry(context, parent, name, [&](int dir) {
+  auto entry = make_entry(context, parent, name, node->type, [&](int dir) {
     const int failed =
         ::linkat(proc_fds_.get(), source.c_str(), dir, name.c_str(), AT_SYMLINK_FOLLOW);
     if (failed == 0) (void)change.finish(true);

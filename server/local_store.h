@@ -156,7 +156,8 @@ class LocalStore final : public FileStore {
   Result<Entry> entry_of(const CallContext& context, const Node& node,
                          const Result<wire::Attributes>& parent_attributes, Flags flags) const;
   template <class Make>
-  Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, Make make);
+  Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, mode_t type,
+                           Make make);
   Result<Opened> create_new(const CallContext& context, Node& parent, Name name, CreationMode mode,
                             int flags);
   Result<Opened> open_node(const CallContext& context, NodeRef node, int flags,

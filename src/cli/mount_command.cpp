@@ -76,6 +76,14 @@ int wait_until_ready(UniqueFd pipe, pid_t child) {
   return fail("mount", line);
 }
 
+// Of what was inherited beyond the standard streams: whoever reads the other end of a pipe waits
+// for the end of all who could write to it.
+void keep_only(int fd) {
+  const auto kept = static_cast<unsigned>(fd);
+  if (kept > STDERR_FILENO + 1) ::close_range(STDERR_FILENO + 1, kept - 1, 0);
+  ::close_range(kept + 1, ~0U, 0);
+}
+
 // REQUIRES: no thread has been started.
 int run_in_background(const MountRequest& request) {
   int ends[2];
@@ -89,6 +97,7 @@ int run_in_background(const MountRequest& request) {
     return wait_until_ready(std::move(reader), child);
   }
   reader.reset();
+  keep_only(writer.get());
   BackgroundStarter starter(std::move(writer));
   if (::chdir("/") != 0) {
     starter.failed(std::string("cannot leave this directory: ") + std::strerror(errno));

@@ -315,17 +315,18 @@ void on_release(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
 // --- The session --------------------------------------------------------------------------------
 
 void on_init(void* userdata, fuse_conn_info* connection) {
-  constexpr unsigned kWanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO |
+  constexpr unsigned kWanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
                                FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA |
                                FUSE_CAP_POSIX_ACL | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |
                                FUSE_CAP_DONT_MASK |
                                FUSE_CAP_CACHE_SYMLINKS;  // another target is another file
   // Truncation at open comes as a SETATTR, which knows how to do it; the kernel's write cache is
-  // not used, because it ignores the server's sizes and times.
-  constexpr unsigned kUnwanted = FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ATOMIC_O_TRUNC |
-                                 FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_AUTO_INVAL_DATA |
-                                 FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-                                 FUSE_CAP_SPLICE_MOVE;
+  // not used, because it ignores the server's sizes and times; behind a direct write that nobody
+  // waits for the kernel would not drop the pages that somebody has read meanwhile.
+  constexpr unsigned kUnwanted = FUSE_CAP_ASYNC_DIO | FUSE_CAP_READDIRPLUS_AUTO |
+                                 FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_WRITEBACK_CACHE |
+                                 FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ |
+                                 FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
   connection->want |= kWanted & connection->capable;
   connection->want &= ~kUnwanted;
   connection->max_write = 1 << 20;

@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <chrono>
+#include <random>
 
 #include "foliofs/base/lock_ranges.h"
 #include "foliofs/base/unix_time.h"
@@ -52,8 +53,12 @@ double to_seconds(std::chrono::microseconds timeout_us) {
 }
 
 fuse_entry_param to_entry(const vfs::Entry& entry) {
+  // Node ids begin anew with each mount: a handle of name_to_handle_at(2), which has both, must not
+  // lead to another file after the next. The kernel keeps 32 bits of it.
+  static const std::uint32_t generation = std::random_device()();
   fuse_entry_param param{};
   param.ino = entry.node;
+  param.generation = generation;
   param.entry_timeout = to_seconds(entry.name_timeout_us);
   param.attr_timeout = to_seconds(entry.attribute_timeout_us);
   if (entry.node != 0) param.attr = to_stat(entry.attributes);

@@ -92,6 +92,8 @@ struct Inode : InodeByUse {
   // What the kernel was last told, or has made it by a change of its own, and believes about the
   // end of the file until it is told anew.
   std::uint64_t told_size = 0;
+  FileVersion told_version;   // that this was of, by the server's count of others' changes
+  std::uint32_t growing = 0;  // changes of our own under way that may make it longer
   // It ignores the attributes of the next answer, as it has dropped pages since it asked.
   bool ignores_answer = false;
   std::int64_t told_mtime_ns = 0;
@@ -190,6 +192,19 @@ class ServerOpenRequest {
 
  private:
   const std::shared_ptr<ServerOpen> open_;
+};
+
+// A change under way that may make a file longer. The kernel learns of that from the answer, so
+// nobody else tells it of an end meanwhile (MountCore::tell_growth()).
+class OwnGrowth {
+ public:
+  explicit OwnGrowth(InodeRef inode) : inode_(std::move(inode)) { ++inode_->growing; }
+  ~OwnGrowth() { --inode_->growing; }
+  OwnGrowth(const OwnGrowth&) = delete;
+  OwnGrowth& operator=(const OwnGrowth&) = delete;
+
+ private:
+  const InodeRef inode_;
 };
 
 struct OpenFile : std::enable_shared_from_this<OpenFile> {

@@ -388,6 +388,7 @@ Attributes MountCore::shown_attributes(Inode& inode) {
   AttributeWriteback::show(inode, shown);
   if (!std::exchange(inode.ignores_answer, false)) {
     inode.told_size = shown.size;
+    inode.told_version = version_of(inode.attributes);
     inode.told_mtime_ns = shown.mtime_ns;
     inode.told_ctime_ns = shown.ctime_ns;
   }
@@ -497,9 +498,15 @@ Task<void> MountCore::close_server_open(std::shared_ptr<ServerOpen> open) {
   if (!reply) spdlog::debug("close: {}", errno_name(reply.error()));
 }
 
+bool MountCore::is_out_of_reach(const Inode& inode) {
+  const bool nobody_has_it = inode.kept_open && inode.open_count == 1;
+  return nobody_has_it && inode.attributes.nlink == 0;
+}
+
 Task<void> MountCore::stop_writing_later(InodeRef inode) {
   auto open = std::exchange(inode->kept_open, nullptr);
   if (!open) co_return;
+  if (inode->dirty()) inode->mapping->abandon();
   inode->told_of_failure = false;
   inode->io->remove(open);
   --inode->open_count;
@@ -510,9 +517,13 @@ Task<void> MountCore::stop_writing_later(InodeRef inode) {
 Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
                                   std::shared_ptr<ServerOpen> open) {
   inode->kept_open = open;
+  if (is_out_of_reach(*inode)) {
+    co_await core.stop_writing_later(inode);
+    co_return;
+  }
   spdlog::warn("{}: {} bytes could not be written; will go on trying", inode->name,
                inode->mapping->dirty_bytes());
-  while (!core.stopping && inode->kept_open == open && inode->dirty()) {
+  while (!core.stopping && inode->kept_open == open && inode->dirty() && !is_out_of_reach(*inode)) {
     co_await core.clock.sleep(kWriteLaterInterval);
     cache::InvalidateRequest request;
     request.mode = cache::InvalidateMode::kLaunder;
@@ -528,7 +539,8 @@ Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
       spdlog::error("{}: the file is gone from the server, {} bytes lost", inode->name, lost);
     }
   }
-  if (inode->kept_open == open && !inode->dirty()) co_await core.stop_writing_later(inode);
+  const bool is_done = !inode->dirty() || is_out_of_reach(*inode);
+  if (inode->kept_open == open && is_done) co_await core.stop_writing_later(inode);
 }
 
 }  // namespace foliofs::vfs

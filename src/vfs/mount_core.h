@@ -194,9 +194,8 @@ class MountCore {
   // because of this reply.
   Task<bool> take_attributes(InodeRef inode, Attributes attributes, std::uint64_t asked_at);
   // After an invalidation found by GETATTR: the kernel ignores the size in a reply to what it asked
-  // before it dropped pages, but whoever has asked may map the file up to that size. `told` is what
-  // the kernel believes.
-  Task<void> tell_growth(InodeRef inode, std::uint64_t told);
+  // before it dropped pages, but whoever has asked may map the file up to that size.
+  Task<void> tell_growth(InodeRef inode);
   // Asks the server where the file ends, for a READ, and tells nobody else: a READ must not wait
   // for the kernel's pages.
   Task<void> learn_size(InodeRef inode);
@@ -275,6 +274,8 @@ class MountCore {
 
   // Goes on trying to write what could not be written when the file was released.
   static Task<void> write_later(MountCore& core, InodeRef inode, std::shared_ptr<ServerOpen> open);
+  // The last name is gone, and nobody here has it open: what could not be written is of no use.
+  static bool is_out_of_reach(const Inode& inode);
   // The end of that: everything is written, or there is no file any more to write it to.
   Task<void> stop_writing_later(InodeRef inode);
   // The end of an open file of which nothing is left to write.

@@ -38,21 +38,28 @@ void MountCore::kernel_drops_pages(const InodeRef& inode) {
                   until_taken(clock, std::make_unique<PageNotification>(inode)));
 }
 
-Task<void> MountCore::tell_growth(InodeRef inode, std::uint64_t told) {
+Task<void> MountCore::tell_growth(InodeRef inode) {
   const std::uint64_t size = inode->mapping->size();
   const std::uint64_t generation = inode->generation;
+  // What was made longer here the kernel knows from the answer to that, and programs may have
+  // stored to the last byte through a mapping, of which nobody here has heard.
+  auto is_news = [&] {
+    const bool by_others = version_of(inode->attributes) != inode->told_version;
+    return by_others && size > inode->told_size && inode->growing == 0;
+  };
   // Without an open nobody has mapped it, and it could not be read.
-  if (size <= told || !inode->io->readable()) co_return;
+  if (!is_news() || !inode->io->readable()) co_return;
   // The byte is stored into the kernel's page, so it must be the true one.
   auto last = co_await inode->mapping->read({size - 1, size}, nullptr);
   const bool still_so = inode->mapping->size() == size && inode->generation == generation;
-  if (!last || last.value().bytes != 1 || !still_so) co_return;
+  if (!last || last.value().bytes != 1 || !still_so || !is_news()) co_return;
   const std::byte told_last = *static_cast<const std::byte*>(last.value().parts[0].iov_base);
   {
     const PageNotification notification(inode);
     inode->refilled->fill({size - 1, size});
     co_await kernel.extend(inode->node, size, told_last);
     inode->told_size = std::max(inode->told_size, size);
+    inode->told_version = version_of(inode->attributes);
   }
   // Somebody may have stored to it meanwhile, and the kernel now has an older byte.
   auto now = co_await inode->mapping->read({size - 1, size}, nullptr);

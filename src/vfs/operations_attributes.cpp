@@ -80,7 +80,6 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
   }
   if (for_program) co_await core_.attribute_writeback.write(inode);
-  const std::uint64_t told_size = inode->told_size;
   bool changed = inode->revalidating != 0;
   co_await core_.wait_until_valid(inode);
   for (int query = 0; query < MountCore::kMaxQueries; ++query) {
@@ -93,7 +92,7 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
     if (inode->generation <= asked_at) break;
   }
   if (inode->size_unknown && inode->mapping) co_await core_.learn_size(inode);
-  if (changed && inode->mapping) co_await core_.tell_growth(inode, told_size);
+  if (changed && inode->mapping) co_await core_.tell_growth(inode);
   inode->ignores_answer = changed;
   if (for_program && inode->dirty()) inode->mtime_shown = true;
   co_return core_.shown_attributes(*inode);
@@ -131,6 +130,7 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
 
   Status status = success();
   if ((change.valid & proto::kSetSize) != 0 && inode->mapping) {
+    const OwnGrowth growth(inode);
     auto tell_server = [&]() -> Task<Status> {
       auto sent = co_await send_setattr(core_, call, inode, change, file);
       if (!sent) co_return sent.error();

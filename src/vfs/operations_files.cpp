@@ -298,6 +298,7 @@ Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
 
 Task<Status> Operations::put(Call call, OpenFileRef file, Store store) {
   auto mapping = file->inode->mapping;
+  const OwnGrowth growth(file->inode);
   const std::uint64_t end = store.offset + store.data.size();
   const bool tests_size = end > core_.tested_size;
   std::vector<std::byte> merged;

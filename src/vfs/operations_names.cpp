@@ -29,11 +29,13 @@ bool leaves_nothing(const Inode& moved, const HandleBytes& victim, std::uint32_t
 }
 
 // A file has lost a name: it may have others, under which its link count and ctime are seen.
-void note_victim(MountCore& core, const HandleBytes& handle, const wire::Attributes* attributes,
-                 std::uint64_t asked_at) {
-  if (handle.empty() || attributes == nullptr) return;
+Task<void> note_victim(MountCore& core, HandleBytes handle,
+                       std::unique_ptr<wire::Attributes> attributes, std::uint64_t asked_at) {
+  if (handle.empty() || attributes == nullptr) co_return;
   InodeRef victim = core.inodes.find_by_handle(handle);
-  if (victim) core.take_own_change(*victim, from_wire(*attributes), asked_at);
+  if (!victim) co_return;
+  core.take_own_change(*victim, from_wire(*attributes), asked_at);
+  if (core.is_out_of_reach(*victim)) co_await core.stop_writing_later(victim);
 }
 
 }  // namespace
@@ -189,12 +191,9 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
     // One that was made since may have the name now.
     if (reply) core_.inodes.change_name(*removed, 0, "", old_name(removed == known));
   }
-  if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get(), asked_at);
-  const bool unreachable = reply && removed && removed->attributes.nlink == 0;
-  if (unreachable && removed->kept_open && removed->open_count == 1) {
-    // Bytes that could not be written, of a file that nobody can reach any more.
-    removed->mapping->abandon();
-    co_await core_.stop_writing_later(removed);
+  if (reply) {
+    co_await note_victim(core_, reply.value().victim_handle, std::move(reply.value().victim),
+                         asked_at);
   }
   // Sent twice because the server restarted in between: the first one did it.
   if (!reply && !(retried && reply.error() == Errno(ENOENT))) co_return reply.error();
@@ -237,13 +236,17 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   }
   const bool done = reply || (retried && reply.error() == Errno(ENOENT));
   if (!done) co_return reply.error();
-  if (reply) note_victim(core_, reply.value().victim_handle, reply.value().victim.get(), asked_at);
+  const HandleBytes victim_handle = reply ? reply.value().victim_handle : HandleBytes();
+  if (reply) {
+    co_await note_victim(core_, victim_handle, std::move(reply.value().victim), asked_at);
+  }
   // One that was made since may have the name now.
   const bool sure_what = moved && moved == core_.inodes.find_by_name(parent_node, name);
   if (!sure_what) moved = co_await find_moved(core_, call, new_parent, new_name);
   InodeRef replaced = core_.inodes.find_by_name(new_parent_node, new_name);
   if (replaced && replaced != moved) {
-    replaced->attributes_expire = {};
+    // Of a directory that has just been replaced the server could not say more.
+    if (replaced->handle != victim_handle) replaced->attributes_expire = {};
     const bool exchanged = (flags & RENAME_EXCHANGE) != 0;
     const bool is_gone = reply && !exchanged && replaced == known_there;
     core_.inodes.change_name(*replaced, exchanged ? parent_node : 0,
@@ -252,8 +255,7 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
       core_.leases.name_seen(*replaced, *parent, reply.value().parent_attributes.get(), asked_at);
     }
   }
-  const bool left_nothing =
-      reply && sure_what && leaves_nothing(*moved, reply.value().victim_handle, flags);
+  const bool left_nothing = reply && sure_what && leaves_nothing(*moved, victim_handle, flags);
   if (moved) {
     moved->attributes_expire = {};
     core_.inodes.change_name(*moved, new_parent_node, new_name, old_name(left_nothing));

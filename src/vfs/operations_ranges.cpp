@@ -32,6 +32,7 @@ Task<Status> write_dirty(MountCore& core, InodeRef inode) {
 // What is dirty is written first, so that the server's end is at least the one that is known here.
 Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   InodeRef inode = file->inode;
+  const OwnGrowth growth(inode);
   co_await core_.attribute_writeback.write(inode);
   std::uint64_t landed = 0, size = 0, generation = 0;
   auto send = [&]() -> Task<Result<cache::ServerChange>> {
@@ -57,6 +58,7 @@ Task<Status> Operations::allocate(Call call, OpenFileRef file, std::uint32_t mod
   const ByteRange range = ByteRange::of(offset, length);
   if (range.size() != length) co_return Errno(EFBIG);
   InodeRef inode = file->inode;
+  const OwnGrowth growth(inode);
   co_await core_.attribute_writeback.write(inode);
   const bool clears = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
   const bool grows = (mode & FALLOC_FL_KEEP_SIZE) == 0;
@@ -86,6 +88,7 @@ Task<Result<std::uint64_t>> Operations::copy_range(Call call, OpenFileRef from,
   auto written = co_await write_dirty(core_, from->inode);
   if (!written) co_return written.error();
   InodeRef inode = to->inode;
+  const OwnGrowth growth(inode);
   co_await core_.attribute_writeback.write(inode);
   std::uint64_t copied = 0;
   auto send = [&]() -> Task<Result<cache::ServerChange>> {
