@@ -517,13 +517,14 @@ Task<void> MountCore::stop_writing_later(InodeRef inode) {
 Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
                                   std::shared_ptr<ServerOpen> open) {
   inode->kept_open = open;
-  if (is_out_of_reach(*inode)) {
-    co_await core.stop_writing_later(inode);
-    co_return;
+  auto is_to_be_written = [&] {
+    return inode->dirty() && !is_out_of_reach(*inode);
+  };
+  if (is_to_be_written()) {
+    spdlog::warn("{}: {} bytes could not be written; will go on trying", inode->name,
+                 inode->mapping->dirty_bytes());
   }
-  spdlog::warn("{}: {} bytes could not be written; will go on trying", inode->name,
-               inode->mapping->dirty_bytes());
-  while (!core.stopping && inode->kept_open == open && inode->dirty() && !is_out_of_reach(*inode)) {
+  while (!core.stopping && inode->kept_open == open && is_to_be_written()) {
     co_await core.clock.sleep(kWriteLaterInterval);
     cache::InvalidateRequest request;
     request.mode = cache::InvalidateMode::kLaunder;
@@ -539,8 +540,7 @@ Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
       spdlog::error("{}: the file is gone from the server, {} bytes lost", inode->name, lost);
     }
   }
-  const bool is_done = !inode->dirty() || is_out_of_reach(*inode);
-  if (inode->kept_open == open && is_done) co_await core.stop_writing_later(inode);
+  if (inode->kept_open == open && !is_to_be_written()) co_await core.stop_writing_later(inode);
 }
 
 }  // namespace foliofs::vfs
