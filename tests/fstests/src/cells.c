@@ -97,7 +97,7 @@ static bool check_cell(const struct run* run, int fd, uint32_t cell) {
     return false;
   }
   for (uint32_t i = 0; i < run->words; i++) {
-    if (data[i] >= word_of(cell, oldest) && data[i] <= word_of(cell, newest)) continue;
+    if (may_be_read(data[i], word_of(cell, oldest), word_of(cell, newest), false)) continue;
     printf("cell %u word %u: cell %u store %u, not store %u to %u\n", cell, i,
            (uint32_t)(data[i] >> 32), (uint32_t)data[i], oldest, newest);
     return false;

@@ -130,8 +130,8 @@ static bool check(const struct run* run, const char* path, const uint64_t* oldes
     if (pread(fd, data, kPageBytes, (off_t)page * kPageBytes) != kPageBytes) die("read");
     const uint64_t newest = atomic_load(&run->issued[page]), cut = atomic_load(&run->cut[page]);
     for (uint32_t i = 0; good && i < kPageWords; i++) {
-      good = data[i] == 0 ? oldest[page] <= cut
-                          : data[i] >= oldest[page] && data[i] > cut && data[i] <= newest;
+      const bool was_cut = oldest[page] <= cut;
+      good = may_be_read(data[i], was_cut ? cut + 1 : oldest[page], newest, was_cut);
       if (good) continue;
       printf("%s: page %u word %u is store %ju, not %ju to %ju; up to %ju it was cut\n", when, page,
              i, (uintmax_t)data[i], (uintmax_t)oldest[page], (uintmax_t)newest, (uintmax_t)cut);
