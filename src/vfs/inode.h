@@ -96,6 +96,17 @@ struct Inode : InodeByUse {
   std::uint32_t growing = 0;  // changes of our own under way that may make it longer
   // It ignores the attributes of the next answer, as it has dropped pages since it asked.
   bool ignores_answer = false;
+  // What MountCore::change was at the latest open, and when the kernel was last made to drop all
+  // its pages while nobody had the file open.
+  std::uint64_t opened_at = 0;
+  std::uint64_t pages_dropped_at = 0;
+  std::uint32_t cached_opens = 0;  // OpenFiles for which the kernel keeps pages
+  // It may have the page in which the file ends, as a READ has filled it: with zeros behind the
+  // end.
+  bool kernel_has_end = false;
+  // Until then the kernel may not have taken the answer to the latest append of which it has no
+  // copy.
+  TimePoint appends_until{};
   std::int64_t told_mtime_ns = 0;
   // Of the attributes as a whole: any change of them moves ctime.
   std::int64_t told_ctime_ns = 0;
@@ -155,6 +166,8 @@ struct Inode : InodeByUse {
   void forget_listed() { listed = {}; }
 
   bool dirty() const { return mapping && mapping->dirty_bytes() != 0; }
+  // Whether the kernel may have pages of it.
+  bool is_in_kernel() const { return opened_at > pages_dropped_at; }
 };
 
 using InodeRef = std::shared_ptr<Inode>;

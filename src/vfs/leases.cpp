@@ -9,8 +9,12 @@ namespace foliofs::vfs {
 namespace {
 
 // How long a recall waits for the kernel to expire a name while another request has its directory;
-// and how long one of everything does.
+// how long one of everything does.
 constexpr Duration kNamesPatience = std::chrono::milliseconds(500);
+// The same for pages of a file that somebody opens at that moment.
+constexpr Duration kPagesPatience = std::chrono::milliseconds(10);
+// The same where no name has changed: only the owner that Linux goes by may be an old one.
+constexpr Duration kOwnersPatience = std::chrono::milliseconds(10);
 constexpr Duration kAllNamesPatience = std::chrono::seconds(1);
 // A program that was told a name just before it expired may take the answer after that, which makes
 // the name good again, and the attributes of a file that the kernel had not known.
@@ -191,6 +195,11 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     }
     inodes.push_back(std::move(inode));
   }
+  const Duration patience = names.empty() ? kOwnersPatience : kNamesPatience;
+  for (const InodeRef& inode : inodes) {
+    const bool believed = std::exchange(inode->kernel_believes_name, false);
+    if (believed && !inode->name.empty()) names.push_back({inode->parent, inode->name});
+  }
   auto expired = std::make_shared<bool>(names.empty());
   if (!names.empty()) {
     core.spawn("expire names", expire_names(core, names, expired));
@@ -199,8 +208,12 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   for (const InodeRef& inode : inodes) {
     co_await core.attribute_writeback.write_for_others(inode);
   }
+  for (const InodeRef& inode : inodes) {
+    if (inode->open_count != 0 || !inode->is_in_kernel()) continue;
+    (void)co_await wait_at_most(core.clock, kPagesPatience, core.drop_unused_pages(inode));
+  }
   if (!*expired) {
-    (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));
+    (void)co_await wait_at_most(core.clock, patience, until_names_expired(core, expired));
   }
   // Another session has recalls of its own by these numbers.
   const bool same_session = incarnation == core.session.incarnation();

@@ -196,20 +196,25 @@ Task<InodeRef> MountCore::enter(InodeRef parent, std::string name, HandleBytes h
   forgetting.memory_changed();
   const bool changing = inode->revalidating != 0;
   const bool changed = co_await take_attributes(inode, attributes, asked_at);
-  inode->ignores_answer = changing || changed;
+  const bool appended = co_await tell_no_end(inode);
+  inode->ignores_answer = changing || changed || appended;
   co_return inode;
 }
 
 Entry MountCore::entry_of(Inode& inode, NodeId parent, std::string_view name, Duration age) {
   Entry entry;
   entry.node = inode.node;
+  const bool ignored = inode.ignores_answer;
   entry.attributes = shown_attributes(inode);
   const InodeRef directory = inodes.find(parent);
   // Of other names of the file nothing is remembered, so the kernel could not be told of them.
   const bool sole_name = inode.attributes.is_directory() || inode.attributes.nlink <= 1;
-  const bool covered =
-      directory && sole_name && inode.name == name && leases.covers_name(inode, *directory);
-  const Duration recent = std::max(Duration::zero(), options.actimeo_us - age);
+  // Nor of attributes that others may change without a recall, and Linux goes by the owner that it
+  // was told last wherever it believes the name (setattr_prepare(), may_delete()).
+  const bool covered = directory && sole_name && inode.name == name && !ignored &&
+                       leases.covers_name(inode, *directory) && leases.holds(inode);
+  const Duration recent =
+      ignored ? Duration::zero() : std::max(Duration::zero(), options.actimeo_us - age);
   entry.name_timeout_us = covered ? Leases::kBelieved : recent;
   entry.attribute_timeout_us = attribute_timeout(inode);
   inode.kernel_believes = inode.kernel_believes || covered;
@@ -256,7 +261,9 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     // A change of our own has overtaken the answer, and with it the size that it brought.
     if ((first || changed) && !latest) inode->size_unknown = true;
   }
+  bool told = false;
   if (changed || grown) {
+    told = inode->is_in_kernel();
     ++inode->revalidating;
     if (changed) {
       // What is dirty here is written first; it may stay dirty, and then it is still ours (EBUSY).
@@ -266,11 +273,12 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     }
     --inode->revalidating;
     inode->revalidated.wake_all();
+    told = told || inode->is_in_kernel();  // somebody has opened it
   }
   co_await wait_until_valid(inode);
   const bool latest = !old && inode->generation <= asked_at;
   inode->attributes_expire = latest ? believed_until(*inode, asked_at) : TimePoint{};
-  co_return changed || grown;
+  co_return told;
 }
 
 void MountCore::take_size(Inode& inode, std::uint64_t size) {
@@ -400,7 +408,7 @@ Duration MountCore::attribute_timeout(const Inode& inode) const {
   // The times of what is not written yet are not final.
   if (inode.dirty() || inode.mtime_shown || inode.revalidating != 0) return Duration::zero();
   if (AttributeWriteback::is_dirty(inode)) return Duration::zero();
-  if (may_lose_set_id_bits(inode)) return Duration::zero();
+  if (may_lose_set_id_bits(inode) || is_just_appended(inode)) return Duration::zero();
   if (!known_now(inode)) return Duration::zero();
   if (inode.attributes_expire == kWhileLeased) return Leases::kBelieved;
   return inode.attributes_expire - clock.now();
@@ -468,10 +476,12 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
   file->direct = (flags & O_DIRECT) != 0;
   inode->io->add(std::move(open));
   ++inode->open_count;
+  inode->opened_at = ++change;
   forgetting.used(*inode);
   // An appender's data goes where the server's file ends, which the kernel may not know; so it must
   // not keep the data under an offset of its own.
   file->kernel_caches = options.kernel_cache && (flags & O_APPEND) == 0;
+  if (file->kernel_caches) ++inode->cached_opens;
   OpenedFile opened;
   opened.file = file;
   opened.direct = !file->kernel_caches;
@@ -479,9 +489,17 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
   return opened;
 }
 
+OpenFileRef MountCore::take_open_file(OpenFile* file) {
+  auto found = open_files.find(file);
+  if (found == open_files.end()) return nullptr;
+  OpenFileRef taken = std::move(found->second);
+  open_files.erase(found);
+  if (taken->kernel_caches) --taken->inode->cached_opens;
+  return taken;
+}
+
 Task<void> MountCore::drop_open_file(OpenFileRef file) {
   InodeRef inode = file->inode;
-  open_files.erase(file.get());
   inode->io->remove(file->server_open);
   --inode->open_count;
   co_await close_server_open(file->server_open);

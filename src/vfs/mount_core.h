@@ -193,6 +193,16 @@ class MountCore {
   // when nobody invalidates the file's cache any more; true when the kernel was told to drop pages
   // because of this reply.
   Task<bool> take_attributes(InodeRef inode, Attributes attributes, std::uint64_t asked_at);
+  // Whether the kernel, which keeps pages of the file, may not have taken the answer to an append
+  // yet, which tells it where the file ends. It must not learn that from any other answer: on one
+  // that makes the file longer it clears its pages from there on (fuse_change_attributes()),
+  // perhaps much later, when they are full of what was appended since.
+  bool is_just_appended(const Inode& inode) const {
+    return inode.cached_opens != 0 && inode.mapping->size() == inode.told_size &&
+           clock.now() < inode.appends_until;
+  }
+  // Before an answer that tells attributes: makes the kernel ignore them if that is so; true then.
+  Task<bool> tell_no_end(InodeRef inode);
   // After an invalidation found by GETATTR: the kernel ignores the size in a reply to what it asked
   // before it dropped pages, but whoever has asked may map the file up to that size.
   Task<void> tell_growth(InodeRef inode);
@@ -207,6 +217,10 @@ class MountCore {
   // until then.
   Task<void> drop_pages(InodeRef inode, ByteRange range,
                         std::shared_ptr<const ReplacedBytes> replaced = nullptr);
+  // The same of all its pages if nobody has the file open, after a change by somebody else: then
+  // none need be dropped when the change is found, for which the kernel would ignore the answer
+  // that tells of it.
+  Task<void> drop_unused_pages(InodeRef inode);
   // The kernel does so itself once a program takes the reply to an OPEN without keep_cache, which
   // is next.
   void kernel_drops_pages(const InodeRef& inode);
@@ -278,7 +292,9 @@ class MountCore {
   static bool is_out_of_reach(const Inode& inode);
   // The end of that: everything is written, or there is no file any more to write it to.
   Task<void> stop_writing_later(InodeRef inode);
-  // The end of an open file of which nothing is left to write.
+  // The kernel has released it: nullptr when it had before.
+  OpenFileRef take_open_file(OpenFile* file);
+  // The end of one that was taken, and of which nothing is left to write.
   Task<void> drop_open_file(OpenFileRef file);
   Task<void> close_server_open(std::shared_ptr<ServerOpen> open);
 };

@@ -69,10 +69,26 @@ Task<void> MountCore::tell_growth(InodeRef inode) {
   if (!still_true) co_await drop_pages(inode, {size - 1, size});
 }
 
+Task<bool> MountCore::tell_no_end(InodeRef inode) {
+  if (!is_just_appended(*inode)) co_return false;
+  std::vector<KernelNode> node(1);
+  node.front().id = inode->node;
+  co_await kernel.expire_attributes(std::move(node));
+  co_return true;
+}
+
 Task<void> MountCore::drop_pages(InodeRef inode, ByteRange range,
                                  std::shared_ptr<const ReplacedBytes>) {
+  if (!inode->is_in_kernel()) co_return;
   const PageNotification notification(inode);
   co_await kernel.invalidate_pages(inode->node, range);
+}
+
+Task<void> MountCore::drop_unused_pages(InodeRef inode) {
+  if (inode->open_count != 0) co_return;
+  const std::uint64_t since = change;
+  co_await drop_pages(inode, ByteRange::all());
+  inode->pages_dropped_at = since;
 }
 
 Task<void> MountCore::drop_overtaken(InodeRef inode, ByteRange pages,

@@ -64,7 +64,7 @@ Task<Result<Attributes>> send_getattr(MountCore& core, Call call, InodeRef inode
 
 std::optional<Attributes> Operations::try_getattr(NodeId node, bool for_program) {
   InodeRef inode = core_.inodes.find(node);
-  if (!inode || inode->revalidating != 0) return std::nullopt;
+  if (!inode || inode->revalidating != 0 || core_.is_just_appended(*inode)) return std::nullopt;
   if (!core_.known_now(*inode)) return std::nullopt;
   const bool unsent = inode->dirty() || inode->mtime_shown || AttributeWriteback::is_dirty(*inode);
   if (for_program && unsent) return std::nullopt;
@@ -93,7 +93,8 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
   }
   if (inode->size_unknown && inode->mapping) co_await core_.learn_size(inode);
   if (changed && inode->mapping) co_await core_.tell_growth(inode);
-  inode->ignores_answer = changed;
+  const bool appended = co_await core_.tell_no_end(inode);
+  inode->ignores_answer = changed || appended;
   if (for_program && inode->dirty()) inode->mtime_shown = true;
   co_return core_.shown_attributes(*inode);
 }

@@ -121,7 +121,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
     inode->revalidated.wake_all();
   }
   if (!tries_again && !knows_end(*inode)) {
-    co_await core_.drop_open_file(opened.file);
+    co_await core_.drop_open_file(core_.take_open_file(opened.file.get()));
     core_.looking_again.insert(call.thread);
     co_return Errno(ESTALE);
   }
@@ -218,13 +218,20 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   co_return created;
 }
 
+// A READ of `range` is being answered.
+static void note_read(const OpenFile& file, ByteRange range) {
+  Inode& inode = *file.inode;
+  if (inode.refilled) inode.refilled->fill(range);
+  if (file.kernel_caches && range.end > inode.mapping->size()) inode.kernel_has_end = true;
+}
+
 bool Operations::try_read(OpenFile* file, std::uint64_t offset, std::uint64_t length,
                           cache::ReadResult& result) {
   Inode& inode = *file->inode;
   if (file->direct || inode.size_unknown || file->server_open->locks_lost) return false;
   const ByteRange range = ByteRange::of(offset, length);
   if (!inode.mapping->try_read(range, &file->readahead, result)) return false;
-  if (inode.refilled) inode.refilled->fill(range);
+  note_read(*file, range);
   return true;
 }
 
@@ -236,8 +243,9 @@ Task<Result<cache::ReadResult>> Operations::read(OpenFileRef file, std::uint64_t
   const ByteRange range = ByteRange::of(offset, length);
   if (inode->size_unknown) co_await core_.learn_size(inode);
   if (file->direct) co_return co_await mapping->read_direct(range);
+  note_read(*file, range);  // its page is locked, and will be filled from what there is now
   auto result = co_await mapping->read(range, &file->readahead);
-  if (inode->refilled) inode->refilled->fill(range);
+  note_read(*file, range);
   co_return result;
 }
 
@@ -358,10 +366,8 @@ Task<Status> Operations::fsync(OpenFileRef file, bool data_only) {
 }
 
 Task<void> Operations::release(OpenFile* file) {
-  auto found = core_.open_files.find(file);
-  if (found == core_.open_files.end()) co_return;
-  OpenFileRef owned = std::move(found->second);
-  core_.open_files.erase(found);
+  OpenFileRef owned = core_.take_open_file(file);
+  if (!owned) co_return;
   InodeRef inode = owned->inode;
   auto server_open = owned->server_open;
 

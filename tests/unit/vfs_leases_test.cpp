@@ -430,6 +430,61 @@ TEST_F(LeasesTest, ARecallDoesNotWaitForTheRevalidation) {
   release(opened);
 }
 
+// Were they dropped when the change is found, the kernel would ignore the answer that tells of it.
+TEST_F(LeasesTest, WhatNobodyHasOpenLosesItsPagesAtTheRecall) {
+  server_.add("f", "old");
+  server_.add("never open", "old");
+  const Node node = lookup("f");
+  lookup("never open");
+  auto opened = open(node);
+  EXPECT_EQ(read(opened), "old");
+  release(opened);
+  kernel_.dropped.clear();
+  server_.change("f", "newer");
+  server_.recall(7, {{server_.file("f"), {}}, {server_.file("never open"), {}}});
+  until([&] { return returned(7); });
+  EXPECT_EQ(kernel_.dropped, std::vector<Node>{node});
+  EXPECT_EQ(stat(node).size, 5u);
+  EXPECT_EQ(kernel_.dropped.size(), 1u);
+  opened = open(node);
+  EXPECT_EQ(read(opened), "newer");
+  release(opened);
+}
+
+TEST_F(LeasesTest, OfAFileThatWasOpenedMeanwhileTheyAreDroppedAgain) {
+  server_.add("f", "old");
+  const Node node = lookup("f");
+  release(open(node));
+  kernel_.dropped.clear();
+  kernel_.hold = true;
+  server_.change("f", "new");
+  server_.recall(7, {{server_.file("f"), {}}});
+  until([&] { return kernel_.waiting == 1; });
+  auto opening = loop_.start(ops().open(call(), node, O_RDONLY));
+  until([&] { return kernel_.waiting == 2; });
+  kernel_.release();
+  until([&] { return opening->has_value() && returned(7); });
+  EXPECT_EQ(kernel_.dropped, (std::vector<Node>{node, node}));
+  loop_.run(ops().release((*opening)->value().file.get()));
+}
+
+// Linux asks for no attributes before it decides who owns a file whose name it believes.
+// SEMANTICS: leases-are-exact
+TEST_F(LeasesTest, TheKernelLooksUpWhatHasChanged) {
+  server_.add("f", "");
+  lookup("f");
+  server_.recall(7, {{server_.file("f"), {}}});
+  until([&] { return returned(7); });
+  EXPECT_EQ(expired("f"), 1u);
+  server_.recall(8, {{server_.file("f"), {}}});
+  until([&] { return returned(8); });
+  EXPECT_EQ(expired("f"), 1u) << "it believes it no more";
+  lookup("f");
+  server_.recall(9, {{server_.file("f"), {}}});
+  until([&] { return returned(9); });
+  EXPECT_EQ(expired("f"), 2u);
+}
+
 TEST_F(LeasesTest, TheMountEndsInTheMiddleOfARecall) {
   server_.add("f", "old");
   auto opened = open(lookup("f"));

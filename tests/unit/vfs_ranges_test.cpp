@@ -64,6 +64,48 @@ TEST_F(RangesTest, AnAppendIsNotRepeatedInAnotherSession) {
   release(opened);
 }
 
+// The kernel has filled it with zeros.
+// SEMANTICS: written-is-read
+TEST_F(RangesTest, ThePageInWhichTheFileEndedGoesBeforeAnAppendIsAnswered) {
+  server_.add("f", "one");
+  const Node node = lookup("f");
+  auto reader = open(node, O_RDONLY);
+  auto appender = open(node, O_WRONLY | O_APPEND);
+  EXPECT_EQ(read(reader), "one");
+  kernel_.dropped.clear();
+  kernel_.hold = true;
+  auto appending = loop_.start(ops().write(call(), appender.file, to_end(", two")));
+  until([&] { return kernel_.waiting == 1; });
+  EXPECT_FALSE(appending->has_value());
+  kernel_.release();
+  until([&] { return appending->has_value(); });
+  EXPECT_EQ(kernel_.dropped, std::vector<Node>{node});
+  ASSERT_TRUE(append(appender, ", three"));
+  EXPECT_EQ(kernel_.dropped.size(), 1u) << "nobody has read it since";
+  EXPECT_EQ(read(reader), "one, two, three");
+  release(appender);
+  release(reader);
+}
+
+// Told by another answer than the append's own, it clears what it has read behind the old end.
+// SEMANTICS: written-is-read
+TEST_F(RangesTest, TheKernelIgnoresAnswersThatOvertakeAnAppend) {
+  server_.add("f", "one");
+  const Node node = lookup("f");
+  auto appender = open(node, O_WRONLY | O_APPEND);
+  ASSERT_TRUE(append(appender, ", two"));
+  EXPECT_EQ(stat(node).size, 8u);
+  EXPECT_TRUE(kernel_.expired.empty()) << "nobody reads it";
+  auto reader = open(node, O_RDONLY);
+  EXPECT_EQ(stat(node).size, 8u);
+  EXPECT_EQ(kernel_.expired, std::vector<Node>{node});
+  expire();
+  EXPECT_EQ(stat(node).size, 8u);
+  EXPECT_EQ(kernel_.expired.size(), 1u) << "the append was answered long ago";
+  release(reader);
+  release(appender);
+}
+
 TEST_F(RangesTest, APunchedRangeReadsAsZeros) {
   server_.add("f", "0123456789");
   auto opened = open(lookup("f"));
