@@ -159,6 +159,7 @@ class FuseMount::Impl {
   Task<void> expire_names(std::vector<vfs::KernelName> names) {
     return notifier_->expire_names(std::move(names), context_.expires_names);
   }
+  bool keeps_expired_names() const { return context_.expires_names; }
   bool expires_absent_names() const { return expires_absent_names_; }
   Task<void> forget(std::vector<vfs::KernelFile> files) {
     return notifier_->forget(std::move(files));
@@ -233,6 +234,10 @@ Task<void> FuseMount::expire_attributes(std::vector<vfs::KernelNode> nodes) {
 
 Task<void> FuseMount::expire_names(std::vector<vfs::KernelName> names) {
   return impl_->expire_names(std::move(names));
+}
+
+bool FuseMount::keeps_expired_names() const {
+  return impl_->keeps_expired_names();
 }
 
 bool FuseMount::expires_absent_names() const {

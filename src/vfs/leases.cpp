@@ -196,10 +196,7 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     inodes.push_back(std::move(inode));
   }
   const Duration patience = names.empty() ? kOwnersPatience : kNamesPatience;
-  for (const InodeRef& inode : inodes) {
-    const bool believed = std::exchange(inode->kernel_believes_name, false);
-    if (believed && !inode->name.empty()) names.push_back({inode->parent, inode->name});
-  }
+  leases.add_own_names(inodes, names);
   auto expired = std::make_shared<bool>(names.empty());
   if (!names.empty()) {
     core.spawn("expire names", expire_names(core, names, expired));
@@ -224,6 +221,15 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   for (const InodeRef& inode : inodes) {
     const bool shown = inode->mapping && inode->open_count != 0;
     if (shown && !core.stopping) core.spawn_unawaited("revalidate", revalidate(core, inode));
+  }
+}
+
+void Leases::add_own_names(const std::vector<InodeRef>& inodes, std::vector<KernelName>& names) {
+  // Too much for an owner that may have changed: somebody may be in a directory that goes.
+  if (!core_.kernel.keeps_expired_names()) return;
+  for (const InodeRef& inode : inodes) {
+    const bool believed = std::exchange(inode->kernel_believes_name, false);
+    if (believed && !inode->name.empty()) names.push_back({inode->parent, inode->name});
   }
 }
 

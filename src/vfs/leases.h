@@ -145,6 +145,9 @@ class Leases {
   void lose(Inode& inode);
   void expire_name(std::uint64_t parent, const std::string& name);
   static Task<void> give_back(MountCore& core, wire::LeasesRecalledT recalled);
+  // Names under which the kernel believes the files: it shall look them up.
+  void add_own_names(const std::vector<std::shared_ptr<Inode>>& inodes,
+                     std::vector<KernelName>& names);
   static Task<void> expire_names(MountCore& core, std::vector<KernelName> names,
                                  std::shared_ptr<bool> done);
   // Once more, a little later, those that the kernel may still be about to take.

@@ -105,6 +105,7 @@ class PageCache final : public vfs::Kernel {
   Task<void> expire_attributes(std::vector<vfs::KernelNode> nodes) override;
   // This kernel keeps no names.
   Task<void> expire_names(std::vector<vfs::KernelName>) override { co_return; }
+  bool keeps_expired_names() const override { return true; }
   bool expires_absent_names() const override { return true; }
   Task<void> forget(std::vector<vfs::KernelFile>) override { co_return; }
 

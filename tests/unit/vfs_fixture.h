@@ -42,6 +42,8 @@ class FakeMountKernel final : public vfs::Kernel {
     expired_names.insert(expired_names.end(), names.begin(), names.end());
     while (hold_names) co_await names_released_.wait();
   }
+  bool keeps_expired_names() const override { return keeps_names; }
+  bool keeps_names = true;
   bool expires_absent_names() const override { return forgets_absent_names; }
   bool forgets_absent_names = true;
   std::vector<std::uint64_t> expired;           // nodes, of which attributes were to be asked again

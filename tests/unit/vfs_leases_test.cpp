@@ -485,6 +485,18 @@ TEST_F(LeasesTest, TheKernelLooksUpWhatHasChanged) {
   EXPECT_EQ(expired("f"), 2u);
 }
 
+TEST_F(LeasesTest, AKernelThatWouldDropTheNameKeepsIt) {
+  kernel_.keeps_names = false;
+  server_.add("f", "");
+  lookup("f");
+  server_.recall(7, {{server_.file("f"), {}}});
+  until([&] { return returned(7); });
+  EXPECT_EQ(expired("f"), 0u);
+  server_.recall(8, {{server_.root(), {"f"}}});
+  until([&] { return returned(8); });
+  EXPECT_EQ(expired("f"), 1u) << "it may be another file's";
+}
+
 TEST_F(LeasesTest, TheMountEndsInTheMiddleOfARecall) {
   server_.add("f", "old");
   auto opened = open(lookup("f"));

@@ -49,6 +49,7 @@ class FuseMount final : public vfs::Kernel, public PollSource {
   Task<void> extend(std::uint64_t node_id, std::uint64_t size, std::byte last) override;
   Task<void> expire_attributes(std::vector<vfs::KernelNode> nodes) override;
   Task<void> expire_names(std::vector<vfs::KernelName> names) override;
+  bool keeps_expired_names() const override;
   bool expires_absent_names() const override;
   Task<void> forget(std::vector<vfs::KernelFile> files) override;
 

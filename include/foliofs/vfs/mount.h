@@ -78,6 +78,9 @@ class Kernel {
   // The same of names. The kernel locks their directory for it, as it does for requests that change
   // it: to be waited for by nobody on whom the answer to such a request depends.
   virtual Task<void> expire_names(std::vector<KernelName> names) = 0;
+  // Whether a name that was expired stays, and is only asked for at its next use. Otherwise it
+  // goes, and with it what is mounted on it.
+  virtual bool keeps_expired_names() const = 0;
   // Whether expire_names() reaches names that the kernel was told are not there.
   virtual bool expires_absent_names() const = 0;
 
