@@ -107,6 +107,7 @@ struct Inode : InodeByUse {
   // Until then the kernel may not have taken the answer to the latest append of which it has no
   // copy.
   TimePoint appends_until{};
+  std::uint32_t told_mode = 0, told_uid = 0, told_gid = 0;
   std::int64_t told_mtime_ns = 0;
   // Of the attributes as a whole: any change of them moves ctime.
   std::int64_t told_ctime_ns = 0;

@@ -9,12 +9,12 @@ namespace foliofs::vfs {
 namespace {
 
 // How long a recall waits for the kernel to expire a name while another request has its directory;
-// how long one of everything does.
+// if the name has not changed, and only the owner that Linux goes by may be an old one; and for the
+// kernel to drop pages of a file that somebody opens at that moment.
 constexpr Duration kNamesPatience = std::chrono::milliseconds(500);
-// The same for pages of a file that somebody opens at that moment.
-constexpr Duration kPagesPatience = std::chrono::milliseconds(10);
-// The same where no name has changed: only the owner that Linux goes by may be an old one.
 constexpr Duration kOwnersPatience = std::chrono::milliseconds(10);
+constexpr Duration kPagesPatience = std::chrono::milliseconds(10);
+// How long the recall of everything waits for names.
 constexpr Duration kAllNamesPatience = std::chrono::seconds(1);
 // A program that was told a name just before it expired may take the answer after that, which makes
 // the name good again, and the attributes of a file that the kernel had not known.
@@ -195,11 +195,12 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     }
     inodes.push_back(std::move(inode));
   }
-  const Duration patience = names.empty() ? kOwnersPatience : kNamesPatience;
-  leases.add_own_names(inodes, names);
   auto expired = std::make_shared<bool>(names.empty());
-  if (!names.empty()) {
-    core.spawn("expire names", expire_names(core, names, expired));
+  if (!names.empty()) core.spawn("expire names", expire_names(core, names, expired));
+  std::vector<KernelName> own_names = leases.own_names(inodes);
+  auto own_expired = std::make_shared<bool>(own_names.empty());
+  if (!own_names.empty()) {
+    core.spawn("expire own names", expire_names(core, own_names, own_expired));
   }
   if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
   for (const InodeRef& inode : inodes) {
@@ -210,8 +211,13 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     (void)co_await wait_at_most(core.clock, kPagesPatience, core.drop_unused_pages(inode));
   }
   if (!*expired) {
-    (void)co_await wait_at_most(core.clock, patience, until_names_expired(core, expired));
+    (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));
   }
+  if (!*own_expired) {
+    (void)co_await wait_at_most(core.clock, kOwnersPatience,
+                                until_names_expired(core, own_expired));
+  }
+  names.insert(names.end(), own_names.begin(), own_names.end());
   // Another session has recalls of its own by these numbers.
   const bool same_session = incarnation == core.session.incarnation();
   leases.returned_.push_back({same_session ? recalled.recall : 0, inodes});
@@ -224,13 +230,15 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   }
 }
 
-void Leases::add_own_names(const std::vector<InodeRef>& inodes, std::vector<KernelName>& names) {
+std::vector<KernelName> Leases::own_names(const std::vector<InodeRef>& inodes) {
+  std::vector<KernelName> names;
   // Too much for an owner that may have changed: somebody may be in a directory that goes.
-  if (!core_.kernel.keeps_expired_names()) return;
+  if (!core_.kernel.keeps_expired_names()) return names;
   for (const InodeRef& inode : inodes) {
     const bool believed = std::exchange(inode->kernel_believes_name, false);
     if (believed && !inode->name.empty()) names.push_back({inode->parent, inode->name});
   }
+  return names;
 }
 
 Task<void> Leases::expire_names(MountCore& core, std::vector<KernelName> names,

@@ -145,9 +145,8 @@ class Leases {
   void lose(Inode& inode);
   void expire_name(std::uint64_t parent, const std::string& name);
   static Task<void> give_back(MountCore& core, wire::LeasesRecalledT recalled);
-  // Names under which the kernel believes the files: it shall look them up.
-  void add_own_names(const std::vector<std::shared_ptr<Inode>>& inodes,
-                     std::vector<KernelName>& names);
+  // The names by which the kernel believes the files, and shall look them up again.
+  std::vector<KernelName> own_names(const std::vector<std::shared_ptr<Inode>>& inodes);
   static Task<void> expire_names(MountCore& core, std::vector<KernelName> names,
                                  std::shared_ptr<bool> done);
   // Once more, a little later, those that the kernel may still be about to take.

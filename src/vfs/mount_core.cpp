@@ -397,6 +397,9 @@ Attributes MountCore::shown_attributes(Inode& inode) {
   if (!std::exchange(inode.ignores_answer, false)) {
     inode.told_size = shown.size;
     inode.told_version = version_of(inode.attributes);
+    inode.told_mode = shown.mode;
+    inode.told_uid = shown.uid;
+    inode.told_gid = shown.gid;
     inode.told_mtime_ns = shown.mtime_ns;
     inode.told_ctime_ns = shown.ctime_ns;
   }
@@ -437,6 +440,13 @@ void MountCore::passed_size(std::uint64_t size) {
   constexpr std::uint64_t kBelowPowerOfTwo = 1 << 20;
   if (size <= tested_size) return;
   tested_size = std::max(size, std::bit_ceil(size) - kBelowPowerOfTwo);
+}
+
+bool MountCore::is_just_appended(const Inode& inode) const {
+  if (inode.cached_opens == 0 || clock.now() >= inode.appends_until) return false;
+  const Attributes& now = inode.attributes;
+  const bool same_owner = now.uid == inode.told_uid && now.gid == inode.told_gid;
+  return inode.mapping->size() == inode.told_size && same_owner && now.mode == inode.told_mode;
 }
 
 bool MountCore::may_lose_set_id_bits(const Inode& inode) const {

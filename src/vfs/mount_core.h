@@ -196,11 +196,9 @@ class MountCore {
   // Whether the kernel, which keeps pages of the file, may not have taken the answer to an append
   // yet, which tells it where the file ends. It must not learn that from any other answer: on one
   // that makes the file longer it clears its pages from there on (fuse_change_attributes()),
-  // perhaps much later, when they are full of what was appended since.
-  bool is_just_appended(const Inode& inode) const {
-    return inode.cached_opens != 0 && inode.mapping->size() == inode.told_size &&
-           clock.now() < inode.appends_until;
-  }
+  // perhaps much later, when they are full of what was appended since. False when there is anything
+  // else to tell that it goes by: another end, owner or mode.
+  bool is_just_appended(const Inode& inode) const;
   // Before an answer that tells attributes: makes the kernel ignore them if that is so; true then.
   Task<bool> tell_no_end(InodeRef inode);
   // After an invalidation found by GETATTR: the kernel ignores the size in a reply to what it asked

@@ -222,7 +222,8 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
 static void note_read(const OpenFile& file, ByteRange range) {
   Inode& inode = *file.inode;
   if (inode.refilled) inode.refilled->fill(range);
-  if (file.kernel_caches && range.end > inode.mapping->size()) inode.kernel_has_end = true;
+  // A mapping has pages although this open's reads and writes keep none.
+  if (range.end > inode.mapping->size()) inode.kernel_has_end = true;
 }
 
 bool Operations::try_read(OpenFile* file, std::uint64_t offset, std::uint64_t length,

@@ -49,11 +49,12 @@ Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   const bool newest = inode->generation == generation && inode->attributes.size == size;
   if (status && newest && inode->size_unknown) MountCore::take_size(*inode, size);
   if (status) core_.note_store(*file, store, landed);
-  if (status && !file->kernel_caches) {
-    inode->appends_until = core_.clock.now() + MountCore::kAnswerIsTaken;
+  if (status && !file->kernel_caches && !is_abandoned(call)) {
+    inode->appends_until = TimePoint::max();
     if (std::exchange(inode->kernel_has_end, false)) {
       co_await core_.drop_pages(inode, {std::min(store.offset, landed), ByteRange::kNoEnd});
     }
+    inode->appends_until = core_.clock.now() + MountCore::kAnswerIsTaken;
   }
   co_return status;
 }

@@ -106,6 +106,25 @@ TEST_F(RangesTest, TheKernelIgnoresAnswersThatOvertakeAnAppend) {
   release(appender);
 }
 
+TEST_F(RangesTest, ItDoesNotIgnoreWhatElseIsNew) {
+  server_.add("f", "one");
+  const Node node = lookup("f");
+  auto reader = open(node, O_RDONLY);
+  auto appender = open(node, O_WRONLY | O_APPEND);
+  stat(node);
+  ASSERT_TRUE(append(appender, ", two"));
+  server_.file("f").mode = S_IFREG | 0600;
+  ++server_.file("f").foreign_changes;
+  pass(std::chrono::milliseconds(900));
+  ASSERT_TRUE(append(appender, ", three"));
+  pass(std::chrono::milliseconds(900));
+  kernel_.expired.clear();
+  EXPECT_EQ(stat(node).mode & 07777, 0600u);
+  EXPECT_TRUE(kernel_.expired.empty());
+  release(appender);
+  release(reader);
+}
+
 TEST_F(RangesTest, APunchedRangeReadsAsZeros) {
   server_.add("f", "0123456789");
   auto opened = open(lookup("f"));

@@ -1,7 +1,7 @@
 """given_away.py FIRST SECOND ROUNDS: one directory as two clients have it. By FIRST a file changes its owner or its
-mode; at once, and without a look at the file, somebody without privileges does by SECOND what only the new owner or the
+mode; then, and without a look at the file, somebody without privileges does by SECOND what only the new owner or the
 new mode allows, and is refused what it does not. SECOND has known the old state: by stat(2), by having read the file,
-or by having it open; in that case it may take a moment.
+or by having it open. It may take a moment, as a recall does not wait for long, nor does close(2) for its RELEASE.
 """
 import os
 import sys
@@ -44,7 +44,7 @@ def expect(how, what, call, path, wanted):
     def body():
         end = time.monotonic() + 5
         got = outcome(call, path)
-        while got != wanted and how == "open" and time.monotonic() < end:
+        while got != wanted and time.monotonic() < end:
             time.sleep(0.001)
             got = outcome(call, path)
         if got != wanted:

@@ -1,7 +1,7 @@
 """tailed.py FILE RECORDS: one process appends records to FILE by O_APPEND while two others read what has come, as
 tail(1) does: one by read(2) to the end, one up to where fstat(2) says that the file ends. They see each record, and
 nothing else: no zeros in the place of one that is on its way. But Linux itself may copy from a page that is not the
-file's any more: so what they see may be wrong once, and must be right when they look again.
+file's any more: so what they see may be wrong for a moment, and must be right when they look again.
 """
 import os
 import sys
