@@ -19,6 +19,7 @@
 #include "foliofs/cache/mapping.h"
 #include "foliofs/vfs/operations.h"
 #include "inode_locks.h"
+#include "kernel_view.h"
 #include "leases.h"
 #include "refilled_pages.h"
 #include "replaced_bytes.h"
@@ -80,42 +81,13 @@ struct Inode : InodeByUse {
 
   Lease lease;
   std::uint64_t named_under = 0;  // the parent's lease that covers `name`; 0: none
-  // The kernel was told to believe something of it for long.
-  bool kernel_believes = false;
-  bool kernel_believes_name = false;  // likewise, of `name`
 
   Attributes attributes;  // the latest from the server
   TimePoint attributes_expire{};
   // What MountCore::change was when this client last changed the file: attributes that were asked
   // for before are not believed.
   std::uint64_t generation = 0;
-  // What the kernel was last told, or has made it by a change of its own, and believes about the
-  // end of the file until it is told anew.
-  std::uint64_t told_size = 0;
-  FileVersion told_version;   // that this was of, by the server's count of others' changes
-  std::uint32_t growing = 0;  // changes of our own under way that may make it longer
-  // It ignores the attributes of the next answer, as it has dropped pages since it asked.
-  bool ignores_answer = false;
-  // What MountCore::change was at the latest open, and when the kernel was last made to drop all
-  // its pages while nobody had the file open.
-  std::uint64_t opened_at = 0;
-  std::uint64_t pages_dropped_at = 0;
-  std::uint32_t cached_opens = 0;  // OpenFiles for which the kernel keeps pages
-  // It may have the page in which the file ends, as a READ has filled it: with zeros behind the
-  // end.
-  bool kernel_has_end = false;
-  // Until then the kernel may not have taken the answer to the latest append of which it has no
-  // copy.
-  TimePoint appends_until{};
-  std::uint32_t told_mode = 0, told_uid = 0, told_gid = 0;
-  std::int64_t told_mtime_ns = 0;
-  // Of the attributes as a whole: any change of them moves ctime.
-  std::int64_t told_ctime_ns = 0;
-  // The name under which the kernel was last given the file (name_key), and until when at least it
-  // believes that and the attributes that came with it.
-  std::size_t told_name = 0;
-  TimePoint name_told{};
-  TimePoint told_until{};
+  KernelView kernel;
   ListedName listed;
   Lazy<NameLookups> name_lookups;  // of a directory
   // What the cached data belongs to: compared with what the server says next.
@@ -123,6 +95,7 @@ struct Inode : InodeByUse {
   // Invalidations under way because somebody else has changed the file. OPEN, LOOKUP and GETATTR
   // wait until there is none; what the kernel waits for while it drops pages must not.
   std::uint32_t revalidating = 0;
+  std::uint32_t growing = 0;  // changes of our own under way that may make it longer
   WaitQueue revalidated;
 
   // Before the next READ or GETATTR the server is asked where the file ends now: somebody has asked
@@ -167,8 +140,6 @@ struct Inode : InodeByUse {
   void forget_listed() { listed = {}; }
 
   bool dirty() const { return mapping && mapping->dirty_bytes() != 0; }
-  // Whether the kernel may have pages of it.
-  bool is_in_kernel() const { return opened_at > pages_dropped_at; }
 };
 
 using InodeRef = std::shared_ptr<Inode>;

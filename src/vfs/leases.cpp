@@ -109,7 +109,7 @@ void Leases::name_changed(const Inode& parent, const std::string& name, Outcome 
 }
 
 void Leases::name_superseded(Inode& inode) {
-  if (std::exchange(inode.kernel_believes_name, false)) expire_name(inode.parent, inode.name);
+  if (std::exchange(inode.kernel.believes_name, false)) expire_name(inode.parent, inode.name);
 }
 
 bool Leases::covers_name(const Inode& inode, const Inode& parent) const {
@@ -139,7 +139,7 @@ void Leases::name_doubtful(NodeId parent, const std::string& name) {
 
 void Leases::expire_name(NodeId parent, const std::string& name) {
   if (core_.stopping) return;
-  core_.spawn("expire name", expire_names(core_, {{parent, name}}, std::make_shared<bool>()));
+  (void)begin_to_expire({{parent, name}});
 }
 
 std::uint64_t Leases::held() const {
@@ -156,7 +156,7 @@ void Leases::lose(Inode& inode) {
   inode.attributes_expire = {};
   inode.lease.number = 0;
   inode.lease.lost_at = ++core_.change;
-  inode.told_until = {};
+  inode.kernel.believed_until = {};
 }
 
 void Leases::recalled(wire::LeasesRecalledT recalled) {
@@ -169,47 +169,42 @@ void Leases::recalled(wire::LeasesRecalledT recalled) {
   }
 }
 
+Leases::Lost Leases::lose_recalled(wire::LeasesRecalledT& recalled) {
+  Lost lost;
+  for (const auto& lease : recalled.leases) {
+    InodeRef inode = lease ? core_.inodes.find_by_handle(lease->handle) : nullptr;
+    if (!inode) {
+      // It is in a reply that has not arrived yet, or was dropped.
+      ignored_before_ = recalled_before_ = ++core_.change;
+      if (lease) dropped_.push_back(lease->handle);
+      continue;
+    }
+    lose(*inode);
+    inode->lease.recalled_version = {lease->change_epoch, lease->foreign_changes};
+    ++inode->lease.returning;
+    for (auto& name : lease->names) {
+      lost.names.push_back({inode->node, std::move(name)});
+      absent_names_.remove(lost.names.back());
+      const InodeRef named = core_.inodes.find_by_name(inode->node, lost.names.back().name);
+      lost.names.back().lost_directory = named && named->attributes.is_directory();
+    }
+    lost.inodes.push_back(std::move(inode));
+  }
+  return lost;
+}
+
 Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   Leases& leases = core.leases;
   const std::uint64_t incarnation = core.session.incarnation();
-  std::vector<KernelNode> nodes;
-  std::vector<KernelName> names;
-  std::vector<InodeRef> inodes;
-  for (const auto& lost : recalled.leases) {
-    InodeRef inode = lost ? core.inodes.find_by_handle(lost->handle) : nullptr;
-    if (!inode) {
-      // It is in a reply that has not arrived yet, or was dropped.
-      leases.ignored_before_ = leases.recalled_before_ = ++core.change;
-      if (lost) leases.dropped_.push_back(lost->handle);
-      continue;
-    }
-    leases.lose(*inode);
-    inode->lease.recalled_version = {lost->change_epoch, lost->foreign_changes};
-    ++inode->lease.returning;
-    nodes.push_back({inode->node, inode->attributes.is_directory()});
-    for (auto& name : lost->names) {
-      names.push_back({inode->node, std::move(name)});
-      leases.absent_names_.remove(names.back());
-      const InodeRef named = core.inodes.find_by_name(inode->node, names.back().name);
-      names.back().lost_directory = named && named->attributes.is_directory();
-    }
-    inodes.push_back(std::move(inode));
-  }
-  auto expired = std::make_shared<bool>(names.empty());
-  if (!names.empty()) core.spawn("expire names", expire_names(core, names, expired));
-  std::vector<KernelName> own_names = leases.own_names(inodes);
-  auto own_expired = std::make_shared<bool>(own_names.empty());
-  if (!own_names.empty()) {
-    core.spawn("expire own names", expire_names(core, own_names, own_expired));
-  }
-  if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
+  auto [inodes, names] = leases.lose_recalled(recalled);
+  const std::vector<KernelName> own_names = leases.own_names(inodes);
+  const auto expired = leases.begin_to_expire(names);
+  const auto own_expired = leases.begin_to_expire(own_names);
+  if (!inodes.empty()) co_await core.expire_attributes(inodes);
   for (const InodeRef& inode : inodes) {
     co_await core.attribute_writeback.write_for_others(inode);
   }
-  for (const InodeRef& inode : inodes) {
-    if (inode->open_count != 0 || !inode->is_in_kernel()) continue;
-    (void)co_await wait_at_most(core.clock, kPagesPatience, core.drop_unused_pages(inode));
-  }
+  (void)co_await wait_at_most(core.clock, kPagesPatience, core.drop_unused_pages(inodes));
   if (!*expired) {
     (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));
   }
@@ -235,10 +230,16 @@ std::vector<KernelName> Leases::own_names(const std::vector<InodeRef>& inodes) {
   // Too much for an owner that may have changed: somebody may be in a directory that goes.
   if (!core_.kernel.keeps_expired_names()) return names;
   for (const InodeRef& inode : inodes) {
-    const bool believed = std::exchange(inode->kernel_believes_name, false);
+    const bool believed = std::exchange(inode->kernel.believes_name, false);
     if (believed && !inode->name.empty()) names.push_back({inode->parent, inode->name});
   }
   return names;
+}
+
+std::shared_ptr<bool> Leases::begin_to_expire(const std::vector<KernelName>& names) {
+  auto done = std::make_shared<bool>(names.empty());
+  if (!names.empty()) core_.spawn("expire names", expire_names(core_, names, done));
+  return done;
 }
 
 Task<void> Leases::expire_names(MountCore& core, std::vector<KernelName> names,
@@ -255,28 +256,26 @@ Task<void> Leases::expire_names(MountCore& core, std::vector<KernelName> names,
 void Leases::expire_just_told(const std::vector<InodeRef>& inodes, std::vector<KernelName> names) {
   const TimePoint recent = core_.clock.now() - kAnswerIsTaken;
   auto just_told = [&](const InodeRef& inode) {
-    return inode && inode->name_told > recent;
+    return inode && inode->kernel.name_told > recent;
   };
   std::erase_if(names, [&](const KernelName& name) {
     return !just_told(core_.inodes.find_by_name(name.parent_id, name.name));
   });
   // What has the name by now may be new, and somebody in it.
   for (KernelName& name : names) name.lost_directory = false;
-  std::vector<KernelNode> nodes;
-  for (const InodeRef& inode : inodes) {
-    if (just_told(inode)) nodes.push_back({inode->node, inode->attributes.is_directory()});
-  }
-  if (names.empty() && nodes.empty()) return;
-  core_.spawn_unawaited("expire again", expire_again(core_, std::move(nodes), std::move(names)));
+  std::vector<InodeRef> shown;
+  std::copy_if(inodes.begin(), inodes.end(), std::back_inserter(shown), just_told);
+  if (names.empty() && shown.empty()) return;
+  core_.spawn_unawaited("expire again", expire_again(core_, std::move(shown), std::move(names)));
 }
 
-Task<void> Leases::expire_again(MountCore& core, std::vector<KernelNode> nodes,
+Task<void> Leases::expire_again(MountCore& core, std::vector<InodeRef> inodes,
                                 std::vector<KernelName> names) {
   const std::weak_ptr<MountCore*> alive = core.self;
   co_await core.clock.sleep(kAnswerIsTaken);
   if (alive.expired() || core.stopping) co_return;
   const BackgroundTask task(core);
-  if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
+  if (!inodes.empty()) co_await core.expire_attributes(std::move(inodes));
   if (!names.empty()) co_await core.kernel.expire_names(std::move(names));
 }
 
@@ -338,17 +337,17 @@ Task<void> Leases::expire_everything(MountCore& core) {
   Leases& leases = core.leases;
   do {
     leases.expires_again_ = false;
-    std::vector<KernelNode> nodes;
+    std::vector<InodeRef> inodes;
     std::vector<KernelName> names = leases.absent_names_.take_all();
     core.inodes.for_each([&](const InodeRef& inode) {
       // One that is held again is another lease, of which the kernel need not have been told.
-      if (!inode->kernel_believes) return;
-      inode->kernel_believes = false;
-      inode->told_until = {};
-      nodes.push_back({inode->node, inode->attributes.is_directory()});
+      if (!inode->kernel.believes) return;
+      inode->kernel.believes = false;
+      inode->kernel.believed_until = {};
+      inodes.push_back(inode);
       if (!inode->name.empty()) names.push_back({inode->parent, inode->name});
     });
-    if (!nodes.empty()) co_await core.kernel.expire_attributes(std::move(nodes));
+    if (!inodes.empty()) co_await core.expire_attributes(std::move(inodes));
     if (names.empty()) continue;
     (void)co_await wait_at_most(core.clock, kAllNamesPatience,
                                 core.kernel.expire_names(std::move(names)));

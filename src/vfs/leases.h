@@ -144,15 +144,22 @@ class Leases {
  private:
   void lose(Inode& inode);
   void expire_name(std::uint64_t parent, const std::string& name);
+  struct Lost {
+    std::vector<std::shared_ptr<Inode>> inodes;
+    std::vector<KernelName> names;  // in them, that have changed
+  };
+  Lost lose_recalled(wire::LeasesRecalledT& recalled);
   static Task<void> give_back(MountCore& core, wire::LeasesRecalledT recalled);
   // The names by which the kernel believes the files, and shall look them up again.
   std::vector<KernelName> own_names(const std::vector<std::shared_ptr<Inode>>& inodes);
+  // In the background: the result becomes true when the kernel believes them no more.
+  std::shared_ptr<bool> begin_to_expire(const std::vector<KernelName>& names);
   static Task<void> expire_names(MountCore& core, std::vector<KernelName> names,
                                  std::shared_ptr<bool> done);
   // Once more, a little later, those that the kernel may still be about to take.
   void expire_just_told(const std::vector<std::shared_ptr<Inode>>& inodes,
                         std::vector<KernelName> names);
-  static Task<void> expire_again(MountCore& core, std::vector<KernelNode> nodes,
+  static Task<void> expire_again(MountCore& core, std::vector<std::shared_ptr<Inode>> inodes,
                                  std::vector<KernelName> names);
   bool names_are_stuck() const;
   static Task<void> until_names_expired(MountCore& core, std::shared_ptr<bool> done);

@@ -10,7 +10,8 @@
 
 namespace foliofs::vfs {
 
-std::optional<Entry> MountCore::leased_entry(const Inode& parent, const std::string& name) {
+std::optional<Entry> MountCore::leased_entry(const Inode& parent, const std::string& name,
+                                             std::uint64_t asked_at) {
   InodeRef inode = inodes.find_by_name(parent.node, name);
   if (!inode && leases.knows_all_names(parent)) {
     Entry none;
@@ -20,7 +21,7 @@ std::optional<Entry> MountCore::leased_entry(const Inode& parent, const std::str
   if (!inode || !leases.covers_name(*inode, parent)) return std::nullopt;
   if (attribute_timeout(*inode) == Duration::zero()) return std::nullopt;
   ++inode->lookups;
-  return entry_of(*inode, parent.node, name);
+  return entry_of(*inode, parent.node, name, asked_at);
 }
 
 Entry MountCore::absent_entry(const Inode& parent, const std::string& name,
@@ -31,7 +32,8 @@ Entry MountCore::absent_entry(const Inode& parent, const std::string& name,
   return none;
 }
 
-std::optional<Entry> MountCore::listed_entry(const Inode& parent, const std::string& name) {
+std::optional<Entry> MountCore::listed_entry(const Inode& parent, const std::string& name,
+                                             std::uint64_t asked_at) {
   InodeRef inode = inodes.find_by_name(parent.node, name);
   if (!inode || inode->listed.name != name_key(parent.node, name)) return std::nullopt;
   const Duration age = clock.now() - inode->listed.at;
@@ -40,7 +42,7 @@ std::optional<Entry> MountCore::listed_entry(const Inode& parent, const std::str
   if (leases.is_recalled(parent, listed_at)) return std::nullopt;
   if (attribute_timeout(*inode) == Duration::zero()) return std::nullopt;
   ++inode->lookups;
-  return entry_of(*inode, parent.node, name, age);
+  return entry_of(*inode, parent.node, name, asked_at, age);
 }
 
 bool MountCore::is_worth_listing(Inode& parent, const std::string& name) {

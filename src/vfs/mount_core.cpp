@@ -194,18 +194,17 @@ Task<InodeRef> MountCore::enter(InodeRef parent, std::string name, HandleBytes h
   InodeRef inode = co_await inode_for(parent, name, handle, attributes);
   ++inode->lookups;
   forgetting.memory_changed();
-  const bool changing = inode->revalidating != 0;
-  const bool changed = co_await take_attributes(inode, attributes, asked_at);
-  const bool appended = co_await tell_no_end(inode);
-  inode->ignores_answer = changing || changed || appended;
+  (void)co_await take_attributes(inode, attributes, asked_at);
+  co_await tell_no_end(inode);
   co_return inode;
 }
 
-Entry MountCore::entry_of(Inode& inode, NodeId parent, std::string_view name, Duration age) {
+Entry MountCore::entry_of(Inode& inode, NodeId parent, std::string_view name,
+                          std::uint64_t asked_at, Duration age) {
   Entry entry;
   entry.node = inode.node;
-  const bool ignored = inode.ignores_answer;
-  entry.attributes = shown_attributes(inode);
+  const bool ignored = inode.kernel.ignores(asked_at);
+  entry.attributes = shown_attributes(inode, asked_at);
   const InodeRef directory = inodes.find(parent);
   // Of other names of the file nothing is remembered, so the kernel could not be told of them.
   const bool sole_name = inode.attributes.is_directory() || inode.attributes.nlink <= 1;
@@ -217,21 +216,22 @@ Entry MountCore::entry_of(Inode& inode, NodeId parent, std::string_view name, Du
       ignored ? Duration::zero() : std::max(Duration::zero(), options.actimeo_us - age);
   entry.name_timeout_us = covered ? Leases::kBelieved : recent;
   entry.attribute_timeout_us = attribute_timeout(inode);
-  inode.kernel_believes = inode.kernel_believes || covered;
-  inode.kernel_believes_name = inode.kernel_believes_name || covered;
-  inode.told_name = name_key(parent, name);
-  inode.name_told = clock.now();
-  inode.told_until = clock.now() + std::min(entry.name_timeout_us, entry.attribute_timeout_us);
+  inode.kernel.believes = inode.kernel.believes || covered;
+  inode.kernel.believes_name = inode.kernel.believes_name || covered;
+  inode.kernel.name = name_key(parent, name);
+  inode.kernel.name_told = clock.now();
+  inode.kernel.believed_until =
+      clock.now() + std::min(entry.name_timeout_us, entry.attribute_timeout_us);
   return entry;
 }
 
 bool MountCore::knows_entry(Inode& inode, NodeId parent, std::string_view name) {
-  const bool believes = inode.told_until - clock.now() > options.actimeo_us / 2;
-  if (!believes || inode.told_name != name_key(parent, name)) return false;
+  const bool believes = inode.kernel.believed_until - clock.now() > options.actimeo_us / 2;
+  if (!believes || inode.kernel.name != name_key(parent, name)) return false;
   const Attributes& now = inode.attributes;
   const bool written = !inode.dirty() && !AttributeWriteback::is_dirty(inode);
-  return written && !inode.mtime_shown && now.size == inode.told_size &&
-         now.mtime_ns == inode.told_mtime_ns && now.ctime_ns == inode.told_ctime_ns;
+  return written && !inode.mtime_shown && now.size == inode.kernel.size &&
+         now.mtime_ns == inode.kernel.mtime_ns && now.ctime_ns == inode.kernel.ctime_ns;
 }
 
 Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
@@ -261,9 +261,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     // A change of our own has overtaken the answer, and with it the size that it brought.
     if ((first || changed) && !latest) inode->size_unknown = true;
   }
-  bool told = false;
   if (changed || grown) {
-    told = inode->is_in_kernel();
     ++inode->revalidating;
     if (changed) {
       // What is dirty here is written first; it may stay dirty, and then it is still ours (EBUSY).
@@ -273,12 +271,11 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     }
     --inode->revalidating;
     inode->revalidated.wake_all();
-    told = told || inode->is_in_kernel();  // somebody has opened it
   }
   co_await wait_until_valid(inode);
   const bool latest = !old && inode->generation <= asked_at;
   inode->attributes_expire = latest ? believed_until(*inode, asked_at) : TimePoint{};
-  co_return told;
+  co_return changed || grown;
 }
 
 void MountCore::take_size(Inode& inode, std::uint64_t size) {
@@ -381,7 +378,7 @@ void MountCore::note_access(Inode& inode) const {
   inode.attributes_expire = std::min(inode.attributes_expire, clock.now() + options.actimeo_us);
 }
 
-Attributes MountCore::shown_attributes(Inode& inode) {
+Attributes MountCore::shown_attributes(Inode& inode, std::uint64_t asked_at) {
   forgetting.used(inode);
   Attributes shown = inode.attributes;
   if (inode.mapping) {
@@ -394,16 +391,8 @@ Attributes MountCore::shown_attributes(Inode& inode) {
     }
   }
   AttributeWriteback::show(inode, shown);
-  if (!std::exchange(inode.ignores_answer, false)) {
-    inode.told_size = shown.size;
-    inode.told_version = version_of(inode.attributes);
-    inode.told_mode = shown.mode;
-    inode.told_uid = shown.uid;
-    inode.told_gid = shown.gid;
-    inode.told_mtime_ns = shown.mtime_ns;
-    inode.told_ctime_ns = shown.ctime_ns;
-  }
-  inode.kernel_believes = inode.kernel_believes || leases.holds(inode);
+  if (!inode.kernel.ignores(asked_at)) inode.kernel.shown(shown, version_of(inode.attributes));
+  inode.kernel.believes = inode.kernel.believes || leases.holds(inode);
   return shown;
 }
 
@@ -411,7 +400,7 @@ Duration MountCore::attribute_timeout(const Inode& inode) const {
   // The times of what is not written yet are not final.
   if (inode.dirty() || inode.mtime_shown || inode.revalidating != 0) return Duration::zero();
   if (AttributeWriteback::is_dirty(inode)) return Duration::zero();
-  if (may_lose_set_id_bits(inode) || is_just_appended(inode)) return Duration::zero();
+  if (may_lose_set_id_bits(inode) || has_unstable_size(inode)) return Duration::zero();
   if (!known_now(inode)) return Duration::zero();
   if (inode.attributes_expire == kWhileLeased) return Leases::kBelieved;
   return inode.attributes_expire - clock.now();
@@ -421,7 +410,7 @@ void MountCore::note_store(const OpenFile& file, const Store& store, std::uint64
   Inode& inode = *file.inode;
   // After a write(2) the kernel knows that the file goes so far, and its pages may be newer there.
   if (store.source == cache::WriteSource::kSystemCall) {
-    inode.told_size = std::max(inode.told_size, store.offset + store.data.size());
+    inode.kernel.reaches(store.offset + store.data.size());
   }
   inode.local_mtime_ns = clock.wall_ns();
   inode.mtime_shown = false;
@@ -442,11 +431,15 @@ void MountCore::passed_size(std::uint64_t size) {
   tested_size = std::max(size, std::bit_ceil(size) - kBelowPowerOfTwo);
 }
 
-bool MountCore::is_just_appended(const Inode& inode) const {
-  if (inode.cached_opens == 0 || clock.now() >= inode.appends_until) return false;
-  const Attributes& now = inode.attributes;
-  const bool same_owner = now.uid == inode.told_uid && now.gid == inode.told_gid;
-  return inode.mapping->size() == inode.told_size && same_owner && now.mode == inode.told_mode;
+bool MountCore::has_unstable_size(const Inode& inode) const {
+  const KernelView& told = inode.kernel;
+  const bool growing = told.uncached_growth != 0;
+  if (told.cached_opens == 0) return false;
+  if (!growing && clock.now() >= told.size_unstable_until) return false;
+  const std::uint64_t size = inode.mapping->size();
+  const bool only_ours = version_of(inode.attributes) == told.version;
+  const bool known_end = size == told.size || (growing && only_ours && size > told.size);
+  return known_end && told.knows_owner_and_mode(inode.attributes);
 }
 
 bool MountCore::may_lose_set_id_bits(const Inode& inode) const {
@@ -486,12 +479,12 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
   file->direct = (flags & O_DIRECT) != 0;
   inode->io->add(std::move(open));
   ++inode->open_count;
-  inode->opened_at = ++change;
+  inode->kernel.opened_at = ++change;
   forgetting.used(*inode);
   // An appender's data goes where the server's file ends, which the kernel may not know; so it must
   // not keep the data under an offset of its own.
   file->kernel_caches = options.kernel_cache && (flags & O_APPEND) == 0;
-  if (file->kernel_caches) ++inode->cached_opens;
+  if (file->kernel_caches) ++inode->kernel.cached_opens;
   OpenedFile opened;
   opened.file = file;
   opened.direct = !file->kernel_caches;
@@ -504,7 +497,7 @@ OpenFileRef MountCore::take_open_file(OpenFile* file) {
   if (found == open_files.end()) return nullptr;
   OpenFileRef taken = std::move(found->second);
   open_files.erase(found);
-  if (taken->kernel_caches) --taken->inode->cached_opens;
+  if (taken->kernel_caches) --taken->inode->kernel.cached_opens;
   return taken;
 }
 

@@ -163,8 +163,9 @@ class MountCore {
   // says of it: `now`. Asks the server if somebody else may have moved it. When it says no, or may
   // be wrong, it does so once, so that an open which is not by name succeeds the second time.
   Task<bool> still_has_name(Call call, InodeRef inode, Attributes now);
-  // What the kernel is told of an inode that was entered as `name` in `parent`, `age` ago.
-  Entry entry_of(Inode& inode, NodeId parent, std::string_view name,
+  // What the kernel, which asked at `asked_at`, is told of an inode that was entered as `name` in
+  // `parent`, `age` ago.
+  Entry entry_of(Inode& inode, NodeId parent, std::string_view name, std::uint64_t asked_at,
                  Duration age = Duration::zero());
   // Whether the kernel was told the same not long ago: it keeps what it has cached, ACLs too,
   // unless it is told again.
@@ -173,10 +174,13 @@ class MountCore {
   // One READDIR, as Operations::read_directory().
   Task<Result<DirectoryEntries>> read_directory(Call call, InodeRef directory, std::uint64_t cookie,
                                                 bool with_attributes);
-  // What a recent listing has shown under this name, with a reference for the kernel.
-  std::optional<Entry> listed_entry(const Inode& parent, const std::string& name);
+  // What a recent listing has shown under this name, with a reference for the kernel, which asked
+  // at `asked_at`.
+  std::optional<Entry> listed_entry(const Inode& parent, const std::string& name,
+                                    std::uint64_t asked_at);
   // The same for what is known under a lease of `parent`: that there is no such name, too.
-  std::optional<Entry> leased_entry(const Inode& parent, const std::string& name);
+  std::optional<Entry> leased_entry(const Inode& parent, const std::string& name,
+                                    std::uint64_t asked_at);
   // `name` was not there in a reply to what was asked at `asked_at`, which says `said` of `parent`.
   Entry absent_entry(const Inode& parent, const std::string& name, const wire::Attributes* said,
                      std::uint64_t asked_at);
@@ -190,19 +194,19 @@ class MountCore {
   void drop_if_unused(const InodeRef& inode);
 
   // Takes over what the server says of `inode`, asked for when `change` was `asked_at`. Returns
-  // when nobody invalidates the file's cache any more; true when the kernel was told to drop pages
-  // because of this reply.
+  // when nobody invalidates the file's cache any more; true when it was invalidated because of this
+  // reply.
   Task<bool> take_attributes(InodeRef inode, Attributes attributes, std::uint64_t asked_at);
-  // Whether the kernel, which keeps pages of the file, may not have taken the answer to an append
-  // yet, which tells it where the file ends. It must not learn that from any other answer: on one
-  // that makes the file longer it clears its pages from there on (fuse_change_attributes()),
-  // perhaps much later, when they are full of what was appended since. False when there is anything
-  // else to tell that it goes by: another end, owner or mode.
-  bool is_just_appended(const Inode& inode) const;
-  // Before an answer that tells attributes: makes the kernel ignore them if that is so; true then.
-  Task<bool> tell_no_end(InodeRef inode);
-  // After an invalidation found by GETATTR: the kernel ignores the size in a reply to what it asked
-  // before it dropped pages, but whoever has asked may map the file up to that size.
+  // Whether the kernel, which keeps pages of the file, may not have taken the answer to a change
+  // yet that has made it longer without them (UncachedGrowth). It must not learn the new end from
+  // any other answer: on one that makes the file longer it clears its pages from there on
+  // (fuse_change_attributes()), perhaps much later, when they are full of what was appended since.
+  // False when there is anything else to tell that it goes by: another end, owner or mode.
+  bool has_unstable_size(const Inode& inode) const;
+  // Before an answer that tells attributes: makes the kernel ignore them if that is so.
+  Task<void> tell_no_end(InodeRef inode);
+  // Before an answer to GETATTR that the kernel ignores: whoever has asked may map the file up to
+  // the size that it shows.
   Task<void> tell_growth(InodeRef inode);
   // Asks the server where the file ends, for a READ, and tells nobody else: a READ must not wait
   // for the kernel's pages.
@@ -215,10 +219,12 @@ class MountCore {
   // until then.
   Task<void> drop_pages(InodeRef inode, ByteRange range,
                         std::shared_ptr<const ReplacedBytes> replaced = nullptr);
-  // The same of all its pages if nobody has the file open, after a change by somebody else: then
-  // none need be dropped when the change is found, for which the kernel would ignore the answer
+  // The same of all its pages of those files that nobody has open, after changes by somebody else:
+  // then none need be dropped when a change is found, for which the kernel would ignore the answer
   // that tells of it.
-  Task<void> drop_unused_pages(InodeRef inode);
+  Task<void> drop_unused_pages(std::vector<InodeRef> files);
+  // Returns when the kernel believes attributes of the files no more.
+  Task<void> expire_attributes(std::vector<InodeRef> files);
   // The kernel does so itself once a program takes the reply to an OPEN without keep_cache, which
   // is next.
   void kernel_drops_pages(const InodeRef& inode);
@@ -230,8 +236,9 @@ class MountCore {
   // Waits until no change by somebody else is being dealt with.
   Task<void> wait_until_valid(InodeRef inode);
 
-  // What programs are shown: the server's attributes, and what is dirty here. The kernel is told.
-  Attributes shown_attributes(Inode& inode);
+  // What programs are shown: the server's attributes, and what is dirty here. The kernel is told in
+  // an answer to what it asked at `asked_at`.
+  Attributes shown_attributes(Inode& inode, std::uint64_t asked_at);
   // Whether the server need not be asked for them.
   bool known_now(const Inode& inode) const {
     return attributes_are_believed(inode) && !inode.size_unknown;
@@ -295,6 +302,25 @@ class MountCore {
   // The end of one that was taken, and of which nothing is left to write.
   Task<void> drop_open_file(OpenFileRef file);
   Task<void> close_server_open(std::shared_ptr<ServerOpen> open);
+};
+
+// A change under way that makes the file longer, of which the kernel keeps no copy
+// (MountCore::has_unstable_size()).
+class UncachedGrowth {
+ public:
+  UncachedGrowth(MountCore& core, InodeRef inode) : core_(core), inode_(std::move(inode)) {
+    ++inode_->kernel.uncached_growth;
+  }
+  ~UncachedGrowth() {
+    --inode_->kernel.uncached_growth;
+    inode_->kernel.size_unstable_until = core_.clock.now() + MountCore::kAnswerIsTaken;
+  }
+  UncachedGrowth(const UncachedGrowth&) = delete;
+  UncachedGrowth& operator=(const UncachedGrowth&) = delete;
+
+ private:
+  MountCore& core_;
+  const InodeRef inode_;
 };
 
 // A task that shut_down() waits for.

@@ -25,6 +25,30 @@ class PageNotification {
   const InodeRef inode_;
 };
 
+// The kernel is told of files for which it then ignores answers to what it has asked before.
+class Notification {
+ public:
+  Notification(MountCore& core, std::vector<InodeRef> inodes)
+      : core_(core.self), inodes_(std::move(inodes)) {
+    for (const InodeRef& inode : inodes_) ++inode->kernel.notifications;
+  }
+  // The mount may have ended meanwhile.
+  ~Notification() {
+    const auto core = core_.lock();
+    const std::uint64_t now = core ? ++(*core)->change : 0;
+    for (const InodeRef& inode : inodes_) {
+      --inode->kernel.notifications;
+      inode->kernel.ignores_before = now;
+    }
+  }
+  Notification(const Notification&) = delete;
+  Notification& operator=(const Notification&) = delete;
+
+ private:
+  const std::weak_ptr<MountCore*> core_;
+  const std::vector<InodeRef> inodes_;
+};
+
 }  // namespace
 
 void MountCore::kernel_drops_pages(const InodeRef& inode) {
@@ -44,22 +68,24 @@ Task<void> MountCore::tell_growth(InodeRef inode) {
   // What was made longer here the kernel knows from the answer to that, and programs may have
   // stored to the last byte through a mapping, of which nobody here has heard.
   auto is_news = [&] {
-    const bool by_others = version_of(inode->attributes) != inode->told_version;
-    return by_others && size > inode->told_size && inode->growing == 0;
+    const bool by_others = version_of(inode->attributes) != inode->kernel.version;
+    return by_others && size > inode->kernel.size && inode->growing == 0;
   };
   // Without an open nobody has mapped it, and it could not be read.
   if (!is_news() || !inode->io->readable()) co_return;
   // The byte is stored into the kernel's page, so it must be the true one.
   auto last = co_await inode->mapping->read({size - 1, size}, nullptr);
-  const bool still_so = inode->mapping->size() == size && inode->generation == generation;
+  const bool same = inode->mapping->size() == size && inode->generation == generation;
+  const bool still_so = same && inode->io->readable();
   if (!last || last.value().bytes != 1 || !still_so || !is_news()) co_return;
   const std::byte told_last = *static_cast<const std::byte*>(last.value().parts[0].iov_base);
   {
-    const PageNotification notification(inode);
+    const Notification notification(*this, {inode});
+    const PageNotification pages(inode);
     inode->refilled->fill({size - 1, size});
     co_await kernel.extend(inode->node, size, told_last);
-    inode->told_size = std::max(inode->told_size, size);
-    inode->told_version = version_of(inode->attributes);
+    inode->kernel.reaches(size);
+    inode->kernel.version = version_of(inode->attributes);
   }
   // Somebody may have stored to it meanwhile, and the kernel now has an older byte.
   auto now = co_await inode->mapping->read({size - 1, size}, nullptr);
@@ -69,26 +95,39 @@ Task<void> MountCore::tell_growth(InodeRef inode) {
   if (!still_true) co_await drop_pages(inode, {size - 1, size});
 }
 
-Task<bool> MountCore::tell_no_end(InodeRef inode) {
-  if (!is_just_appended(*inode)) co_return false;
-  std::vector<KernelNode> node(1);
-  node.front().id = inode->node;
-  co_await kernel.expire_attributes(std::move(node));
-  co_return true;
+Task<void> MountCore::tell_no_end(InodeRef inode) {
+  if (!has_unstable_size(*inode)) co_return;
+  std::vector<InodeRef> files(1, inode);
+  co_await expire_attributes(std::move(files));
+}
+
+Task<void> MountCore::expire_attributes(std::vector<InodeRef> files) {
+  std::vector<KernelNode> nodes;
+  nodes.reserve(files.size());
+  for (const InodeRef& inode : files) {
+    nodes.push_back({inode->node, inode->attributes.is_directory()});
+  }
+  const Notification notification(*this, std::move(files));
+  co_await kernel.expire_attributes(std::move(nodes));
 }
 
 Task<void> MountCore::drop_pages(InodeRef inode, ByteRange range,
                                  std::shared_ptr<const ReplacedBytes>) {
-  if (!inode->is_in_kernel()) co_return;
-  const PageNotification notification(inode);
+  if (!inode->kernel.may_have_pages()) co_return;
+  const Notification notification(*this, {inode});
+  const PageNotification pages(inode);
   co_await kernel.invalidate_pages(inode->node, range);
 }
 
-Task<void> MountCore::drop_unused_pages(InodeRef inode) {
-  if (inode->open_count != 0) co_return;
-  const std::uint64_t since = change;
-  co_await drop_pages(inode, ByteRange::all());
-  inode->pages_dropped_at = since;
+Task<void> MountCore::drop_unused_pages(std::vector<InodeRef> files) {
+  const std::weak_ptr<MountCore*> alive = self;
+  for (const InodeRef& inode : files) {
+    if (alive.expired()) co_return;
+    if (inode->open_count != 0 || !inode->kernel.may_have_pages()) continue;
+    const std::uint64_t since = change;
+    co_await drop_pages(inode, ByteRange::all());
+    inode->kernel.pages_dropped_at = since;
+  }
 }
 
 Task<void> MountCore::drop_overtaken(InodeRef inode, ByteRange pages,

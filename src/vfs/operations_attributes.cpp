@@ -64,39 +64,37 @@ Task<Result<Attributes>> send_getattr(MountCore& core, Call call, InodeRef inode
 
 std::optional<Attributes> Operations::try_getattr(NodeId node, bool for_program) {
   InodeRef inode = core_.inodes.find(node);
-  if (!inode || inode->revalidating != 0 || core_.is_just_appended(*inode)) return std::nullopt;
+  if (!inode || inode->revalidating != 0 || core_.has_unstable_size(*inode)) return std::nullopt;
   if (!core_.known_now(*inode)) return std::nullopt;
   const bool unsent = inode->dirty() || inode->mtime_shown || AttributeWriteback::is_dirty(*inode);
   if (for_program && unsent) return std::nullopt;
-  return core_.shown_attributes(*inode);
+  return core_.shown_attributes(*inode, core_.change);
 }
 
 Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef file) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
+  const std::uint64_t came_at = core_.change;
   const bool for_program = !file;
   if (for_program && core_.has_few_dirty_bytes(*inode)) {
     // fsync and close report a failure.
     co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
   }
   if (for_program) co_await core_.attribute_writeback.write(inode);
-  bool changed = inode->revalidating != 0;
   co_await core_.wait_until_valid(inode);
   for (int query = 0; query < MountCore::kMaxQueries; ++query) {
     if (core_.known_now(*inode)) break;
     const std::uint64_t asked_at = core_.change;
     auto attributes = co_await send_getattr(core_, call, inode, file);
     if (!attributes) co_return attributes.error();
-    const bool found_change = co_await core_.take_attributes(inode, attributes.value(), asked_at);
-    changed = changed || found_change;
+    (void)co_await core_.take_attributes(inode, attributes.value(), asked_at);
     if (inode->generation <= asked_at) break;
   }
   if (inode->size_unknown && inode->mapping) co_await core_.learn_size(inode);
-  if (changed && inode->mapping) co_await core_.tell_growth(inode);
-  const bool appended = co_await core_.tell_no_end(inode);
-  inode->ignores_answer = changed || appended;
+  if (inode->kernel.ignores(came_at) && inode->mapping) co_await core_.tell_growth(inode);
+  co_await core_.tell_no_end(inode);
   if (for_program && inode->dirty()) inode->mtime_shown = true;
-  co_return core_.shown_attributes(*inode);
+  co_return core_.shown_attributes(*inode, came_at);
 }
 
 Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeChange change,
@@ -106,7 +104,7 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   if (core_.options.read_only) co_return Errno(EROFS);
   if (core_.attribute_writeback.may_keep(*inode, call.caller, change)) {
     core_.attribute_writeback.keep(inode, call.caller, change);
-    co_return core_.shown_attributes(*inode);
+    co_return core_.shown_attributes(*inode, KernelView::kTaken);
   }
   // Nothing to set: chown(-1, -1), or a write by somebody without CAP_FSETID is about to come. Both
   // take set-id bits away; the server's kernel knows which, if it is given the chown.
@@ -151,8 +149,7 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   }
   if (!status) co_return status.error();
   AttributeWriteback::superseded(*inode, change.valid);
-  inode->ignores_answer = false;  // not of a change
-  co_return core_.shown_attributes(*inode);
+  co_return core_.shown_attributes(*inode, KernelView::kTaken);
 }
 
 std::chrono::microseconds Operations::attribute_timeout_us(NodeId node) const {

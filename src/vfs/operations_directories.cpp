@@ -28,7 +28,7 @@ Result<OpenedDirectory> Operations::open_directory(NodeId node) {
   opened.cache_listing = true;
   opened.keep_listing = std::exchange(lease.kernel_listing, lease.number) == lease.number;
   ++lease.listing_streams;
-  inode->kernel_believes = true;
+  inode->kernel.believes = true;
   return opened;
 }
 
@@ -113,7 +113,7 @@ void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) 
   if (inode && name_is_good && (recent || covered) && !core_.forgetting.exhausted() &&
       core_.attribute_timeout(*inode) > Duration::zero() &&
       !core_.knows_entry(*inode, parent, entry.name)) {
-    entry.entry = core_.entry_of(*inode, parent, entry.name, age);
+    entry.entry = core_.entry_of(*inode, parent, entry.name, entry.change, age);
     return;
   }
   const NodeId node = entry.entry->node;

@@ -56,7 +56,7 @@ std::unique_ptr<cache::Prefill> prefill_for(MountCore& core, const InodeRef& ino
 // locks from the end ask for none. So where the kernel believes the file to end elsewhere it gets
 // ESTALE, looks the path up once more, is told, and opens again; a second ESTALE it would pass on.
 bool knows_end(const Inode& inode) {
-  return inode.size_unknown || inode.mapping->size() == inode.told_size;
+  return inode.size_unknown || inode.mapping->size() == inode.kernel.size;
 }
 
 }  // namespace
@@ -109,7 +109,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   if (reply.value().payload_bytes != 0) core_.note_access(*inode);
   opened.keep_cache = !changed && !first;
   const bool news =
-      attributes.size != inode->told_size || attributes.mtime_ns != inode->told_mtime_ns;
+      attributes.size != inode->kernel.size || attributes.mtime_ns != inode->kernel.mtime_ns;
   const bool may_lose_bits = core_.may_lose_set_id_bits(*inode);
   if ((first && news) || may_lose_bits) {
     // The reply carries no attributes, and the kernel reads no further than it believes the file
@@ -211,19 +211,17 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   CreatedFile created;
   created.opened = core_.add_open_file(
       inode, make_open(reply.value().open_id, flags, call.caller, incarnation), flags);
-  inode->ignores_answer = false;  // not of one that makes a name
-  created.entry = core_.entry_of(*inode, parent_node, name);
+  created.entry = core_.entry_of(*inode, parent_node, name, KernelView::kTaken);
   core_.kernel_drops_pages(inode);
   under_way.succeeded();
   co_return created;
 }
 
 // A READ of `range` is being answered.
-static void note_read(const OpenFile& file, ByteRange range) {
-  Inode& inode = *file.inode;
+static void note_read(Inode& inode, ByteRange range) {
   if (inode.refilled) inode.refilled->fill(range);
   // A mapping has pages although this open's reads and writes keep none.
-  if (range.end > inode.mapping->size()) inode.kernel_has_end = true;
+  if (range.end > inode.mapping->size()) inode.kernel.has_end = true;
 }
 
 bool Operations::try_read(OpenFile* file, std::uint64_t offset, std::uint64_t length,
@@ -232,7 +230,7 @@ bool Operations::try_read(OpenFile* file, std::uint64_t offset, std::uint64_t le
   if (file->direct || inode.size_unknown || file->server_open->locks_lost) return false;
   const ByteRange range = ByteRange::of(offset, length);
   if (!inode.mapping->try_read(range, &file->readahead, result)) return false;
-  note_read(*file, range);
+  note_read(inode, range);
   return true;
 }
 
@@ -244,9 +242,9 @@ Task<Result<cache::ReadResult>> Operations::read(OpenFileRef file, std::uint64_t
   const ByteRange range = ByteRange::of(offset, length);
   if (inode->size_unknown) co_await core_.learn_size(inode);
   if (file->direct) co_return co_await mapping->read_direct(range);
-  note_read(*file, range);  // its page is locked, and will be filled from what there is now
+  note_read(*inode, range);  // its page is locked, and will be filled from what there is now
   auto result = co_await mapping->read(range, &file->readahead);
-  note_read(*file, range);
+  note_read(*inode, range);
   co_return result;
 }
 
@@ -309,6 +307,8 @@ Task<Status> Operations::put(Call call, OpenFileRef file, Store store) {
   auto mapping = file->inode->mapping;
   const OwnGrowth growth(file->inode);
   const std::uint64_t end = store.offset + store.data.size();
+  std::optional<UncachedGrowth> uncached;
+  if (file->direct && end > file->inode->kernel.size) uncached.emplace(core_, file->inode);
   const bool tests_size = end > core_.tested_size;
   std::vector<std::byte> merged;
   if (may_be_overtaken(*file->inode, store)) {

@@ -44,9 +44,10 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   InodeRef parent = core_.inodes.find(parent_node);
   if (!parent) co_return Errno(ESTALE);
   if (auto valid = check_name(name); !valid) co_return valid.error();
+  const std::uint64_t came_at = core_.change;
   if (core_.is_worth_listing(*parent, name)) {
     co_await core_.list_names(call, parent);
-    if (auto listed = core_.listed_entry(*parent, name)) co_return *listed;
+    if (auto listed = core_.listed_entry(*parent, name, came_at)) co_return *listed;
   }
   const std::uint64_t asked_at = core_.change;
   auto reply = co_await core_.ask_name(to_wire(call.caller), parent, name, /*tell_absence=*/true);
@@ -62,7 +63,7 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   if (parent->generation <= asked_at) {
     core_.leases.name_seen(*inode, *parent, directory, asked_at);
   }
-  Entry entry = core_.entry_of(*inode, parent_node, name);
+  Entry entry = core_.entry_of(*inode, parent_node, name, came_at);
   // Whoever has changed the name may have been told that nobody believes it any more.
   if (core_.leases.is_recalled(*parent, asked_at)) entry.name_timeout_us = Duration::zero();
   co_return entry;
@@ -71,8 +72,8 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
 std::optional<Entry> Operations::try_lookup(NodeId parent_node, const std::string& name) {
   InodeRef parent = core_.inodes.find(parent_node);
   if (!parent || !check_name(name)) return std::nullopt;
-  if (auto leased = core_.leased_entry(*parent, name)) return leased;
-  return core_.listed_entry(*parent, name);
+  if (auto leased = core_.leased_entry(*parent, name, core_.change)) return leased;
+  return core_.listed_entry(*parent, name, core_.change);
 }
 
 void Operations::forget(NodeId node, std::uint64_t count) {
@@ -125,8 +126,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   }
   core.changed(*inode);
   under_way.succeeded();
-  inode->ignores_answer = false;  // not of one that makes a name
-  co_return core.entry_of(*inode, parent->node, name);
+  co_return core.entry_of(*inode, parent->node, name, KernelView::kTaken);
 }
 
 Task<Result<Entry>> Operations::mknod(Call call, NodeId parent_node, std::string name,

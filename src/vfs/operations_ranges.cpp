@@ -33,6 +33,8 @@ Task<Status> write_dirty(MountCore& core, InodeRef inode) {
 Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   InodeRef inode = file->inode;
   const OwnGrowth growth(inode);
+  std::optional<UncachedGrowth> uncached;
+  if (!file->kernel_caches) uncached.emplace(core_, inode);
   co_await core_.attribute_writeback.write(inode);
   std::uint64_t landed = 0, size = 0, generation = 0;
   auto send = [&]() -> Task<Result<cache::ServerChange>> {
@@ -49,12 +51,8 @@ Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   const bool newest = inode->generation == generation && inode->attributes.size == size;
   if (status && newest && inode->size_unknown) MountCore::take_size(*inode, size);
   if (status) core_.note_store(*file, store, landed);
-  if (status && !file->kernel_caches && !is_abandoned(call)) {
-    inode->appends_until = TimePoint::max();
-    if (std::exchange(inode->kernel_has_end, false)) {
-      co_await core_.drop_pages(inode, {std::min(store.offset, landed), ByteRange::kNoEnd});
-    }
-    inode->appends_until = core_.clock.now() + MountCore::kAnswerIsTaken;
+  if (status && uncached && std::exchange(inode->kernel.has_end, false)) {
+    co_await core_.drop_pages(inode, {std::min(store.offset, landed), ByteRange::kNoEnd});
   }
   co_return status;
 }
@@ -78,7 +76,7 @@ Task<Status> Operations::allocate(Call call, OpenFileRef file, std::uint32_t mod
   Status status = co_await inode->mapping->change_on_server(range, send);
   if (!status) co_return status;
   inode->mtime_shown = false;
-  if (grows && !is_abandoned(call)) inode->told_size = std::max(inode->told_size, range.end);
+  if (grows && !is_abandoned(call)) inode->kernel.reaches(range.end);
   co_return success();
 }
 
@@ -111,8 +109,7 @@ Task<Result<std::uint64_t>> Operations::copy_range(Call call, OpenFileRef from,
   auto status = co_await inode->mapping->change_on_server(target, send);
   if (!status) co_return status.error();
   inode->mtime_shown = false;
-  if (copied != 0 && !is_abandoned(call))
-    inode->told_size = std::max(inode->told_size, to_offset + copied);
+  if (copied != 0 && !is_abandoned(call)) inode->kernel.reaches(to_offset + copied);
   co_return copied;
 }
 

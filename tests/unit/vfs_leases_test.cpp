@@ -101,6 +101,7 @@ TEST_F(LeasesTest, AReplyFromBeforeTheRecallGivesNoLease) {
   until([&] { return asking->has_value(); });
   server_.seen.clear();
   EXPECT_EQ(stat(node).size, 0u);
+  EXPECT_EQ(server_.count(MessageType::kGetAttr), 1u);
 }
 
 TEST_F(LeasesTest, ARecallOfAFileThatIsNotKnownYetMakesItsReplyVoid) {
@@ -466,6 +467,46 @@ TEST_F(LeasesTest, OfAFileThatWasOpenedMeanwhileTheyAreDroppedAgain) {
   until([&] { return opening->has_value() && returned(7); });
   EXPECT_EQ(kernel_.dropped, (std::vector<Node>{node, node}));
   loop_.run(ops().release((*opening)->value().file.get()));
+}
+
+TEST_F(LeasesTest, ARecallWaitsForThePagesOfManyFilesNoLongerThanForOne) {
+  for (const char* name : {"f", "g"}) {
+    server_.add(name, "");
+    release(open(lookup(name)));
+  }
+  kernel_.dropped.clear();
+  kernel_.hold = true;
+  server_.recall(7, {{server_.file("f"), {}}, {server_.file("g"), {}}});
+  until([&] { return returned(7); });
+  EXPECT_EQ(kernel_.dropped.size(), 1u);
+  kernel_.release();
+  until([&] { return kernel_.dropped.size() == 2; });
+}
+
+// It may have asked before it was told to drop pages, and then takes no owner from the answer.
+// SEMANTICS: leases-are-exact
+TEST_F(LeasesTest, NoNameIsBelievedForLongWhoseAnswerMayBeIgnored) {
+  server_.add("f", "");
+  const Node node = lookup("f");
+  release(open(node));
+  kernel_.hold = true;
+  server_.recall(7, {{server_.file("f"), {}}});
+  until([&] { return returned(7); });
+  ASSERT_EQ(kernel_.waiting, 1);
+  auto look = [&] {
+    return loop_.run(ops().lookup(call(), vfs::kRootNode, "f")).value().name_timeout_us;
+  };
+  EXPECT_EQ(look(), Duration::zero());
+  expire();  // or a listing takes its place
+  server_.hold_replies(MessageType::kLookup);
+  auto looking = loop_.start(ops().lookup(call(), vfs::kRootNode, "f"));
+  until([&] { return server_.waiting == 1; });
+  kernel_.release();
+  until([&] { return kernel_.waiting == 0; });
+  server_.release();
+  until([&] { return looking->has_value(); });
+  EXPECT_EQ((*looking)->value().name_timeout_us, Duration::zero());
+  EXPECT_EQ(look(), kBelieved);
 }
 
 // Linux asks for no attributes before it decides who owns a file whose name it believes.

@@ -106,6 +106,45 @@ TEST_F(RangesTest, TheKernelIgnoresAnswersThatOvertakeAnAppend) {
   release(appender);
 }
 
+// SEMANTICS: written-is-read
+TEST_F(RangesTest, ItIgnoresThemWhileTheAppendIsUnderWay) {
+  server_.add("f", "one");
+  const Node node = lookup("f");
+  auto reader = open(node, O_RDONLY);
+  auto appender = open(node, O_WRONLY | O_APPEND);
+  stat(node);
+  server_.hold_replies(proto::MessageType::kWrite);
+  auto appending = loop_.start(ops().write(call(), appender.file, to_end(", two")));
+  until([&] { return server_.waiting == 1; });
+  kernel_.expired.clear();
+  expire();
+  EXPECT_EQ(stat(node).size, 8u);
+  EXPECT_EQ(kernel_.expired, std::vector<Node>{node});
+  server_.release();
+  until([&] { return appending->has_value(); });
+  release(appender);
+  release(reader);
+}
+
+// Nothing of that is written to pages which the kernel keeps.
+// SEMANTICS: written-is-read
+TEST_F(RangesTest, ADirectWriteThatMakesTheFileLongerIsLikeAnAppend) {
+  server_.add("f", "one");
+  const Node node = lookup("f");
+  auto reader = open(node, O_RDONLY);
+  auto writer = open(node, O_WRONLY | O_DIRECT);
+  stat(node);
+  kernel_.expired.clear();
+  ASSERT_TRUE(write(writer, 0, "ONE"));
+  EXPECT_EQ(stat(node).size, 3u);
+  EXPECT_TRUE(kernel_.expired.empty()) << "it is no longer than before";
+  ASSERT_TRUE(write(writer, 3, ", two"));
+  EXPECT_EQ(stat(node).size, 8u);
+  EXPECT_EQ(kernel_.expired, std::vector<Node>{node});
+  release(writer);
+  release(reader);
+}
+
 TEST_F(RangesTest, ItDoesNotIgnoreWhatElseIsNew) {
   server_.add("f", "one");
   const Node node = lookup("f");

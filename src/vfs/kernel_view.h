@@ -1,0 +1,81 @@
+// KernelView: what the kernel believes of one file, as it was told last or has made it by a change
+// of its own.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "foliofs/base/clock.h"
+#include "foliofs/vfs/attributes.h"
+
+namespace foliofs::vfs {
+
+struct KernelView {
+  // --- Attributes
+
+  // Where it believes the file to end, and the version that this was of by the server's count of
+  // others' changes.
+  std::uint64_t size = 0;
+  FileVersion version;
+  std::int64_t mtime_ns = 0;
+  // Of the attributes as a whole: any change of them moves ctime.
+  std::int64_t ctime_ns = 0;
+  // The name under which it was last given the file (name_key), and until when at least it believes
+  // that and the attributes that came with it.
+  std::size_t name = 0;
+  TimePoint name_told{};
+  TimePoint believed_until{};
+  std::uint32_t mode = 0, uid = 0, gid = 0;
+  // It was told to believe something of it for long, and the name.
+  bool believes = false;
+  bool believes_name = false;
+
+  // --- Answers
+
+  // An answer to what it asked before it was told to drop pages or attributes tells it nothing
+  // (fuse_change_attributes()). By MountCore::change: when it was last told so. While it is, nobody
+  // knows whether that is before what it asks.
+  std::uint64_t ignores_before = 0;
+  std::uint32_t notifications = 0;  // under way
+  // Of answers that are always taken: to changes, and to what makes a name.
+  static constexpr std::uint64_t kTaken = std::numeric_limits<std::uint64_t>::max();
+  bool ignores(std::uint64_t asked_at) const {
+    return asked_at != kTaken && (notifications != 0 || asked_at < ignores_before);
+  }
+
+  // --- Pages
+
+  std::uint32_t cached_opens = 0;  // OpenFiles for which it keeps pages
+  // What MountCore::change was at the latest open, and when it was last made to drop all its pages
+  // while nobody had the file open.
+  std::uint64_t opened_at = 0;
+  std::uint64_t pages_dropped_at = 0;
+  bool may_have_pages() const { return opened_at > pages_dropped_at; }
+  // Until when it may not have taken the answer to the latest change that has made the file longer
+  // and of which it keeps no copy, so that it does not know the end; and such changes under way.
+  TimePoint size_unstable_until{};
+  std::uint32_t uncached_growth = 0;
+  // It may have the page in which the file ends, as a READ has filled it: with zeros behind the
+  // end.
+  bool has_end = false;
+
+  // It takes an answer that shows `now`.
+  void shown(const Attributes& now, const FileVersion& as_of) {
+    size = now.size;
+    version = as_of;
+    mode = now.mode;
+    uid = now.uid;
+    gid = now.gid;
+    mtime_ns = now.mtime_ns;
+    ctime_ns = now.ctime_ns;
+  }
+  // The file goes at least to `end`, by a change of the kernel's.
+  void reaches(std::uint64_t end) { size = std::max(size, end); }
+  bool knows_owner_and_mode(const Attributes& now) const {
+    return now.mode == mode && now.uid == uid && now.gid == gid;
+  }
+};
+
+}  // namespace foliofs::vfs
