@@ -95,7 +95,6 @@ struct Inode : InodeByUse {
   // Invalidations under way because somebody else has changed the file. OPEN, LOOKUP and GETATTR
   // wait until there is none; what the kernel waits for while it drops pages must not.
   std::uint32_t revalidating = 0;
-  std::uint32_t growing = 0;  // changes of our own under way that may make it longer
   WaitQueue revalidated;
 
   // Before the next READ or GETATTR the server is asked where the file ends now: somebody has asked
@@ -183,8 +182,8 @@ class ServerOpenRequest {
 // nobody else tells it of an end meanwhile (MountCore::tell_growth()).
 class OwnGrowth {
  public:
-  explicit OwnGrowth(InodeRef inode) : inode_(std::move(inode)) { ++inode_->growing; }
-  ~OwnGrowth() { --inode_->growing; }
+  explicit OwnGrowth(InodeRef inode) : inode_(std::move(inode)) { ++inode_->kernel.growing; }
+  ~OwnGrowth() { --inode_->kernel.growing; }
   OwnGrowth(const OwnGrowth&) = delete;
   OwnGrowth& operator=(const OwnGrowth&) = delete;
 
@@ -199,6 +198,7 @@ struct OpenFile : std::enable_shared_from_this<OpenFile> {
   cache::Readahead readahead;
   bool direct = false;        // O_DIRECT
   bool kernel_caches = true;  // the kernel keeps pages of what goes through this open
+  bool fills_pages() const { return kernel_caches && !direct; }
 };
 
 struct OpenDirectory : std::enable_shared_from_this<OpenDirectory> {

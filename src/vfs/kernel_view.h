@@ -32,37 +32,41 @@ struct KernelView {
   bool believes = false;
   bool believes_name = false;
 
-  // --- Answers
-
-  // An answer to what it asked before it was told to drop pages or attributes tells it nothing
-  // (fuse_change_attributes()). By MountCore::change: when it was last told so. While it is, nobody
-  // knows whether that is before what it asks.
-  std::uint64_t ignores_before = 0;
-  std::uint32_t notifications = 0;  // under way
-  // Of answers that are always taken: to changes, and to what makes a name.
-  static constexpr std::uint64_t kTaken = std::numeric_limits<std::uint64_t>::max();
-  bool ignores(std::uint64_t asked_at) const {
-    return asked_at != kTaken && (notifications != 0 || asked_at < ignores_before);
-  }
-
   // --- Pages
 
-  std::uint32_t cached_opens = 0;  // OpenFiles for which it keeps pages
+  // It may have the page in which the file ends, as a READ has filled it: with zeros behind the
+  // end.
+  bool has_end = false;
+  std::uint32_t cached_opens = 0;  // OpenFiles through which it fills pages
+  // Changes under way that make the file longer and of which it keeps no copy; and until when it
+  // may not have taken the answer to the latest one, so that it does not know the end.
+  std::uint32_t uncached_growth = 0;
+  TimePoint size_unstable_until{};
   // What MountCore::change was at the latest open, and when it was last made to drop all its pages
   // while nobody had the file open.
   std::uint64_t opened_at = 0;
   std::uint64_t pages_dropped_at = 0;
   bool may_have_pages() const { return opened_at > pages_dropped_at; }
-  // Until when it may not have taken the answer to the latest change that has made the file longer
-  // and of which it keeps no copy, so that it does not know the end; and such changes under way.
-  TimePoint size_unstable_until{};
-  std::uint32_t uncached_growth = 0;
-  // It may have the page in which the file ends, as a READ has filled it: with zeros behind the
-  // end.
-  bool has_end = false;
+
+  // --- Answers
+
+  // It ignores what an answer says of attributes (fuse_change_attributes()) if it asked before it
+  // was last told to drop pages or attributes, has taken another answer, or one to a write; and
+  // while it makes the file longer (FUSE_I_SIZE_UNSTABLE). What was MountCore::change then, and
+  // when the request came, which is a moment after it asked. Of what is under way nobody knows when
+  // it happens: it counts as if all that is asked meanwhile were before it.
+  std::uint64_t ignores_before = 0;
+  std::uint32_t notifications = 0;  // under way
+  std::uint32_t growing = 0;        // changes of its own under way that may make the file longer
+  // Of answers that are always taken: to changes, and to what makes a name.
+  static constexpr std::uint64_t kTaken = std::numeric_limits<std::uint64_t>::max();
+  bool ignores(std::uint64_t asked_at) const {
+    if (asked_at == kTaken) return false;
+    return notifications != 0 || growing != 0 || asked_at < ignores_before;
+  }
 
   // It takes an answer that shows `now`.
-  void shown(const Attributes& now, const FileVersion& as_of) {
+  void takes(const Attributes& now, const FileVersion& as_of) {
     size = now.size;
     version = as_of;
     mode = now.mode;
@@ -73,6 +77,7 @@ struct KernelView {
   }
   // The file goes at least to `end`, by a change of the kernel's.
   void reaches(std::uint64_t end) { size = std::max(size, end); }
+  // Whether it has the owner and mode that `now` has, as Linux goes by them unasked.
   bool knows_owner_and_mode(const Attributes& now) const {
     return now.mode == mode && now.uid == uid && now.gid == gid;
   }

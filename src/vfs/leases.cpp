@@ -204,7 +204,12 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   for (const InodeRef& inode : inodes) {
     co_await core.attribute_writeback.write_for_others(inode);
   }
-  (void)co_await wait_at_most(core.clock, kPagesPatience, core.drop_unused_pages(inodes));
+  const bool have_pages = std::any_of(inodes.begin(), inodes.end(), [](const InodeRef& inode) {
+    return inode->open_count == 0 && inode->kernel.may_have_pages();
+  });
+  if (have_pages) {
+    (void)co_await wait_at_most(core.clock, kPagesPatience, core.drop_unused_pages(inodes));
+  }
   if (!*expired) {
     (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));
   }

@@ -203,17 +203,17 @@ Entry MountCore::entry_of(Inode& inode, NodeId parent, std::string_view name,
                           std::uint64_t asked_at, Duration age) {
   Entry entry;
   entry.node = inode.node;
-  const bool ignored = inode.kernel.ignores(asked_at);
   entry.attributes = shown_attributes(inode, asked_at);
+  const bool owner_known = inode.kernel.knows_owner_and_mode(entry.attributes);
   const InodeRef directory = inodes.find(parent);
   // Of other names of the file nothing is remembered, so the kernel could not be told of them.
   const bool sole_name = inode.attributes.is_directory() || inode.attributes.nlink <= 1;
   // Nor of attributes that others may change without a recall, and Linux goes by the owner that it
   // was told last wherever it believes the name (setattr_prepare(), may_delete()).
-  const bool covered = directory && sole_name && inode.name == name && !ignored &&
+  const bool covered = directory && sole_name && inode.name == name && owner_known &&
                        leases.covers_name(inode, *directory) && leases.holds(inode);
   const Duration recent =
-      ignored ? Duration::zero() : std::max(Duration::zero(), options.actimeo_us - age);
+      owner_known ? std::max(Duration::zero(), options.actimeo_us - age) : Duration::zero();
   entry.name_timeout_us = covered ? Leases::kBelieved : recent;
   entry.attribute_timeout_us = attribute_timeout(inode);
   inode.kernel.believes = inode.kernel.believes || covered;
@@ -391,7 +391,10 @@ Attributes MountCore::shown_attributes(Inode& inode, std::uint64_t asked_at) {
     }
   }
   AttributeWriteback::show(inode, shown);
-  if (!inode.kernel.ignores(asked_at)) inode.kernel.shown(shown, version_of(inode.attributes));
+  if (!inode.kernel.ignores(asked_at)) {
+    inode.kernel.takes(shown, version_of(inode.attributes));
+    inode.kernel.ignores_before = ++change;
+  }
   inode.kernel.believes = inode.kernel.believes || leases.holds(inode);
   return shown;
 }
@@ -411,6 +414,7 @@ void MountCore::note_store(const OpenFile& file, const Store& store, std::uint64
   // After a write(2) the kernel knows that the file goes so far, and its pages may be newer there.
   if (store.source == cache::WriteSource::kSystemCall) {
     inode.kernel.reaches(store.offset + store.data.size());
+    inode.kernel.ignores_before = ++change;
   }
   inode.local_mtime_ns = clock.wall_ns();
   inode.mtime_shown = false;
@@ -484,7 +488,7 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
   // An appender's data goes where the server's file ends, which the kernel may not know; so it must
   // not keep the data under an offset of its own.
   file->kernel_caches = options.kernel_cache && (flags & O_APPEND) == 0;
-  if (file->kernel_caches) ++inode->kernel.cached_opens;
+  if (file->fills_pages()) ++inode->kernel.cached_opens;
   OpenedFile opened;
   opened.file = file;
   opened.direct = !file->kernel_caches;
@@ -497,7 +501,7 @@ OpenFileRef MountCore::take_open_file(OpenFile* file) {
   if (found == open_files.end()) return nullptr;
   OpenFileRef taken = std::move(found->second);
   open_files.erase(found);
-  if (taken->kernel_caches) --taken->inode->kernel.cached_opens;
+  if (taken->fills_pages()) --taken->inode->kernel.cached_opens;
   return taken;
 }
 

@@ -46,8 +46,9 @@ class MountCore {
   std::map<OpenDirectory*, OpenDirectoryRef> open_directories;
   // Threads (Call::thread) whose latest open was refused for them to look the path up again.
   std::set<std::int32_t> looking_again;
-  // Counts the changes that this client has made. A reply is older than a change of the file that
-  // was counted after the request was sent.
+  // Counts the changes that this client has made, and what else must be told to be before or after
+  // a request. A reply is older than a change of the file that was counted after the request was
+  // sent.
   std::uint64_t change = 0;
   // The server's filesystem has a limit on the size of files, and does not tell it. A store that
   // ends beyond this goes there at once, so that its writer learns of EFBIG; if it is taken, the
@@ -308,18 +309,21 @@ class MountCore {
 // (MountCore::has_unstable_size()).
 class UncachedGrowth {
  public:
-  UncachedGrowth(MountCore& core, InodeRef inode) : core_(core), inode_(std::move(inode)) {
+  UncachedGrowth(MountCore& core, InodeRef inode) : core_(core.self), inode_(std::move(inode)) {
     ++inode_->kernel.uncached_growth;
   }
+  // The mount may have ended meanwhile.
   ~UncachedGrowth() {
     --inode_->kernel.uncached_growth;
-    inode_->kernel.size_unstable_until = core_.clock.now() + MountCore::kAnswerIsTaken;
+    const auto core = core_.lock();
+    if (!core) return;
+    inode_->kernel.size_unstable_until = (*core)->clock.now() + MountCore::kAnswerIsTaken;
   }
   UncachedGrowth(const UncachedGrowth&) = delete;
   UncachedGrowth& operator=(const UncachedGrowth&) = delete;
 
  private:
-  MountCore& core_;
+  const std::weak_ptr<MountCore*> core_;
   const InodeRef inode_;
 };
 

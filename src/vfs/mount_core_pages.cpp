@@ -69,7 +69,7 @@ Task<void> MountCore::tell_growth(InodeRef inode) {
   // stored to the last byte through a mapping, of which nobody here has heard.
   auto is_news = [&] {
     const bool by_others = version_of(inode->attributes) != inode->kernel.version;
-    return by_others && size > inode->kernel.size && inode->growing == 0;
+    return by_others && size > inode->kernel.size && inode->kernel.growing == 0;
   };
   // Without an open nobody has mapped it, and it could not be read.
   if (!is_news() || !inode->io->readable()) co_return;

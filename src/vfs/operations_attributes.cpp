@@ -91,7 +91,9 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
     if (inode->generation <= asked_at) break;
   }
   if (inode->size_unknown && inode->mapping) co_await core_.learn_size(inode);
-  if (inode->kernel.ignores(came_at) && inode->mapping) co_await core_.tell_growth(inode);
+  // The kernel may be stuck in a notification, and does one after the other.
+  const bool ignored = inode->kernel.ignores(came_at) && inode->kernel.notifications == 0;
+  if (ignored && inode->mapping) co_await core_.tell_growth(inode);
   co_await core_.tell_no_end(inode);
   if (for_program && inode->dirty()) inode->mtime_shown = true;
   co_return core_.shown_attributes(*inode, came_at);

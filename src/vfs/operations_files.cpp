@@ -261,6 +261,12 @@ ByteRange take_overtaken(OpenFile& file, const Store& store) {
   return pages;
 }
 
+// Whether the store makes the file longer, and the kernel keeps no copy of it.
+bool grows_uncached(const OpenFile& file, const Store& store) {
+  if (to_the_end(store)) return !file.kernel_caches;
+  return file.direct && store.offset + store.data.size() > file.inode->kernel.size;
+}
+
 // Whether the kernel writes back a page that may be older than a WRITE.
 bool may_be_overtaken(const Inode& inode, const Store& store) {
   return store.source == cache::WriteSource::kPageWriteback && !inode.replaced.get().empty();
@@ -285,6 +291,8 @@ Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
   if (file->server_open->locks_lost) co_return Errno(EIO);
   if (store.kill_privileges) file->inode->kill_privileges = true;
   const ByteRange old_pages = take_overtaken(*file, store);
+  std::optional<UncachedGrowth> uncached;
+  if (grows_uncached(*file, store)) uncached.emplace(core_, file->inode);
   std::shared_ptr<const ReplacedBytes> replaced;
   Status status = success();
   if (to_the_end(store)) {
@@ -307,8 +315,6 @@ Task<Status> Operations::put(Call call, OpenFileRef file, Store store) {
   auto mapping = file->inode->mapping;
   const OwnGrowth growth(file->inode);
   const std::uint64_t end = store.offset + store.data.size();
-  std::optional<UncachedGrowth> uncached;
-  if (file->direct && end > file->inode->kernel.size) uncached.emplace(core_, file->inode);
   const bool tests_size = end > core_.tested_size;
   std::vector<std::byte> merged;
   if (may_be_overtaken(*file->inode, store)) {

@@ -33,8 +33,6 @@ Task<Status> write_dirty(MountCore& core, InodeRef inode) {
 Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   InodeRef inode = file->inode;
   const OwnGrowth growth(inode);
-  std::optional<UncachedGrowth> uncached;
-  if (!file->kernel_caches) uncached.emplace(core_, inode);
   co_await core_.attribute_writeback.write(inode);
   std::uint64_t landed = 0, size = 0, generation = 0;
   auto send = [&]() -> Task<Result<cache::ServerChange>> {
@@ -51,7 +49,7 @@ Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   const bool newest = inode->generation == generation && inode->attributes.size == size;
   if (status && newest && inode->size_unknown) MountCore::take_size(*inode, size);
   if (status) core_.note_store(*file, store, landed);
-  if (status && uncached && std::exchange(inode->kernel.has_end, false)) {
+  if (status && !file->kernel_caches && std::exchange(inode->kernel.has_end, false)) {
     co_await core_.drop_pages(inode, {std::min(store.offset, landed), ByteRange::kNoEnd});
   }
   co_return status;

@@ -490,6 +490,7 @@ TEST_F(LeasesTest, NoNameIsBelievedForLongWhoseAnswerMayBeIgnored) {
   const Node node = lookup("f");
   release(open(node));
   kernel_.hold = true;
+  server_.file("f").mode = S_IFREG | 0600;
   server_.recall(7, {{server_.file("f"), {}}});
   until([&] { return returned(7); });
   ASSERT_EQ(kernel_.waiting, 1);

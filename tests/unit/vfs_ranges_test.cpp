@@ -131,15 +131,18 @@ TEST_F(RangesTest, ItIgnoresThemWhileTheAppendIsUnderWay) {
 TEST_F(RangesTest, ADirectWriteThatMakesTheFileLongerIsLikeAnAppend) {
   server_.add("f", "one");
   const Node node = lookup("f");
-  auto reader = open(node, O_RDONLY);
   auto writer = open(node, O_WRONLY | O_DIRECT);
-  stat(node);
   kernel_.expired.clear();
+  ASSERT_TRUE(write(writer, 3, ", 2"));
+  EXPECT_EQ(stat(node).size, 6u);
+  EXPECT_TRUE(kernel_.expired.empty()) << "nobody reads it";
+  auto reader = open(node, O_RDONLY);
+  expire();
   ASSERT_TRUE(write(writer, 0, "ONE"));
-  EXPECT_EQ(stat(node).size, 3u);
+  EXPECT_EQ(stat(node).size, 6u);
   EXPECT_TRUE(kernel_.expired.empty()) << "it is no longer than before";
-  ASSERT_TRUE(write(writer, 3, ", two"));
-  EXPECT_EQ(stat(node).size, 8u);
+  ASSERT_TRUE(write(writer, 6, ", 3"));
+  EXPECT_EQ(stat(node).size, 9u);
   EXPECT_EQ(kernel_.expired, std::vector<Node>{node});
   release(writer);
   release(reader);
