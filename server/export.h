@@ -19,6 +19,8 @@ struct ExportOptions {
   bool read_only = false;
   SquashRule squash;
   bool leases = true;
+  // Nothing but this server changes the tree: there is nothing on the disk to watch for.
+  bool sole = false;
 };
 
 struct Export {

@@ -54,6 +54,10 @@ Checked<void> check_name(std::string_view name) {
   return success();
 }
 
+Refusal contradictory() {
+  return refuse("sole is about leases, and noleases gives none; leave one of them out");
+}
+
 Checked<void> apply_word(ExportOptions& share, std::string_view word) {
   const std::size_t equals = word.find('=');
   const std::string_view key = word.substr(0, equals);
@@ -62,6 +66,8 @@ Checked<void> apply_word(ExportOptions& share, std::string_view word) {
     share.read_only = true;
   } else if (word == "noleases") {
     share.leases = false;
+  } else if (word == "sole") {
+    share.sole = true;
   } else if (key == "squash") {
     BOOST_OUTCOME_TRY(share.squash.squash, parse_squash(value));
   } else if (key == "anonuid") {
@@ -69,9 +75,10 @@ Checked<void> apply_word(ExportOptions& share, std::string_view word) {
   } else if (key == "anongid") {
     BOOST_OUTCOME_TRY(share.squash.anon_gid, parse_id(key, value));
   } else {
-    return refuse(fmt::format(
-        "unknown export option \"{}\"; there are ro, noleases, squash=, anonuid= and anongid=",
-        word));
+    return refuse(
+        fmt::format("unknown export option \"{}\"; there are ro, noleases, sole, squash=, anonuid= "
+                    "and anongid=",
+                    word));
   }
   return success();
 }
@@ -86,8 +93,9 @@ Checked<ExportOptions> parse_export(std::string_view text) {
   const std::string_view first = text.substr(0, text.size() - rest.size());
   const std::size_t equals = first.find('=');
   if (equals == first.npos || equals + 1 == first.size()) {
-    return usage(refuse(
-        "expected NAME=PATH[,ro][,noleases][,squash=root|none|all][,anonuid=N][,anongid=N]"));
+    return usage(
+        refuse("expected "
+               "NAME=PATH[,ro][,noleases][,sole][,squash=root|none|all][,anonuid=N][,anongid=N]"));
   }
   ExportOptions share;
   share.name = first.substr(0, equals);
@@ -99,6 +107,7 @@ Checked<ExportOptions> parse_export(std::string_view text) {
     rest.remove_prefix(word.size());
     if (auto applied = apply_word(share, word); !applied) return usage(applied.error());
   }
+  if (share.sole && !share.leases) return usage(contradictory());
   return share;
 }
 
@@ -200,6 +209,8 @@ Checked<ExportOptions> read_export(const toml::value& value) {
       BOOST_OUTCOME_TRY(share.read_only, to_switch(entry, key));
     } else if (key == "leases") {
       BOOST_OUTCOME_TRY(share.leases, to_switch(entry, key));
+    } else if (key == "sole") {
+      BOOST_OUTCOME_TRY(share.sole, to_switch(entry, key));
     } else if (key == "squash") {
       BOOST_OUTCOME_TRY(auto text, to_text(entry, key));
       BOOST_OUTCOME_TRY(share.squash.squash, parse_squash(text));
@@ -210,14 +221,15 @@ Checked<ExportOptions> read_export(const toml::value& value) {
       BOOST_OUTCOME_TRY(auto id, to_number(entry, key, 0xfffffffe));
       share.squash.anon_gid = static_cast<gid_t>(id);
     } else {
-      return refuse(
-          fmt::format("unknown key \"{}\" in an export; there are name, path, ro, leases, squash, "
-                      "anonuid and anongid",
-                      key));
+      return refuse(fmt::format(
+          "unknown key \"{}\" in an export; there are name, path, ro, leases, sole, squash, "
+          "anonuid and anongid",
+          key));
     }
   }
   BOOST_OUTCOME_TRYV(check_name(share.name));
   if (share.path.empty()) return refuse(fmt::format("export {} has no path", share.name));
+  if (share.sole && !share.leases) return contradictory();
   return share;
 }
 
@@ -305,7 +317,7 @@ void describe(CLI::App& app, RawOptions& raw) {
   app.set_version_flag("--version", "foliofsd " FOLIOFS_VERSION);
   app.add_option("--export", raw.exports,
                  "Directory to offer: "
-                 "NAME=PATH[,ro][,noleases][,squash=root|none|all][,anonuid=N][,anongid=N]")
+                 "NAME=PATH[,ro][,noleases][,sole][,squash=root|none|all][,anonuid=N][,anongid=N]")
       ->type_name("SPEC")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

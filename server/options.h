@@ -48,7 +48,7 @@ struct Invocation {
 
 Checked<Invocation> parse_command_line(int argc, const char* const* argv);
 
-// NAME=PATH[,ro][,noleases][,squash=root|none|all][,anonuid=N][,anongid=N]
+// NAME=PATH[,ro][,noleases][,sole][,squash=root|none|all][,anonuid=N][,anongid=N]
 Checked<ExportOptions> parse_export(std::string_view text);
 
 // ADDR, ADDR:PORT or [ADDR6]:PORT; "localhost" is 127.0.0.1.

@@ -171,11 +171,11 @@ Checked<void> Server::open_exports() {
 std::string Server::watch_disk(Export& share) {
   constexpr std::chrono::milliseconds kQuiet{10'000};
   if (!share.options.leases) return "as it is told";
-  if (share.store->remote()) return "as other machines change it";
+  if (share.store->remote() && !share.options.sole) return "as other machines change it";
   if (share.store->ignores_case()) return "as the case of names is ignored in it";
   // What comes through the other one is not told from what comes through this.
   if (overlaps_another(share)) return "as another export has the same files";
-  if (!options_.watches_disk) {
+  if (!options_.watches_disk || share.options.sole) {
     share.leases->open();
     return {};
   }

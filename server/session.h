@@ -148,6 +148,12 @@ class Session final : public LockListener, public LeaseListener {
 
   // EMFILE when the session holds too many files open, ENFILE when all sessions together do.
   Result<OpenRoom> make_room();
+  // How many opens the client may keep that nobody uses. Who opens a file again without asking does
+  // not see what has just been changed on the disk itself.
+  std::uint32_t most_idle_opens() const {
+    if (!share_.options.sole) return 0;
+    return static_cast<std::uint32_t>(std::min<std::size_t>(budget_.per_session / 4, 4096));
+  }
   // The id under which the session holds `file` open: unguessable, never 0. REQUIRES: `room` is of
   // this session.
   std::uint64_t add_open(OpenRoom room, std::shared_ptr<OpenFile> file, Identity opener);

@@ -22,6 +22,11 @@ constexpr auto kGrace = std::chrono::seconds(1);
 
 }  // namespace
 
+vfs::Caller caller_of(FuseContext& context, fuse_req_t request) {
+  const fuse_ctx* caller = fuse_req_ctx(request);
+  return {caller->uid, caller->gid, context.groups.of(request)};
+}
+
 void start(const RequestRef& request, Task<void> task) {
   spawn(request->context().executor, "request", std::move(task));
 }
@@ -78,9 +83,7 @@ vfs::Call Request::call() {
   vfs::Call call;
   if (!answered_) {
     const fuse_ctx* caller = fuse_req_ctx(request_);
-    call.caller.uid = caller->uid;
-    call.caller.gid = caller->gid;
-    call.caller.groups = context_.groups.of(request_);
+    call.caller = caller_of(context_, request_);
     call.umask = caller->umask;
     call.thread = caller->pid;
   }
@@ -147,7 +150,7 @@ bool Request::reply_attributes(const vfs::Attributes& attributes,
   return request != nullptr && fuse_reply_attr(request, &stat, to_seconds(timeout_us)) == 0;
 }
 
-static void describe_open(const vfs::OpenedFile& opened, fuse_file_info& info) {
+void describe_open(const vfs::OpenedFile& opened, fuse_file_info& info) {
   info.fh = reinterpret_cast<std::uint64_t>(opened.file.get());
   info.keep_cache = opened.keep_cache;
   info.direct_io = opened.direct;

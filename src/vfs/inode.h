@@ -5,6 +5,8 @@
 // are not written.
 #pragma once
 
+#include <fcntl.h>
+
 #include <boost/intrusive/list_hook.hpp>
 #include <cstdint>
 #include <memory>
@@ -17,6 +19,7 @@
 #include "foliofs/base/lazy.h"
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/cache/mapping.h"
+#include "foliofs/proto/open_flags.h"
 #include "foliofs/vfs/operations.h"
 #include "inode_locks.h"
 #include "kernel_view.h"
@@ -147,8 +150,14 @@ using InodeRef = std::shared_ptr<Inode>;
 struct ServerOpen {
   std::uint64_t id = 0;
   std::uint64_t incarnation = 0;  // of the session that `id` belongs to
-  int flags = 0;                  // O_ACCMODE bits, and whether it is open to be executed
-  Caller opener;                  // for opening it again in another session
+  // What of open(2)'s flags concerns the server; the rest is the kernel's or ours.
+  static constexpr int kFlags = O_ACCMODE | proto::kOpenToExecute;
+  int flags = 0;  // of those
+  Caller opener;  // for opening it again in another session
+  // What MountCore::change was when it was asked for, and the lease of the file under which it was
+  // permitted; 0: none.
+  std::uint64_t asked_at = 0;
+  std::uint64_t lease = 0;
   bool reopening = false;
   // Somebody else has taken a lock that was held through it: what was read or written under it
   // cannot be relied on, and everything through this open says EIO from then on.

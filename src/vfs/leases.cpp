@@ -153,6 +153,7 @@ std::uint64_t Leases::held() const {
 // Answers that are on their way were given before the change, or may have been: they are shown to
 // who has asked, but not believed.
 void Leases::lose(Inode& inode) {
+  core_.idle_opens.close(inode);
   inode.attributes_expire = {};
   inode.lease.number = 0;
   inode.lease.lost_at = ++core_.change;
@@ -314,6 +315,7 @@ Task<void> Leases::revalidate(MountCore& core, InodeRef inode) {
 // --- All ----------------------------------------------------------------------------------------
 
 void Leases::lose_all() {
+  core_.idle_opens.close_all();
   void_up_to_ = last_number_;
   ignored_before_ = recalled_before_ = ++core_.change;
   dropped_.clear();

@@ -509,7 +509,8 @@ Task<void> MountCore::drop_open_file(OpenFileRef file) {
   InodeRef inode = file->inode;
   inode->io->remove(file->server_open);
   --inode->open_count;
-  co_await close_server_open(file->server_open);
+  const bool kept = idle_opens.keep(*inode, file->server_open);
+  if (!kept) co_await close_server_open(file->server_open);
   drop_if_unused(inode);
 }
 

@@ -11,6 +11,7 @@
 #include "attribute_writeback.h"
 #include "foliofs/rpc/session.h"
 #include "forgetting.h"
+#include "idle_opens.h"
 #include "inode.h"
 #include "inode_io.h"
 #include "inode_table.h"
@@ -69,6 +70,7 @@ class MountCore {
   Leases leases{*this};
   AttributeWriteback attribute_writeback{*this};
   Forgetting forgetting{*this};
+  IdleOpens idle_opens{*this};
 
   template <class Request>
   using Table = typename Request::NativeTableType;

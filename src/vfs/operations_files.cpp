@@ -1,15 +1,11 @@
 // Open files: open and create, read and write, and the three ends: flush, fsync, release.
-#include <fcntl.h>
-
-#include "foliofs/proto/open_flags.h"
 #include "mount_core.h"
 
 namespace foliofs::vfs {
 
 namespace {
 
-// What of open(2)'s flags concerns the server; the rest is the kernel's or ours.
-constexpr int kServerOpenFlags = O_ACCMODE | proto::kOpenToExecute;
+// What of open(2)'s flags concerns the server where a file is made.
 constexpr int kServerCreateFlags = O_ACCMODE | O_EXCL | O_TRUNC;
 
 std::shared_ptr<ServerOpen> make_open(std::uint64_t id, int flags, const Caller& caller,
@@ -17,7 +13,7 @@ std::shared_ptr<ServerOpen> make_open(std::uint64_t id, int flags, const Caller&
   auto open = std::make_shared<ServerOpen>();
   open->id = id;
   open->incarnation = incarnation;
-  open->flags = flags & kServerOpenFlags;
+  open->flags = flags & ServerOpen::kFlags;
   open->opener = caller;
   return open;
 }
@@ -61,6 +57,22 @@ bool knows_end(const Inode& inode) {
 
 }  // namespace
 
+std::optional<OpenedFile> Operations::try_open(const Caller& caller, std::int32_t thread,
+                                               NodeId node, int flags) {
+  InodeRef inode = core_.inodes.find(node);
+  if (!inode || (flags & O_TRUNC) != 0 || !core_.idle_opens.has(*inode, caller, flags)) {
+    return std::nullopt;
+  }
+  const bool settled = inode->revalidating == 0 && inode->cached_version &&
+                       !AttributeWriteback::is_dirty(*inode) && !inode->told_of_failure &&
+                       !inode->size_unknown && knows_end(*inode);
+  if (!settled || core_.may_lose_set_id_bits(*inode)) return std::nullopt;
+  core_.looking_again.erase(thread);
+  OpenedFile opened = core_.add_open_file(inode, core_.idle_opens.take(*inode), flags);
+  opened.keep_cache = true;
+  return opened;
+}
+
 Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
@@ -71,7 +83,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   const std::uint64_t asked_at = core_.change;
   wire::OpenRequestT request;
   request.caller = caller_of(call);
-  request.open_flags = static_cast<std::uint32_t>(flags & kServerOpenFlags);
+  request.open_flags = static_cast<std::uint32_t>(flags & ServerOpen::kFlags);
   rpc::Payload payload;
   auto prefill = prefill_for(core_, inode, flags);
   if (prefill) {
@@ -102,8 +114,12 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   prefill.reset();  // readers wait for it, and what follows may wait for readers
   core_.prepare_mapping(inode);
   const bool first = !inode->cached_version;
-  OpenedFile opened = core_.add_open_file(inode, std::move(server_open), flags);
+  OpenedFile opened = core_.add_open_file(inode, server_open, flags);
   const bool changed = co_await core_.take_attributes(inode, attributes, asked_at);
+  if (!late && !core_.leases.is_overtaken(*inode, asked_at)) {
+    server_open->asked_at = asked_at;
+    server_open->lease = inode->lease.number;
+  }
   // Bytes that cannot be written have been tried once more for it.
   if (inode->told_of_failure) (void)inode->mapping->errors().check(opened.file->errors);
   if (reply.value().payload_bytes != 0) core_.note_access(*inode);
@@ -141,7 +157,7 @@ Task<Result<wire::CreateReplyT>> open_created(MountCore& core, Call call, InodeR
   wire::OpenRequestT open;
   open.caller = caller_of(call);
   open.handle = found.value().handle;
-  open.open_flags = static_cast<std::uint32_t>(flags & kServerOpenFlags);
+  open.open_flags = static_cast<std::uint32_t>(flags & ServerOpen::kFlags);
   open.reclaim = true;  // it was made for this open, whatever its mode says to later ones
   auto answer = co_await core.exchange<wire::OpenRequest>(std::move(open));
   if (!answer) co_return answer.error();

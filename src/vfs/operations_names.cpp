@@ -89,6 +89,7 @@ void MountCore::forget(NodeId node, std::uint64_t count) {
 
 void MountCore::drop_if_unused(const InodeRef& inode) {
   if (!inodes.drop_if_unused(inode)) return;
+  idle_opens.close(*inode);
   leases.dropped(*inode);
   forgetting.memory_changed();
 }
@@ -180,6 +181,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   const std::uint64_t asked_at = core_.change;
   OwnChange under_way(core_, parent, name, call);
   const InodeRef known = core_.inodes.find_by_name(parent_node, name);
+  if (known) core_.idle_opens.close(*known);  // or its bytes would not go with its name
   bool retried = false;
   auto reply = co_await core_.call_on<wire::UnlinkRequest>(parent, &wire::UnlinkRequestT::parent,
                                                            request, &retried);
@@ -224,6 +226,7 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   OwnChange under_way_there(core_, new_parent, new_name, call);
   InodeRef moved = core_.inodes.find_by_name(parent_node, name);
   const InodeRef known_there = core_.inodes.find_by_name(new_parent_node, new_name);
+  if (known_there) core_.idle_opens.close(*known_there);
   bool retried = false;
   auto reply = co_await core_.call_on<wire::RenameRequest>(parent, &wire::RenameRequestT::parent,
                                                            request, &retried, 0, new_parent,

@@ -61,13 +61,15 @@ TEST(ParseExport, RootIsSquashedAndLeasesAreGivenUnlessToldOtherwise) {
   EXPECT_EQ(parse_export("a=/x,squash=none").value().squash.squash, Squash::kNone);
   EXPECT_FALSE(parse_export("a=/x").value().read_only);
   EXPECT_TRUE(parse_export("a=/x").value().leases);
+  EXPECT_FALSE(parse_export("a=/x").value().sole);
+  EXPECT_TRUE(parse_export("a=/x,sole").value().sole);
 }
 
 TEST(ParseExport, Refuses) {
   for (const char* bad :
-       {"", "a", "a=", "=/x", "a b=/x", "../x=/x", "a=/x,", "a=/x,rw", "a=/x,ro=1",
-        "a=/x,noleases=1", "a=/x,leases", "a=/x,squash=some", "a=/x,anonuid=-1",
-        "a=/x,anonuid=4294967295", "a=/x,anonuid=1x", "a=/x,anongid="}) {
+       {"", "a", "a=", "=/x", "a b=/x", "../x=/x", "a=/x,", "a=/x,rw", "a=/x,ro=1", "a=/x,sole=1",
+        "a=/x,sole,noleases", "a=/x,noleases=1", "a=/x,leases", "a=/x,squash=some",
+        "a=/x,anonuid=-1", "a=/x,anonuid=4294967295", "a=/x,anonuid=1x", "a=/x,anongid="}) {
     EXPECT_FALSE(parse_export(bad)) << bad;
   }
 }
@@ -209,6 +211,9 @@ TEST(Config, Refuses) {
   EXPECT_THAT(config_refusal("threads = \"two\"\n"), HasSubstr("threads"));
   EXPECT_THAT(config_refusal("poll = -1\n"), HasSubstr("poll"));
   EXPECT_THAT(config_refusal("allow-plaintext = 1\n"), HasSubstr("allow-plaintext"));
+  EXPECT_THAT(
+      config_refusal("[[export]]\nname = \"a\"\npath = \"/a\"\nleases = false\nsole = true\n"),
+      HasSubstr("sole"));
   EXPECT_THAT(config_refusal("[[export]]\nname = \"a\"\npath = \"/a\"\nleases = 0\n"),
               HasSubstr("leases"));
   EXPECT_THAT(config_refusal("log-level = \"loud\"\n"), HasSubstr("loud"));

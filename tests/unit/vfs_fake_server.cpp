@@ -147,6 +147,7 @@ FakeServer::Reply FakeServer::hello(const wire::HelloRequestT& request) {
   reply.root_attributes = attributes_of(root());
   reply.grace_us = 60'000'000;
   reply.write_verifier = write_verifier;
+  reply.idle_opens = idle_opens;
   return encoded(reply);
 }
 

@@ -63,6 +63,7 @@ class FakeServer final : public rpc::Connector {
   bool brings_first_bytes = false;   // OPEN, if it is asked to
   std::map<MessageType, int> fails;  // errno with which each of these fails
   std::uint64_t write_verifier = 1;
+  std::uint32_t idle_opens = 0;
   FakeLocks locks;
   std::vector<std::uint32_t> write_flags;         // of each WRITE
   std::uint32_t umask = 0;                        // of the latest CREATE or MKDIR

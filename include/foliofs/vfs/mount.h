@@ -25,6 +25,7 @@ struct Caller {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::vector<std::uint32_t> groups;
+  bool operator==(const Caller&) const = default;
 };
 
 struct MountStats {

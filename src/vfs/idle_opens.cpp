@@ -1,0 +1,82 @@
+#include "idle_opens.h"
+
+#include <fcntl.h>
+
+#include "mount_core.h"
+
+namespace foliofs::vfs {
+
+bool IdleOpens::is_still_permitted(const Inode& inode, const ServerOpen& open) const {
+  const bool same_session = open.incarnation == core_.session.incarnation() && !open.locks_lost;
+  const bool leased =
+      core_.leases.holds(inode) && inode.lease.number == open.lease && inode.lease.returning == 0;
+  // Nor has this client changed the file since it asked.
+  return same_session && leased && open.asked_at >= inode.generation;
+}
+
+bool IdleOpens::keep(const Inode& inode, const std::shared_ptr<ServerOpen>& open) {
+  const std::size_t most = core_.session.hello().idle_opens;
+  if (core_.stopping || most == 0 || open->writable() || inode.lookups == 0) return false;
+  if (!is_still_permitted(inode, *open) || !inode.locks.get().owners.empty()) return false;
+  close(inode);
+  const TimePoint now = core_.clock.now();
+  if (idle_.size() >= most) {
+    const Idle& oldest = idle_.get<1>().front();
+    if (now - oldest.since < kLong) return false;
+    close_later(oldest.open);
+    idle_.get<1>().pop_front();
+  }
+  idle_.insert({inode.node, open, now});
+  return true;
+}
+
+bool IdleOpens::has(const Inode& inode, const Caller& caller, int flags) const {
+  const auto found = idle_.find(inode.node);
+  if (found == idle_.end()) return false;
+  const ServerOpen& open = *found->open;
+  return open.flags == (flags & ServerOpen::kFlags) && open.opener == caller &&
+         is_still_permitted(inode, open);
+}
+
+std::shared_ptr<ServerOpen> IdleOpens::take(const Inode& inode) {
+  const auto found = idle_.find(inode.node);
+  std::shared_ptr<ServerOpen> open = found->open;
+  idle_.erase(found);
+  return open;
+}
+
+void IdleOpens::close(const Inode& inode) {
+  if (idle_.contains(inode.node)) close_later(take(inode));
+}
+
+void IdleOpens::close_all() {
+  const auto all = std::exchange(idle_, {});
+  for (const Idle& idle : all.get<1>()) close_later(idle.open);
+}
+
+void IdleOpens::close_later(std::shared_ptr<ServerOpen> open) {
+  closing_.push_back(std::move(open));
+  if (core_.stopping || closers_ == kClosers) return;
+  ++closers_;
+  core_.spawn_unawaited("close idle", close_some(core_));
+}
+
+// Nobody waits for it: the server may be away when the mount ends.
+Task<void> IdleOpens::close_some(MountCore& core) {
+  const std::weak_ptr<MountCore*> alive = core.self;
+  IdleOpens& idle = core.idle_opens;
+  while (!idle.closing_.empty()) {
+    const std::shared_ptr<ServerOpen> open = std::move(idle.closing_.front());
+    idle.closing_.pop_front();
+    while (open->requests != 0) co_await open->requests_ended.wait();
+    if (alive.expired()) co_return;
+    wire::CloseRequestT request;
+    request.open_id = open->id;
+    (void)co_await core.session.call<wire::CloseRequest>(request, open->incarnation,
+                                                         rpc::Urgency::kSoon);
+    if (alive.expired()) co_return;
+  }
+  --idle.closers_;
+}
+
+}  // namespace foliofs::vfs

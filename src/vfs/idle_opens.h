@@ -1,0 +1,73 @@
+// IdleOpens: opens of the server's through which files were read and that nobody uses any more,
+// kept for whoever opens the file next.
+//
+// While the lease of a file is held, nobody changes whom it may be opened by, and what it holds,
+// without this client hearing of it first. So what the server has permitted it would permit again,
+// and the same caller gets the same open without a round trip, as often as he likes. It is a real
+// open: of a file that loses its last name meanwhile it keeps the bytes. It is closed when the
+// lease goes, when this client removes the file, and when others need the room.
+#pragma once
+
+#include <boost/multi_index/hashed_index.hpp>
+#include <boost/multi_index/member.hpp>
+#include <boost/multi_index/sequenced_index.hpp>
+#include <boost/multi_index_container.hpp>
+#include <deque>
+#include <memory>
+
+#include "foliofs/base/clock.h"
+#include "foliofs/base/task.h"
+#include "foliofs/vfs/operations.h"
+
+namespace foliofs::vfs {
+
+class MountCore;
+struct Inode;
+struct ServerOpen;
+
+class IdleOpens {
+ public:
+  explicit IdleOpens(MountCore& core) : core_(core) {}
+  IdleOpens(const IdleOpens&) = delete;
+  IdleOpens& operator=(const IdleOpens&) = delete;
+
+  // Nobody uses `open` of the file any more. False when it is not to be kept, and so to be closed.
+  bool keep(const Inode& inode, const std::shared_ptr<ServerOpen>& open);
+  // Whether one is kept that the server has given to `caller` with these flags of open(2), and
+  // would give again.
+  bool has(const Inode& inode, const Caller& caller, int flags) const;
+  // That one; kept no more. REQUIRES: has().
+  std::shared_ptr<ServerOpen> take(const Inode& inode);
+  // Closes that of the file, if there is one, in the background; what is asked of the server next
+  // comes after it.
+  void close(const Inode& inode);
+  void close_all();
+  std::size_t size() const { return idle_.size(); }
+
+ private:
+  // Where there is no room, one that was kept so long goes for a new one. Otherwise who reads more
+  // files than there is room for, one after the other and again, would find none of them.
+  static constexpr Duration kLong = std::chrono::seconds(10);
+  // Of those that are to be closed, so many at a time.
+  static constexpr std::uint32_t kClosers = 8;
+
+  struct Idle {
+    NodeId node = 0;
+    std::shared_ptr<ServerOpen> open;
+    TimePoint since{};
+  };
+  using ByNode =
+      boost::multi_index::hashed_unique<boost::multi_index::member<Idle, NodeId, &Idle::node>>;
+  using ByAge = boost::multi_index::sequenced<>;  // kept longest first
+
+  bool is_still_permitted(const Inode& inode, const ServerOpen& open) const;
+  void close_later(std::shared_ptr<ServerOpen> open);
+  static Task<void> close_some(MountCore& core);
+
+  MountCore& core_;
+  boost::multi_index_container<Idle, boost::multi_index::indexed_by<ByNode, ByAge>> idle_;
+  std::deque<std::shared_ptr<ServerOpen>> closing_;
+  std::uint32_t closers_ = 0;
+};
+
+}  // namespace foliofs::vfs
