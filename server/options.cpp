@@ -55,7 +55,7 @@ Checked<void> check_name(std::string_view name) {
 }
 
 Refusal contradictory() {
-  return refuse("sole is about leases, and noleases gives none; leave one of them out");
+  return refuse("sole is about leases, and there shall be none; leave one of both out");
 }
 
 Checked<void> apply_word(ExportOptions& share, std::string_view word) {

@@ -196,10 +196,12 @@ bool Server::overlaps_another(const Export& share) const {
   const auto root_of = [](const Export& one) {
     return UniqueFd(::open(one.options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   };
-  // Where it cannot be told, the disk cannot be watched either.
   const auto contains = [&](const Export& outer, const Export& inner) {
     auto tree = DiskTree::open(root_of(outer).get());
-    return tree && tree.value().contains(root_of(inner).get());
+    // Where it cannot be told, the disk cannot be watched either, and what is not to be watched may
+    // be the same.
+    if (!tree) return share.options.sole;
+    return tree.value().contains(root_of(inner).get());
   };
   return std::any_of(services_.exports.begin(), services_.exports.end(), [&](const auto& item) {
     const Export& other = item.second;

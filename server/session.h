@@ -152,7 +152,7 @@ class Session final : public LockListener, public LeaseListener {
   // not see what has just been changed on the disk itself.
   std::uint32_t most_idle_opens() const {
     if (!share_.options.sole) return 0;
-    return static_cast<std::uint32_t>(std::min<std::size_t>(budget_.per_session / 4, 4096));
+    return static_cast<std::uint32_t>(std::min<std::size_t>(budget_.per_session / 32, 4096));
   }
   // The id under which the session holds `file` open: unguessable, never 0. REQUIRES: `room` is of
   // this session.

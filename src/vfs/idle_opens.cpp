@@ -6,18 +6,27 @@
 
 namespace foliofs::vfs {
 
+namespace {
+
+constexpr Duration kPause = std::chrono::seconds(1);
+constexpr Duration kRoomPatience = std::chrono::seconds(5);
+
+}  // namespace
+
 bool IdleOpens::is_still_permitted(const Inode& inode, const ServerOpen& open) const {
   const bool same_session = open.incarnation == core_.session.incarnation() && !open.locks_lost;
   const bool leased =
       core_.leases.holds(inode) && inode.lease.number == open.lease && inode.lease.returning == 0;
-  // Nor has this client changed the file since it asked.
+  // Nor has this client changed the file since the open was asked for.
   return same_session && leased && open.asked_at >= inode.generation;
 }
 
 bool IdleOpens::keep(const Inode& inode, const std::shared_ptr<ServerOpen>& open) {
   const std::size_t most = core_.session.hello().idle_opens;
   if (core_.stopping || most == 0 || open->writable() || inode.lookups == 0) return false;
-  if (!is_still_permitted(inode, *open) || !inode.locks.get().owners.empty()) return false;
+  if (!is_still_permitted(inode, *open)) return false;
+  // With the last open of a file the server drops locks of which the client does not know.
+  if (open->requests != 0 || !inode.locks.get().none()) return false;
   close(inode);
   const TimePoint now = core_.clock.now();
   if (idle_.size() >= most) {
@@ -61,7 +70,19 @@ void IdleOpens::close_later(std::shared_ptr<ServerOpen> open) {
   core_.spawn_unawaited("close idle", close_some(core_));
 }
 
-// Nobody waits for it: the server may be away when the mount ends.
+Task<bool> IdleOpens::make_room(Errno error) {
+  const bool no_room = error == Errno(EMFILE) || error == Errno(ENFILE);
+  if (!no_room || (idle_.empty() && closers_ == 0)) co_return false;
+  close_all();
+  (void)co_await wait_at_most(core_.clock, kRoomPatience, until_closed(core_));
+  co_return true;
+}
+
+Task<void> IdleOpens::until_closed(MountCore& core) {
+  while (core.idle_opens.closers_ != 0) co_await core.idle_opens.closed_.wait();
+}
+
+// Does not keep the mount from ending: the server may be away then.
 Task<void> IdleOpens::close_some(MountCore& core) {
   const std::weak_ptr<MountCore*> alive = core.self;
   IdleOpens& idle = core.idle_opens;
@@ -72,11 +93,16 @@ Task<void> IdleOpens::close_some(MountCore& core) {
     if (alive.expired()) co_return;
     wire::CloseRequestT request;
     request.open_id = open->id;
-    (void)co_await core.session.call<wire::CloseRequest>(request, open->incarnation,
-                                                         rpc::Urgency::kSoon);
+    const auto closed = co_await core.session.call<wire::CloseRequest>(request, open->incarnation,
+                                                                       rpc::Urgency::kSoon);
+    if (alive.expired()) co_return;
+    if (closed || closed.error() != Errno(ETIMEDOUT)) continue;
+    // The server is away, and may come back to the same session.
+    idle.closing_.push_back(open);
+    co_await core.clock.sleep(kPause);
     if (alive.expired()) co_return;
   }
-  --idle.closers_;
+  if (--idle.closers_ == 0) idle.closed_.wake_all();
 }
 
 }  // namespace foliofs::vfs

@@ -5,7 +5,7 @@
 // without this client hearing of it first. So what the server has permitted it would permit again,
 // and the same caller gets the same open without a round trip, as often as he likes. It is a real
 // open: of a file that loses its last name meanwhile it keeps the bytes. It is closed when the
-// lease goes, when this client removes the file, and when others need the room.
+// lease goes, when this client changes or removes the file, and when others need the room.
 #pragma once
 
 #include <boost/multi_index/hashed_index.hpp>
@@ -16,7 +16,9 @@
 #include <memory>
 
 #include "foliofs/base/clock.h"
+#include "foliofs/base/result.h"
 #include "foliofs/base/task.h"
+#include "foliofs/base/wait_queue.h"
 #include "foliofs/vfs/operations.h"
 
 namespace foliofs::vfs {
@@ -38,11 +40,13 @@ class IdleOpens {
   bool has(const Inode& inode, const Caller& caller, int flags) const;
   // That one; kept no more. REQUIRES: has().
   std::shared_ptr<ServerOpen> take(const Inode& inode);
-  // Closes that of the file, if there is one, in the background; what is asked of the server next
-  // comes after it.
+  // Closes that of the file, if there is one, in the background, and as a rule before what is asked
+  // of the server next.
   void close(const Inode& inode);
   void close_all();
-  std::size_t size() const { return idle_.size(); }
+  // The server has refused an open with `error`. True if that was for want of room, and what was
+  // kept has been closed.
+  Task<bool> make_room(Errno error);
 
  private:
   // Where there is no room, one that was kept so long goes for a new one. Otherwise who reads more
@@ -63,11 +67,13 @@ class IdleOpens {
   bool is_still_permitted(const Inode& inode, const ServerOpen& open) const;
   void close_later(std::shared_ptr<ServerOpen> open);
   static Task<void> close_some(MountCore& core);
+  static Task<void> until_closed(MountCore& core);
 
   MountCore& core_;
   boost::multi_index_container<Idle, boost::multi_index::indexed_by<ByNode, ByAge>> idle_;
   std::deque<std::shared_ptr<ServerOpen>> closing_;
   std::uint32_t closers_ = 0;
+  WaitQueue closed_;  // woken when the last closer has ended
 };
 
 }  // namespace foliofs::vfs

@@ -154,8 +154,8 @@ struct ServerOpen {
   static constexpr int kFlags = O_ACCMODE | proto::kOpenToExecute;
   int flags = 0;  // of those
   Caller opener;  // for opening it again in another session
-  // What MountCore::change was when it was asked for, and the lease of the file under which it was
-  // permitted; 0: none.
+  // What MountCore::change was when it was asked for, and the lease of the file that was held then;
+  // 0: none.
   std::uint64_t asked_at = 0;
   std::uint64_t lease = 0;
   bool reopening = false;

@@ -41,6 +41,8 @@ class InodeLocks {
  public:
   std::map<LockOwnerId, OwnerLocks> owners;
 
+  // Whether nobody has a lock, or is getting one.
+  bool none() const { return owners.empty() && busy_.empty(); }
   // Whether the owner may have a lock, or is getting one.
   bool concern(LockOwnerId owner) const { return owners.contains(owner) || busy_.contains(owner); }
   // Those whose latest lock was taken through `open`.

@@ -269,7 +269,10 @@ class MountCore {
   }
 
   // This client has changed the file: what was asked for before is old.
-  void changed(Inode& inode) { inode.generation = ++change; }
+  void changed(Inode& inode) {
+    inode.generation = ++change;
+    idle_opens.close(inode);
+  }
   // The answer to a change of this client's own in a directory, which was sent when `change` was
   // `asked_at`: the directory's attributes after it, or nullptr when the answer has none.
   void directory_changed(Inode& directory, const wire::Attributes* after, std::uint64_t asked_at);

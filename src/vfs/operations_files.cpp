@@ -48,6 +48,21 @@ std::unique_ptr<cache::Prefill> prefill_for(MountCore& core, const InodeRef& ino
   return inode->mapping->try_prefill(known.size);
 }
 
+// OPEN or CREATE; once more where the server had no room for another open and has some now.
+template <class Request>
+Task<Result<rpc::RawReply>> send_open(MountCore& core, InodeRef inode,
+                                      MountCore::HandleField<Request> handle_at,
+                                      MountCore::Table<Request> request, rpc::Payload payload,
+                                      bool* retried = nullptr) {
+  auto reply = co_await core.exchange_on<Request>(inode, handle_at, request, payload, retried);
+  bool has_room = false;
+  if (!reply) has_room = co_await core.idle_opens.make_room(reply.error());
+  if (has_room) {
+    reply = co_await core.exchange_on<Request>(inode, handle_at, request, payload, retried);
+  }
+  co_return reply;
+}
+
 // The reply to OPEN carries no attributes, and sendfile(2), copy_file_range(2), RWF_APPEND and
 // locks from the end ask for none. So where the kernel believes the file to end elsewhere it gets
 // ESTALE, looks the path up once more, is told, and opens again; a second ESTALE it would pass on.
@@ -81,6 +96,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   const bool tries_again = call.thread == 0 || core_.looking_again.erase(call.thread) != 0;
   co_await core_.attribute_writeback.write(inode);
   const std::uint64_t asked_at = core_.change;
+  const std::uint64_t lease = core_.leases.holds(*inode) ? inode->lease.number : 0;
   wire::OpenRequestT request;
   request.caller = caller_of(call);
   request.open_flags = static_cast<std::uint32_t>(flags & ServerOpen::kFlags);
@@ -90,8 +106,8 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
     payload.receive = prefill->into();
     request.read_bytes = static_cast<std::uint32_t>(prefill->bytes());
   }
-  auto reply = co_await core_.exchange_on<wire::OpenRequest>(inode, &wire::OpenRequestT::handle,
-                                                             request, payload);
+  auto reply = co_await send_open<wire::OpenRequest>(core_, inode, &wire::OpenRequestT::handle,
+                                                     request, payload);
   if (!reply) co_return reply.error();
   const auto* opened_there = proto::view<wire::OpenReply>(reply.value().meta);
   if (opened_there == nullptr || opened_there->attributes() == nullptr) co_return Errno(EPROTO);
@@ -114,12 +130,10 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   prefill.reset();  // readers wait for it, and what follows may wait for readers
   core_.prepare_mapping(inode);
   const bool first = !inode->cached_version;
-  OpenedFile opened = core_.add_open_file(inode, server_open, flags);
+  server_open->asked_at = asked_at;
+  server_open->lease = lease;
+  OpenedFile opened = core_.add_open_file(inode, std::move(server_open), flags);
   const bool changed = co_await core_.take_attributes(inode, attributes, asked_at);
-  if (!late && !core_.leases.is_overtaken(*inode, asked_at)) {
-    server_open->asked_at = asked_at;
-    server_open->lease = inode->lease.number;
-  }
   // Bytes that cannot be written have been tried once more for it.
   if (inode->told_of_failure) (void)inode->mapping->errors().check(opened.file->errors);
   if (reply.value().payload_bytes != 0) core_.note_access(*inode);
@@ -189,8 +203,8 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   const std::uint64_t asked_at = core_.change;
   OwnChange under_way(core_, parent, name, call);
   bool retried = false;
-  auto answer = co_await core_.exchange_on<wire::CreateRequest>(
-      parent, &wire::CreateRequestT::parent, request, {}, &retried);
+  auto answer = co_await send_open<wire::CreateRequest>(
+      core_, parent, &wire::CreateRequestT::parent, request, {}, &retried);
   std::uint64_t incarnation = answer ? answer.value().incarnation : 0;
   Result<wire::CreateReplyT> reply =
       answer ? proto::decode<wire::CreateReply>(answer.value().meta) : answer.error();

@@ -94,6 +94,18 @@ TEST_F(IdleOpensTest, NorOneWhoseReplyTheChangeHasOvertaken) {
   EXPECT_FALSE(opens_unasked(node));
 }
 
+// Permission may have been taken away before the lease was given.
+// SEMANTICS: leases-are-exact
+TEST_F(IdleOpensTest, NorOneThatBroughtTheLease) {
+  server_.add("f", "");
+  const Node node = lookup("f");
+  recall("f");
+  release(open(node, O_RDONLY));
+  EXPECT_FALSE(opens_unasked(node));
+  release(open(node, O_RDONLY));
+  EXPECT_TRUE(opens_unasked(node));
+}
+
 TEST_F(IdleOpensTest, NorAfterAChangeOfOurs) {
   const Node node = add_read("f");
   vfs::AttributeChange change;
@@ -101,6 +113,7 @@ TEST_F(IdleOpensTest, NorAfterAChangeOfOurs) {
   change.mode = 0;
   ASSERT_TRUE(loop_.run(ops().setattr(call(), node, change, nullptr)));
   EXPECT_FALSE(opens_unasked(node));
+  until([&] { return closed() == 1; });
 }
 
 TEST_F(IdleOpensTest, NothingIsKeptWithoutALease) {
@@ -128,6 +141,20 @@ TEST_F(IdleOpensTest, WhereThereIsNoRoomOnlyOneThatWasKeptForLongGoes) {
   EXPECT_TRUE(opens_unasked(f));
   EXPECT_FALSE(opens_unasked(g));
   EXPECT_TRUE(opens_unasked(h));
+}
+
+TEST_F(IdleOpensTest, AreClosedWhenTheServerHasNoRoomForAnother) {
+  add_read("f");
+  server_.add("g", "");
+  const Node g = lookup("g");
+  server_.seen.clear();
+  server_.fails[MessageType::kOpen] = ENFILE;
+  EXPECT_EQ(loop_.run(ops().open(call(), g, O_RDONLY)).error(), Errno(ENFILE));
+  EXPECT_EQ(closed(), 1u);
+  EXPECT_EQ(server_.count(MessageType::kOpen), 2u);
+  EXPECT_EQ(loop_.run(ops().open(call(), g, O_RDONLY)).error(), Errno(ENFILE));
+  EXPECT_EQ(server_.count(MessageType::kOpen), 3u) << "there was nothing to close";
+  server_.fails.clear();
 }
 
 // The server's disk gets its space back with the name.
