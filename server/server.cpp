@@ -277,7 +277,8 @@ void Server::adopt(Worker& worker, int fd, Services& services) {
   spawn(worker.loop.executor(), "connection", Connection::serve(std::move(connection)));
 }
 
-// Ends sessions that stayed without a connection, and lets go of descriptors that nobody uses.
+// Ends sessions that stayed without a connection, and lets go of descriptors that nobody uses, here
+// and at the clients.
 Task<void> Server::keep_house() {
   constexpr std::chrono::milliseconds kSeldom{1'000};
   constexpr std::chrono::milliseconds kIdle{30'000};
@@ -298,6 +299,7 @@ Task<void> Server::keep_house() {
       session->share().lane->post([session] { session->end(); });
     }
     services_.sessions.revoke_overdue_leases(now, options_.recall_patience);
+    services_.sessions.keep_room_for_opens();
     if (now - idle_dropped < kIdle) continue;
     idle_dropped = now;
     for (auto& [name, share] : services_.exports) {

@@ -263,6 +263,11 @@ void Session::lock_granted(std::uint64_t waiter) {
   notify(proto::MessageType::kLockGranted, proto::encode(granted));
 }
 
+void Session::want_opens() {
+  if (most_idle_opens() == 0) return;
+  notify(proto::MessageType::kOpensWanted, proto::encode(wire::OpensWantedT()));
+}
+
 void Session::leases_recalled(std::uint64_t recall, const std::vector<RecalledLease>& leases) {
   wire::LeasesRecalledT recalled;
   recalled.recall = recall;
@@ -363,6 +368,11 @@ void SessionTable::revoke_overdue_leases(SteadyTime now, std::chrono::millisecon
     spdlog::warn("session {} has not answered a recall for {} s: its leases are void",
                  session->number(), patience.count() / 1000);
   }
+}
+
+void SessionTable::keep_room_for_opens() {
+  if (open_budget_.used < open_budget_.total - open_budget_.total / 4) return;
+  for (const auto& session : all()) session->want_opens();
 }
 
 void SessionTable::revoke_leases(const Export& share) {

@@ -152,7 +152,7 @@ class Session final : public LockListener, public LeaseListener {
   // not see what has just been changed on the disk itself.
   std::uint32_t most_idle_opens() const {
     if (!share_.options.sole) return 0;
-    return static_cast<std::uint32_t>(std::min<std::size_t>(budget_.per_session / 32, 4096));
+    return static_cast<std::uint32_t>(std::min<std::size_t>(budget_.per_session / 8, 16384));
   }
   // The id under which the session holds `file` open: unguessable, never 0. REQUIRES: `room` is of
   // this session.
@@ -164,7 +164,9 @@ class Session final : public LockListener, public LeaseListener {
 
   // Says so to the client, if it is there. One that is not asks when it comes back.
   void lock_granted(std::uint64_t waiter) override;
-  // The same of leases. A client that comes back returns all that it had.
+  // Opens that nobody uses are to be closed. Nothing if the client may keep none.
+  void want_opens();
+  // As lock_granted(), of leases. A client that comes back returns all that it had.
   void leases_recalled(std::uint64_t recall, const std::vector<RecalledLease>& leases) override;
   void all_leases_recalled() override;
 
@@ -232,7 +234,9 @@ class SessionTable {
   std::vector<std::shared_ptr<Session>> take_all();
   // Of those that have not answered a recall for so long, all leases are void.
   void revoke_overdue_leases(SteadyTime now, std::chrono::milliseconds patience);
-  // Those of every session of the export.
+  // Asks everybody to close what nobody uses when a quarter of the room for opens is left.
+  void keep_room_for_opens();
+  // The leases of every session of the export are void.
   void revoke_leases(const Export& share);
 
  private:

@@ -75,7 +75,7 @@ Task<InvalidateReport> FolioMapping::run_path(InvalidateRequest request, bool di
   InvalidatePass pass;
   pass.request = request;
   pass.discard = discard;
-  pass.writeback.for_invalidation = true;
+  pass.writeback.for_invalidation = discard;
   if (discard) begin_generation();
   switch (request.mode) {
     case InvalidateMode::kLaunder:

@@ -128,8 +128,9 @@ std::string stats_text(const control::MountEntry& mount, const json& stats) {
   page.row("server", text(stats, "server"));
   page.row("daemon",
            fmt::format("pid {}, version {}", number(stats, "pid"), text(stats, "version")));
-  page.row("known", fmt::format("{} inodes, {} open files", number(stats, "inodes"),
-                                number(stats, "open_files")));
+  page.row("known", fmt::format("{} inodes, {} open files, {} open for who reads them next",
+                                number(stats, "inodes"), number(stats, "open_files"),
+                                number(stats, "idle_opens")));
   const json& leases = part(stats, "leases");
   page.row("leases",
            fmt::format("{} held, {} recalls", number(leases, "held"), number(leases, "recalls")));

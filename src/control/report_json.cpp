@@ -123,6 +123,7 @@ json stats_json(const vfs::MountStats& stats, std::chrono::microseconds silent_u
       {"inodes", stats.inodes},
       {"inode_bytes", stats.inode_bytes},
       {"open_files", stats.open_files},
+      {"idle_opens", stats.idle_opens},
       {"leases", {{"held", stats.leases}, {"recalls", stats.lease_recalls}}},
   };
 }

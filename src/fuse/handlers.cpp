@@ -219,7 +219,9 @@ Task<void> run_open(RequestRef request, vfs::NodeId node, fuse_file_info info) {
 void on_open(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
   FuseContext& context = context_of(req);
   vfs::Operations& operations = operations_of(req);
-  const vfs::Caller caller = caller_of(context, req);
+  auto caller = [&] {
+    return caller_of(context, req);
+  };
   if (auto opened = operations.try_open(caller, fuse_req_ctx(req)->pid, node, info->flags)) {
     describe_open(*opened, *info);
     if (fuse_reply_open(req, info) == 0) return;

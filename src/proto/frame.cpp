@@ -1,5 +1,6 @@
 #include "foliofs/proto/frame.h"
 
+#include <array>
 #include <boost/endian/conversion.hpp>
 #include <cstring>
 
@@ -26,8 +27,54 @@ T get(std::span<const std::byte, kHeaderBytes> bytes, std::size_t at) {
   return boost::endian::little_to_native(value);
 }
 
-bool is_known(MessageType type) {
-  return std::strcmp(message_name(type), "unknown") != 0;
+// By their numbers.
+constexpr auto kNames = [] {
+  std::array<const char*, 64> names{};
+  auto name = [&](MessageType type, const char* text) {
+    names[static_cast<std::size_t>(type)] = text;
+  };
+  name(MessageType::kHello, "hello");
+  name(MessageType::kBye, "bye");
+  name(MessageType::kPing, "ping");
+  name(MessageType::kLookup, "lookup");
+  name(MessageType::kCreate, "create");
+  name(MessageType::kMknod, "mknod");
+  name(MessageType::kMkdir, "mkdir");
+  name(MessageType::kSymlink, "symlink");
+  name(MessageType::kLink, "link");
+  name(MessageType::kUnlink, "unlink");
+  name(MessageType::kRename, "rename");
+  name(MessageType::kReadlink, "readlink");
+  name(MessageType::kReadDir, "readdir");
+  name(MessageType::kGetAttr, "getattr");
+  name(MessageType::kSetAttr, "setattr");
+  name(MessageType::kStatFs, "statfs");
+  name(MessageType::kOpen, "open");
+  name(MessageType::kClose, "close");
+  name(MessageType::kRead, "read");
+  name(MessageType::kWrite, "write");
+  name(MessageType::kCommit, "commit");
+  name(MessageType::kAllocate, "allocate");
+  name(MessageType::kSeek, "seek");
+  name(MessageType::kCopyRange, "copyrange");
+  name(MessageType::kOpensWanted, "openswanted");
+  name(MessageType::kLock, "lock");
+  name(MessageType::kTestLock, "testlock");
+  name(MessageType::kCancelLock, "cancellock");
+  name(MessageType::kLockGranted, "lockgranted");
+  name(MessageType::kGetXattr, "getxattr");
+  name(MessageType::kSetXattr, "setxattr");
+  name(MessageType::kListXattr, "listxattr");
+  name(MessageType::kRemoveXattr, "removexattr");
+  name(MessageType::kReturnLeases, "returnleases");
+  name(MessageType::kLeasesRecalled, "leasesrecalled");
+  return names;
+}();
+
+// nullptr: there is no such type.
+const char* find_name(MessageType type) {
+  const auto number = static_cast<std::size_t>(type);
+  return number < kNames.size() ? kNames[number] : nullptr;
 }
 
 }  // namespace
@@ -59,7 +106,7 @@ Result<FrameHeader> decode_header(std::span<const std::byte, kHeaderBytes> bytes
   const bool error_without_reply = header.is_error() && !header.is_reply();
   const bool replies_unasked = header.is_reply() && header.is_notice();
   if (get<std::uint32_t>(bytes, kMagicAt) != kMagic || (header.flags & ~kKnownFlags) != 0 ||
-      error_without_reply || replies_unasked || !is_known(header.type) ||
+      error_without_reply || replies_unasked || find_name(header.type) == nullptr ||
       header.slot >= kMaxSlots || header.meta_bytes > kMaxMetaBytes ||
       header.payload_bytes > kMaxPayloadBytes) {
     return Errno(EPROTO);
@@ -73,77 +120,8 @@ std::uint32_t max_request_payload(MessageType type) {
 }
 
 const char* message_name(MessageType type) {
-  switch (type) {
-    case MessageType::kHello:
-      return "hello";
-    case MessageType::kBye:
-      return "bye";
-    case MessageType::kPing:
-      return "ping";
-    case MessageType::kLookup:
-      return "lookup";
-    case MessageType::kCreate:
-      return "create";
-    case MessageType::kMknod:
-      return "mknod";
-    case MessageType::kMkdir:
-      return "mkdir";
-    case MessageType::kSymlink:
-      return "symlink";
-    case MessageType::kLink:
-      return "link";
-    case MessageType::kUnlink:
-      return "unlink";
-    case MessageType::kRename:
-      return "rename";
-    case MessageType::kReadlink:
-      return "readlink";
-    case MessageType::kReadDir:
-      return "readdir";
-    case MessageType::kGetAttr:
-      return "getattr";
-    case MessageType::kSetAttr:
-      return "setattr";
-    case MessageType::kStatFs:
-      return "statfs";
-    case MessageType::kOpen:
-      return "open";
-    case MessageType::kClose:
-      return "close";
-    case MessageType::kRead:
-      return "read";
-    case MessageType::kWrite:
-      return "write";
-    case MessageType::kCommit:
-      return "commit";
-    case MessageType::kAllocate:
-      return "allocate";
-    case MessageType::kSeek:
-      return "seek";
-    case MessageType::kCopyRange:
-      return "copyrange";
-    case MessageType::kLock:
-      return "lock";
-    case MessageType::kTestLock:
-      return "testlock";
-    case MessageType::kCancelLock:
-      return "cancellock";
-    case MessageType::kLockGranted:
-      return "lockgranted";
-    case MessageType::kGetXattr:
-      return "getxattr";
-    case MessageType::kSetXattr:
-      return "setxattr";
-    case MessageType::kListXattr:
-      return "listxattr";
-    case MessageType::kRemoveXattr:
-      return "removexattr";
-    case MessageType::kReturnLeases:
-      return "returnleases";
-    case MessageType::kLeasesRecalled:
-      return "leasesrecalled";
-  }
-  return "unknown";
+  const char* name = find_name(type);
+  return name != nullptr ? name : "unknown";
 }
 
 }  // namespace foliofs::proto

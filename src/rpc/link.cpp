@@ -205,6 +205,11 @@ Status Link::take_notice(proto::MessageType type, std::span<const std::byte> met
     if (notices_.lock_granted) notices_.lock_granted(granted->waiter());
     return success();
   }
+  if (type == proto::MessageType::kOpensWanted) {
+    if (proto::view<wire::OpensWanted>(meta) == nullptr) return Errno(EPROTO);
+    if (notices_.opens_wanted) notices_.opens_wanted();
+    return success();
+  }
   if (type != proto::MessageType::kLeasesRecalled) return Errno(EPROTO);
   BOOST_OUTCOME_TRY(auto recalled, proto::decode<wire::LeasesRecalled>(meta));
   if (notices_.leases_recalled) notices_.leases_recalled(std::move(recalled));

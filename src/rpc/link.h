@@ -24,6 +24,7 @@ namespace foliofs::rpc {
 struct Notices {
   std::function<void(std::uint64_t waiter)> lock_granted;
   std::function<void(wire::LeasesRecalledT recalled)> leases_recalled;
+  std::function<void()> opens_wanted;
 };
 
 class Link {

@@ -114,6 +114,9 @@ Task<Status> Session::Impl::connect_once() {
   notices.leases_recalled = [this](wire::LeasesRecalledT recalled) {
     if (events_.leases_recalled) events_.leases_recalled(std::move(recalled));
   };
+  notices.opens_wanted = [this] {
+    if (events_.opens_wanted) events_.opens_wanted();
+  };
   link_ = std::make_unique<Link>(std::move(transport.value()), clock_, calls_, std::move(notices));
 
   wire::HelloRequestT request;

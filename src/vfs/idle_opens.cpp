@@ -10,6 +10,8 @@ namespace {
 
 constexpr Duration kPause = std::chrono::seconds(1);
 constexpr Duration kRoomPatience = std::chrono::seconds(5);
+// By then a server without room has asked everybody for what nobody uses, and has it.
+constexpr Duration kOthersClose = std::chrono::milliseconds(2500);
 
 }  // namespace
 
@@ -39,12 +41,12 @@ bool IdleOpens::keep(const Inode& inode, const std::shared_ptr<ServerOpen>& open
   return true;
 }
 
-bool IdleOpens::has(const Inode& inode, const Caller& caller, int flags) const {
+const ServerOpen* IdleOpens::find(const Inode& inode, int flags) const {
   const auto found = idle_.find(inode.node);
-  if (found == idle_.end()) return false;
+  if (found == idle_.end()) return nullptr;
   const ServerOpen& open = *found->open;
-  return open.flags == (flags & ServerOpen::kFlags) && open.opener == caller &&
-         is_still_permitted(inode, open);
+  const bool same = open.flags == (flags & ServerOpen::kFlags);
+  return same && is_still_permitted(inode, open) ? &open : nullptr;
 }
 
 std::shared_ptr<ServerOpen> IdleOpens::take(const Inode& inode) {
@@ -71,11 +73,15 @@ void IdleOpens::close_later(std::shared_ptr<ServerOpen> open) {
 }
 
 Task<bool> IdleOpens::make_room(Errno error) {
-  const bool no_room = error == Errno(EMFILE) || error == Errno(ENFILE);
-  if (!no_room || (idle_.empty() && closers_ == 0)) co_return false;
-  close_all();
-  (void)co_await wait_at_most(core_.clock, kRoomPatience, until_closed(core_));
-  co_return true;
+  const bool others_have_it = error == Errno(ENFILE) && core_.session.hello().idle_opens != 0;
+  if (error != Errno(EMFILE) && !others_have_it) co_return false;
+  if (!idle_.empty() || closers_ != 0) {
+    close_all();
+    (void)co_await wait_at_most(core_.clock, kRoomPatience, until_closed(core_));
+    co_return true;
+  }
+  if (others_have_it) co_await core_.clock.sleep(kOthersClose);
+  co_return others_have_it;
 }
 
 Task<void> IdleOpens::until_closed(MountCore& core) {
@@ -89,12 +95,7 @@ Task<void> IdleOpens::close_some(MountCore& core) {
   while (!idle.closing_.empty()) {
     const std::shared_ptr<ServerOpen> open = std::move(idle.closing_.front());
     idle.closing_.pop_front();
-    while (open->requests != 0) co_await open->requests_ended.wait();
-    if (alive.expired()) co_return;
-    wire::CloseRequestT request;
-    request.open_id = open->id;
-    const auto closed = co_await core.session.call<wire::CloseRequest>(request, open->incarnation,
-                                                                       rpc::Urgency::kSoon);
+    const Status closed = co_await core.close_server_open(open);
     if (alive.expired()) co_return;
     if (closed || closed.error() != Errno(ETIMEDOUT)) continue;
     // The server is away, and may come back to the same session.

@@ -35,18 +35,20 @@ class IdleOpens {
 
   // Nobody uses `open` of the file any more. False when it is not to be kept, and so to be closed.
   bool keep(const Inode& inode, const std::shared_ptr<ServerOpen>& open);
-  // Whether one is kept that the server has given to `caller` with these flags of open(2), and
-  // would give again.
-  bool has(const Inode& inode, const Caller& caller, int flags) const;
-  // That one; kept no more. REQUIRES: has().
+  // One that the server has given with these flags of open(2), and would give to the same opener
+  // again; nullptr: there is none.
+  const ServerOpen* find(const Inode& inode, int flags) const;
+  // That of the file; kept no more. REQUIRES: there is one.
   std::shared_ptr<ServerOpen> take(const Inode& inode);
   // Closes that of the file, if there is one, in the background, and as a rule before what is asked
   // of the server next.
   void close(const Inode& inode);
   void close_all();
-  // The server has refused an open with `error`. True if that was for want of room, and what was
-  // kept has been closed.
+  // The server has refused an open with `error`. True if that was for want of room, and there may
+  // be some now: what was kept here has been closed, or else the server has had time to ask others.
   Task<bool> make_room(Errno error);
+  // Kept, or still to be closed.
+  std::size_t size() const { return idle_.size() + closing_.size(); }
 
  private:
   // Where there is no room, one that was kept so long goes for a new one. Otherwise who reads more

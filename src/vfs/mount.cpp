@@ -109,6 +109,7 @@ MountStats Mount::stats() const {
   stats.inodes = impl_->core.inodes.size();
   stats.inode_bytes = impl_->core.inodes.bytes();
   stats.open_files = impl_->core.open_files.size();
+  stats.idle_opens = impl_->core.idle_opens.size();
   stats.leases = impl_->core.leases.held();
   stats.lease_recalls = impl_->core.leases.recalls();
   return stats;

@@ -67,6 +67,9 @@ MountCore::MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, 
   events.leases_recalled = [this](wire::LeasesRecalledT lost) {
     leases.recalled(std::move(lost));
   };
+  events.opens_wanted = [this] {
+    idle_opens.close_all();
+  };
   events.out_of_touch = [this] {
     leases.lose_all_and_say_so();
   };
@@ -510,18 +513,20 @@ Task<void> MountCore::drop_open_file(OpenFileRef file) {
   inode->io->remove(file->server_open);
   --inode->open_count;
   const bool kept = idle_opens.keep(*inode, file->server_open);
-  if (!kept) co_await close_server_open(file->server_open);
+  if (!kept) (void)co_await close_server_open(file->server_open);
   drop_if_unused(inode);
 }
 
-Task<void> MountCore::close_server_open(std::shared_ptr<ServerOpen> open) {
+Task<Status> MountCore::close_server_open(std::shared_ptr<ServerOpen> open) {
   while (open->requests != 0) co_await open->requests_ended.wait();
-  if (open->incarnation != session.incarnation()) co_return;
+  if (open->incarnation != session.incarnation()) co_return success();
   wire::CloseRequestT request;
   request.open_id = open->id;
   auto reply =
       co_await session.call<wire::CloseRequest>(request, open->incarnation, rpc::Urgency::kSoon);
-  if (!reply) spdlog::debug("close: {}", errno_name(reply.error()));
+  if (reply) co_return success();
+  spdlog::debug("close: {}", errno_name(reply.error()));
+  co_return reply.error();
 }
 
 bool MountCore::is_out_of_reach(const Inode& inode) {
@@ -536,7 +541,7 @@ Task<void> MountCore::stop_writing_later(InodeRef inode) {
   inode->told_of_failure = false;
   inode->io->remove(open);
   --inode->open_count;
-  co_await close_server_open(open);
+  (void)co_await close_server_open(open);
   drop_if_unused(inode);
 }
 

@@ -307,7 +307,8 @@ class MountCore {
   OpenFileRef take_open_file(OpenFile* file);
   // The end of one that was taken, and of which nothing is left to write.
   Task<void> drop_open_file(OpenFileRef file);
-  Task<void> close_server_open(std::shared_ptr<ServerOpen> open);
+  // Waits for the requests that go through it. An open of an earlier session is closed already.
+  Task<Status> close_server_open(std::shared_ptr<ServerOpen> open);
 };
 
 // A change under way that makes the file longer, of which the kernel keeps no copy

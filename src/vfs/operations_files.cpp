@@ -72,16 +72,17 @@ bool knows_end(const Inode& inode) {
 
 }  // namespace
 
-std::optional<OpenedFile> Operations::try_open(const Caller& caller, std::int32_t thread,
-                                               NodeId node, int flags) {
+std::optional<OpenedFile> Operations::try_open(const std::function<Caller()>& caller,
+                                               std::int32_t thread, NodeId node, int flags) {
   InodeRef inode = core_.inodes.find(node);
-  if (!inode || (flags & O_TRUNC) != 0 || !core_.idle_opens.has(*inode, caller, flags)) {
-    return std::nullopt;
-  }
+  if (!inode || (flags & O_TRUNC) != 0) return std::nullopt;
+  const ServerOpen* kept = core_.idle_opens.find(*inode, flags);
+  if (kept == nullptr) return std::nullopt;
   const bool settled = inode->revalidating == 0 && inode->cached_version &&
                        !AttributeWriteback::is_dirty(*inode) && !inode->told_of_failure &&
                        !inode->size_unknown && knows_end(*inode);
   if (!settled || core_.may_lose_set_id_bits(*inode)) return std::nullopt;
+  if (kept->opener != caller()) return std::nullopt;
   core_.looking_again.erase(thread);
   OpenedFile opened = core_.add_open_file(inode, core_.idle_opens.take(*inode), flags);
   opened.keep_cache = true;
@@ -119,7 +120,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
     // Somebody else has removed, moved or replaced what the kernel remembers by this name.
     inode->forget_listed();
     prefill.reset();
-    co_await core_.close_server_open(server_open);
+    (void)co_await core_.close_server_open(server_open);
     core_.looking_again.insert(call.thread);
     co_return Errno(ESTALE);
   }

@@ -56,6 +56,28 @@ TEST_F(FewDescriptors, OneClientCannotTakeThemAll) {
   EXPECT_TRUE(greedy->open(handle));
 }
 
+class FewDescriptorsSole : public FewDescriptors {
+ protected:
+  void adjust(Options& options) override {
+    FewDescriptors::adjust(options);
+    ExportOptions data{"data", tree(), false, {Squash::kNone, 65534, 65534}};
+    data.sole = true;
+    options.exports = {data};
+  }
+};
+
+TEST_F(FewDescriptorsSole, WhatNobodyUsesIsAskedBackBeforeThereIsNoRoom) {
+  auto one = connect(), another = connect();
+  for (std::size_t i = 0; i < kDescriptors * 3 / 16; ++i) {
+    ASSERT_TRUE(one->create(one->root(), "one-" + std::to_string(i)));
+    ASSERT_TRUE(another->create(another->root(), "another-" + std::to_string(i)));
+  }
+  const auto notice = another->receive();
+  ASSERT_TRUE(notice);
+  EXPECT_TRUE(notice.value().header.is_notice());
+  EXPECT_EQ(notice.value().header.type, MessageType::kOpensWanted);
+}
+
 TEST_F(FewDescriptors, NamesThatAreLookedUpTakeNone) {
   for (int i = 0; i < 1000; ++i) put_file("file-" + std::to_string(i), "");
   auto client = connect();

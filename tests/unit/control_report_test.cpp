@@ -48,9 +48,9 @@ TEST(ReportJson, stats_have_their_parts) {
   call.total_us = 5;
   stats.rpc.calls[proto::MessageType::kWrite] = call;
   const json object = stats_json(stats, std::chrono::microseconds(9), vfs::MountOptions());
-  EXPECT_THAT(keys(object), testing::UnorderedElementsAre("cache", "readahead", "rpc", "session",
-                                                          "invalidations", "options", "inodes",
-                                                          "inode_bytes", "leases", "open_files"));
+  EXPECT_THAT(keys(object), testing::UnorderedElementsAre(
+                                "cache", "readahead", "rpc", "session", "invalidations", "options",
+                                "inodes", "inode_bytes", "leases", "open_files", "idle_opens"));
   EXPECT_EQ(object["cache"]["dirty_bytes"], 42);
   EXPECT_EQ(object["readahead"]["hits"], 3);
   EXPECT_EQ(object["rpc"]["write"]["count"], 2);

@@ -106,10 +106,14 @@ class Notices : public ::testing::Test {
     hears.leases_recalled = [this](wire::LeasesRecalledT said) {
       heard.push_back(said.recall);
     };
+    hears.opens_wanted = [this] {
+      heard.push_back(kOpensWanted);
+    };
     Link link(std::make_unique<Speaker>(std::move(bytes)), loop.clock, calls, std::move(hears));
     loop.run(link.receive());
     return link.reason();
   }
+  static constexpr std::uint64_t kOpensWanted = ~0ull;
   std::vector<std::uint64_t> heard;
 };
 
@@ -119,6 +123,16 @@ TEST_F(Notices, AreHeardInTheirOrder) {
   bytes.insert(bytes.end(), second.begin(), second.end());
   EXPECT_EQ(receive(bytes), Errno(ECONNRESET));
   EXPECT_EQ(heard, (std::vector<std::uint64_t>{7, 8}));
+}
+
+TEST_F(Notices, OneThatSaysNothingMore) {
+  proto::FrameHeader header;
+  header.type = proto::MessageType::kOpensWanted;
+  const auto meta = proto::encode(wire::OpensWantedT());
+  EXPECT_EQ(receive(frame(header, std::as_bytes(std::span(meta.data(), meta.size())))),
+            Errno(ECONNRESET));
+  EXPECT_EQ(heard, std::vector{kOpensWanted});
+  EXPECT_EQ(receive(frame(header, {})), Errno(EPROTO));
 }
 
 TEST_F(Notices, GarbageEndsTheLink) {

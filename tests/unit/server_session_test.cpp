@@ -179,6 +179,34 @@ TEST_F(SessionTest, OpensEndWithTheSession) {
   EXPECT_TRUE(closed) << "an ended session holds nothing";
 }
 
+// Those that may keep what nobody uses; the others have nothing to close.
+TEST(SessionTableTest, OpensAreAskedBackWhenThereIsLittleRoom) {
+  Export sole;
+  sole.options.sole = true;
+  Export ordinary;
+  SessionTable table;
+  table.open_budget().total = 32;
+  table.open_budget().per_session = 16;
+  auto keeps = table.begin(sole, false, false, 1).value();
+  auto keeps_none = table.begin(ordinary, false, false, 1).value();
+  auto told = std::make_shared<Recorder>(), untold = std::make_shared<Recorder>();
+  ASSERT_TRUE(keeps->attach(told) && keeps_none->attach(untold));
+  EXPECT_EQ(keeps->most_idle_opens(), 2u);
+  EXPECT_EQ(keeps_none->most_idle_opens(), 0u);
+
+  std::vector<OpenRoom> taken;
+  for (int i = 0; i < 14; ++i) taken.push_back(std::move(keeps_none->make_room().value()));
+  for (int i = 0; i < 9; ++i) taken.push_back(std::move(keeps->make_room().value()));
+  table.keep_room_for_opens();
+  EXPECT_TRUE(told->delivered.empty());
+  taken.push_back(std::move(keeps->make_room().value()));
+  table.keep_room_for_opens();
+  ASSERT_EQ(told->delivered.size(), 1u);
+  EXPECT_EQ(told->delivered[0].header.type, proto::MessageType::kOpensWanted);
+  EXPECT_TRUE(told->delivered[0].header.is_notice());
+  EXPECT_TRUE(untold->delivered.empty());
+}
+
 TEST(SessionTableTest, FindsByIdOnly) {
   Export share;
   SessionTable table;

@@ -31,6 +31,10 @@ void FakeServer::recall_everything() {
   notify(MessageType::kLeasesRecalled, proto::encode(recalled));
 }
 
+void FakeServer::want_opens() {
+  notify(MessageType::kOpensWanted, proto::encode(wire::OpensWantedT()));
+}
+
 FakeServer::Reply FakeServer::return_leases(const wire::ReturnLeasesRequestT& request) {
   for (const std::uint64_t recall : request.recalls) recalls_.erase(recall);
   if (request.everything) recalls_.clear();

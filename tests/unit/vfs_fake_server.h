@@ -138,6 +138,8 @@ class FakeServer final : public rpc::Connector {
   };
   void recall(std::uint64_t number, std::initializer_list<Lost> lost);
   void recall_everything();
+  // The server has little room for opens.
+  void want_opens();
 
   // LOCK_GRANTED.
   void grant_notice(std::uint64_t waiter) {

@@ -10,9 +10,14 @@ class IdleOpensTest : public LeasesTest {
  protected:
   IdleOpensTest() { server_.idle_opens = 2; }
 
+  std::function<vfs::Caller()> caller(std::uint32_t uid = 1000) {
+    return [this, uid] {
+      return call(uid).caller;
+    };
+  }
   // Whether the kernel's OPEN is answered from memory; what it opens is released.
   bool opens_unasked(Node node, int flags = O_RDONLY, std::uint32_t uid = 1000) {
-    auto opened = ops().try_open(call(uid).caller, 1, node, flags);
+    auto opened = ops().try_open(caller(uid), 1, node, flags);
     if (opened) release(*opened);
     return opened.has_value();
   }
@@ -39,7 +44,7 @@ TEST_F(IdleOpensTest, AFileThatWasReadIsOpenedAgainWithoutAsking) {
   const Node node = add_read("f");
   pass(kLong);
   server_.seen.clear();
-  auto opened = ops().try_open(call().caller, 1, node, O_RDONLY);
+  auto opened = ops().try_open(caller(), 1, node, O_RDONLY);
   ASSERT_TRUE(opened);
   EXPECT_TRUE(opened->keep_cache);
   EXPECT_EQ(read(*opened), "content");
@@ -131,6 +136,15 @@ TEST_F(IdleOpensTest, AllAreClosedWhenAllLeasesAreVoid) {
   EXPECT_FALSE(opens_unasked(g));
 }
 
+TEST_F(IdleOpensTest, AllAreClosedWhenTheServerWantsThem) {
+  const Node f = add_read("f");
+  add_read("g");
+  server_.want_opens();
+  until([&] { return closed() == 2; });
+  EXPECT_FALSE(opens_unasked(f));
+  EXPECT_TRUE(is_known(f)) << "the leases are not asked back";
+}
+
 TEST_F(IdleOpensTest, WhereThereIsNoRoomOnlyOneThatWasKeptForLongGoes) {
   const Node f = add_read("f"), g = add_read("g"), h = add_read("h");
   EXPECT_FALSE(opens_unasked(h));
@@ -152,9 +166,23 @@ TEST_F(IdleOpensTest, AreClosedWhenTheServerHasNoRoomForAnother) {
   EXPECT_EQ(loop_.run(ops().open(call(), g, O_RDONLY)).error(), Errno(ENFILE));
   EXPECT_EQ(closed(), 1u);
   EXPECT_EQ(server_.count(MessageType::kOpen), 2u);
-  EXPECT_EQ(loop_.run(ops().open(call(), g, O_RDONLY)).error(), Errno(ENFILE));
+  server_.fails[MessageType::kOpen] = EMFILE;
+  EXPECT_EQ(loop_.run(ops().open(call(), g, O_RDONLY)).error(), Errno(EMFILE));
   EXPECT_EQ(server_.count(MessageType::kOpen), 3u) << "there was nothing to close";
   server_.fails.clear();
+}
+
+TEST_F(IdleOpensTest, WhereOthersHaveAllTheRoomAnOpenWaitsUntilTheyHaveBeenAsked) {
+  server_.add("f", "");
+  const Node f = lookup("f");
+  server_.fails[MessageType::kOpen] = ENFILE;
+  auto opening = loop_.start(ops().open(call(), f, O_RDONLY));
+  until([&] { return server_.count(MessageType::kOpen) == 1; });
+  server_.fails.clear();
+  until([&] { return opening->has_value(); });
+  EXPECT_TRUE(**opening);
+  EXPECT_EQ(server_.count(MessageType::kOpen), 2u);
+  release((*opening)->value());
 }
 
 // The server's disk gets its space back with the name.

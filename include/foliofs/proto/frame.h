@@ -42,6 +42,7 @@ enum class MessageType : std::uint16_t {
   kAllocate = 45,
   kSeek = 46,
   kCopyRange = 47,
+  kOpensWanted = 48,
   kLock = 50,
   kTestLock = 51,
   kCancelLock = 52,

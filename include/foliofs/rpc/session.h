@@ -75,6 +75,8 @@ struct SessionEvents {
   // The server has granted the lock for which this waiter waits.
   std::function<void(std::uint64_t waiter)> lock_granted;
   std::function<void(wire::LeasesRecalledT recalled)> leases_recalled;
+  // The server runs out of room for opens: those that nobody uses are to be closed.
+  std::function<void()> opens_wanted;
   // Nothing has been heard from the server for kLeaseSilence, although it is asked again and again.
   // Only of a server that gives leases; an idle one is asked for a sign of life several times in
   // that time. Comes again while it lasts.

@@ -35,6 +35,7 @@ struct MountStats {
   std::uint64_t inodes = 0;
   std::uint64_t inode_bytes = 0;  // memory that they take, about
   std::uint64_t open_files = 0;
+  std::uint64_t idle_opens = 0;     // kept at the server, used by nobody
   std::uint64_t leases = 0;         // held
   std::uint64_t lease_recalls = 0;  // messages of the server's
 };

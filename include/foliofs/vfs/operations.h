@@ -206,9 +206,9 @@ class Operations {
   static OpenFileRef hold(OpenFile* file);
   Task<Result<OpenedFile>> open(Call call, NodeId node, int flags);
   // The same without asking anybody, where the server has permitted it before, and nothing has
-  // changed since (src/vfs/idle_opens.h).
-  std::optional<OpenedFile> try_open(const Caller& caller, std::int32_t thread, NodeId node,
-                                     int flags);
+  // changed since (src/vfs/idle_opens.h). `caller` is run only if all depends on who it is.
+  std::optional<OpenedFile> try_open(const std::function<Caller()>& caller, std::int32_t thread,
+                                     NodeId node, int flags);
   Task<Result<CreatedFile>> create(Call call, NodeId parent, std::string name, std::uint32_t mode,
                                    int flags);
   Task<Result<cache::ReadResult>> read(OpenFileRef file, std::uint64_t offset,
