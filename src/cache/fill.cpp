@@ -241,6 +241,7 @@ bool FolioMapping::merge(Folio& folio, const BufferRef& filled, std::uint64_t fi
   } else {
     if (!wanted.empty()) {
       if (!core_->make_room(wanted.size())) return false;
+      if (folio.mapping != this) return false;  // it was the oldest
       BufferRef buffer = Buffer::allocate(core_->memory, wanted.size());
       if (!buffer) return false;
       adopt(folio, std::move(buffer), wanted.begin, folio.valid);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -25,11 +26,16 @@ namespace foliofs::rpc {
 
 class CallTable {
  public:
+  using Late = std::function<void(proto::MessageType type, const RawReply& reply)>;
+
   CallTable(Clock& clock, RpcStats& stats) : clock_(clock), stats_(stats) {}
   // Destroys the callers that still wait; their loop must not run again.
   ~CallTable();
   CallTable(const CallTable&) = delete;
   CallTable& operator=(const CallTable&) = delete;
+
+  // Told of each request that was done after its caller had given up.
+  void tell_late(Late late) { late_ = std::move(late); }
 
   // How many calls are not done.
   std::uint64_t live() const { return stats_.in_flight; }
@@ -95,6 +101,7 @@ class CallTable {
   CallList held_;     // done, but pinned
   std::vector<std::unique_ptr<Call>> orphans_;
   WaitQueue work_;
+  Late late_;
 };
 
 }  // namespace foliofs::rpc

@@ -41,6 +41,11 @@ Result<RawReply> to_result(const proto::FrameHeader& header, RawReply reply) {
   return reply;
 }
 
+// Nobody wants the bytes that an orphan brings.
+bool may_bring(const Call& call, std::size_t payload_bytes) {
+  return call.orphan || payload_bytes <= call.receive_bytes;
+}
+
 void encode_call_header(Call& call) {
   proto::FrameHeader header;
   header.type = call.type;
@@ -235,15 +240,14 @@ void Link::receive_staged(const proto::FrameHeader& header, Call* call) {
   const auto meta = reader_.take(header.meta_bytes);
   const auto payload = reader_.take(header.payload_bytes);
   if (call == nullptr) return calls_.answered_abandoned(header.request_id);
-  if (payload.size() > call->receive_bytes) return calls_.answered(*call, Errno(EPROTO));
-  IoCursor(call->payload.receive, payload.size()).copy_in(payload);
+  if (!may_bring(*call, payload.size())) return calls_.answered(*call, Errno(EPROTO));
+  if (!call->orphan) IoCursor(call->payload.receive, payload.size()).copy_in(payload);
   RawReply reply{{meta.begin(), meta.end()}, header.payload_bytes};
   calls_.answered(*call, to_result(header, std::move(reply)));
 }
 
 Task<Status> Link::receive_long(const proto::FrameHeader& header, Call* call) {
-  const bool wanted = call != nullptr && header.payload_bytes <= call->receive_bytes;
-  if (!wanted) {
+  if (call == nullptr || !may_bring(*call, header.payload_bytes)) {
     auto skipped = co_await reader_.skip(header.meta_bytes + header.payload_bytes);
     if (!skipped) co_return skipped.error();
     // Looked up again: meanwhile the caller may have gone.
@@ -258,7 +262,11 @@ Task<Status> Link::receive_long(const proto::FrameHeader& header, Call* call) {
   reply.payload_bytes = header.payload_bytes;
   const iovec meta = vector_of(reply.meta);
   auto received = co_await reader_.read(std::span(&meta, 1), header.meta_bytes);
-  if (received) received = co_await reader_.read(call->payload.receive, header.payload_bytes);
+  if (received && call->orphan) {
+    received = co_await reader_.skip(header.payload_bytes);
+  } else if (received) {
+    received = co_await reader_.read(call->payload.receive, header.payload_bytes);
+  }
   if (received) {
     if (call->state == CallState::kDone) {
       calls_.answered_abandoned(header.request_id);  // given up while it came in

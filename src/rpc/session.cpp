@@ -44,7 +44,11 @@ Session::Impl::Impl(Executor executor, Clock& clock, Connector& connector, Sessi
       idle_(executor_, clock),
       retry_(executor_, clock),
       greeting_(executor_, clock),
-      farewell_(executor_, clock) {}
+      farewell_(executor_, clock) {
+  calls_.tell_late([this](proto::MessageType type, const RawReply& reply) {
+    if (events_.answered_late) events_.answered_late(type, reply);
+  });
+}
 
 Session::Impl::~Impl() {
   if (dial_ != nullptr) dial_->session = nullptr;

@@ -127,7 +127,7 @@ Task<void> AttributeWriteback::write(InodeRef inode) {
 Task<void> AttributeWriteback::write_for_others(InodeRef inode) {
   const std::uint32_t unsent = inode->dirty_attributes.get().unsent.valid;
   if ((unsent & proto::kSetMtime) != 0 && MountCore::has_few_dirty_bytes(*inode)) {
-    co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
+    (void)co_await core_.write_back(inode);
     // As it was set; and the next time is somebody else's.
     co_await core_.settle_mtime(inode);
   }

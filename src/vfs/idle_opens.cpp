@@ -95,7 +95,7 @@ Task<void> IdleOpens::close_some(MountCore& core) {
   while (!idle.closing_.empty()) {
     const std::shared_ptr<ServerOpen> open = std::move(idle.closing_.front());
     idle.closing_.pop_front();
-    const Status closed = co_await core.close_server_open(open);
+    const Status closed = co_await core.try_to_close(open);
     if (alive.expired()) co_return;
     if (closed || closed.error() != Errno(ETIMEDOUT)) continue;
     // The server is away, and may come back to the same session.

@@ -44,6 +44,8 @@ class IdleOpens {
   // of the server next.
   void close(const Inode& inode);
   void close_all();
+  // Any open: in the background, and again until the server has answered.
+  void close_later(std::shared_ptr<ServerOpen> open);
   // The server has refused an open with `error`. True if that was for want of room, and there may
   // be some now: what was kept here has been closed, or else the server has had time to ask others.
   Task<bool> make_room(Errno error);
@@ -67,7 +69,6 @@ class IdleOpens {
   using ByAge = boost::multi_index::sequenced<>;  // kept longest first
 
   bool is_still_permitted(const Inode& inode, const ServerOpen& open) const;
-  void close_later(std::shared_ptr<ServerOpen> open);
   static Task<void> close_some(MountCore& core);
   static Task<void> until_closed(MountCore& core);
 

@@ -201,7 +201,10 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
       co_return success();
     }
     if (kills) inode->kill_privileges = true;
-    if (reply.error() != rpc::kSessionLost) co_return reply.error();
+    if (reply.error() != rpc::kSessionLost) {
+      changed_in_part();
+      co_return reply.error();
+    }
   }
   co_return Errno(EIO);
 }
@@ -276,6 +279,12 @@ void InodeIo::changed_by_us(const wire::Attributes& wire, std::uint64_t asked_at
   auto inode = inode_.lock();
   auto core = core_.lock();
   if (inode && core) (*core)->take_own_change(*inode, from_wire(wire), asked_at);
+}
+
+void InodeIo::changed_in_part() {
+  auto inode = inode_.lock();
+  auto core = core_.lock();
+  if (inode && core) (*core)->changed_in_part(inode);
 }
 
 }  // namespace foliofs::vfs

@@ -101,11 +101,15 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   Task<Status> reclaim_owner(std::shared_ptr<Inode> inode, std::shared_ptr<ServerOpen> open,
                              LockOwnerId id);
   void lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, Errno why);
+  static Task<void> give_up_locks(rpc::Session& session, std::shared_ptr<ServerOpen> open,
+                                  std::vector<LockOwnerId> owners);
   // Opens the file again in the present session, by another handle if need be.
   Task<Status> reopen(ServerOpen& open);
   std::shared_ptr<ServerOpen> find(bool (ServerOpen::*suitable)() const) const;
   // Attributes after a change of our own, which was sent when asking_now() was `asked_at`.
   void changed_by_us(const wire::Attributes& wire, std::uint64_t asked_at);
+  // A change of our own has failed, or nobody knows: part of it may have been done.
+  void changed_in_part();
   // MountCore::change, to tell by it later what has happened meanwhile.
   std::uint64_t asking_now() const;
   Task<Result<CarriedAttributes>> carry_attributes(std::shared_ptr<Inode> inode,

@@ -70,12 +70,31 @@ void InodeIo::lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, 
   spdlog::error("{}: the server has forgotten a lock, and it cannot be had again ({})", inode.name,
                 errno_name(why));
   open->locks_lost = true;
-  for (const LockOwnerId id : inode.locks->owners_through(open)) inode.locks->owners.erase(id);
+  const auto owners = inode.locks->owners_through(open);
+  for (const LockOwnerId id : owners) inode.locks->owners.erase(id);
   // A program is to hear of it at its next read, which the kernel would answer from its pages. A
   // READ may be what has found it, so nobody waits for them here.
   auto core = core_.lock();
   if (!core) return;
   (*core)->spawn("pages of a lost lock", (*core)->drop_pages(inode_.lock(), ByteRange::all()));
+  // Of those that were taken again before one was refused nobody knows any more.
+  (*core)->spawn("give up locks", give_up_locks(session_, open, owners));
+}
+
+Task<void> InodeIo::give_up_locks(rpc::Session& session, std::shared_ptr<ServerOpen> open,
+                                  std::vector<LockOwnerId> owners) {
+  const ServerOpenRequest under_way(open);
+  const std::uint64_t incarnation = open->incarnation;
+  for (const LockOwnerId id : owners) {
+    wire::LockRequestT request;
+    request.open_id = open->id;
+    request.owner = id.id;
+    request.whole_file = id.whole_file;
+    request.type = F_UNLCK;
+    request.end = kLastLockByte;
+    auto reply = co_await session.call<wire::LockRequest>(request, incarnation);
+    if (!reply) spdlog::debug("give up locks: {}", errno_name(reply.error()));
+  }
 }
 
 }  // namespace foliofs::vfs

@@ -22,8 +22,11 @@ Task<Result<InodeIo::Appended>> InodeIo::append(std::shared_ptr<ServerOpen> open
   const std::uint64_t asked_at = asking_now();
   auto reply = co_await session_.exchange(proto::MessageType::kWrite, proto::encode(request),
                                           payload, open->incarnation);
-  // It may have happened or not, and must not happen twice.
-  if (!reply) co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
+  if (!reply) {
+    changed_in_part();
+    // It may have happened or not, and must not happen twice.
+    co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
+  }
   const auto* table = proto::view<wire::WriteReply>(reply.value().meta);
   if (table == nullptr || table->attributes() == nullptr) co_return Errno(EPROTO);
   if (kills) inode->kill_privileges = false;
@@ -40,7 +43,10 @@ Task<Status> InodeIo::allocate(std::shared_ptr<ServerOpen> open, std::uint32_t m
   request.length = length;
   const std::uint64_t asked_at = asking_now();
   auto reply = co_await call_with<wire::AllocateRequest>(open, request);
-  if (!reply) co_return reply.error();
+  if (!reply) {
+    changed_in_part();
+    co_return reply.error();
+  }
   if (!reply.value().attributes) co_return Errno(EPROTO);
   changed_by_us(*reply.value().attributes, asked_at);
   note_acknowledged();
@@ -76,7 +82,10 @@ Task<Result<std::uint64_t>> InodeIo::copy(InodeIo& source, std::shared_ptr<Serve
     const std::uint64_t asked_at = asking_now();
     auto reply = co_await session_.call<wire::CopyRangeRequest>(request, to->incarnation);
     if (!reply && reply.error() == rpc::kSessionLost) continue;
-    if (!reply) co_return reply.error();
+    if (!reply) {
+      changed_in_part();
+      co_return reply.error();
+    }
     if (!reply.value().to || reply.value().copied > length) co_return Errno(EPROTO);
     changed_by_us(*reply.value().to, asked_at);
     note_acknowledged();

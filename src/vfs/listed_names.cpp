@@ -4,8 +4,8 @@
 // another, as for programs that go through a tree, one listing takes the place of all those
 // lookups.
 //
-// What a listing without a lease does not show is not taken for absent: another client may have
-// made it since.
+// Without a lease nothing is taken for absent: whoever opens a file after another client has closed
+// it must find it.
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -27,8 +27,7 @@ std::optional<Entry> MountCore::leased_entry(const Inode& parent, const std::str
 Entry MountCore::absent_entry(const Inode& parent, const std::string& name,
                               const wire::Attributes* said, std::uint64_t asked_at) {
   Entry none;
-  none.name_timeout_us =
-      leases.are_given() ? leases.absence_seen(parent, name, said, asked_at) : options.actimeo_us;
+  if (leases.are_given()) none.name_timeout_us = leases.absence_seen(parent, name, said, asked_at);
   return none;
 }
 

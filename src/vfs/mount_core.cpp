@@ -7,13 +7,6 @@
 
 namespace foliofs::vfs {
 
-namespace {
-
-// How long unwritable bytes of a released file wait for the next attempt.
-constexpr Duration kWriteLaterInterval = std::chrono::seconds(5);
-
-}  // namespace
-
 std::size_t name_key(NodeId parent, std::string_view name) {
   return std::hash<std::string_view>()(name) ^ (parent * 0x9e3779b97f4a7c15u);
 }
@@ -69,6 +62,9 @@ MountCore::MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, 
   };
   events.opens_wanted = [this] {
     idle_opens.close_all();
+  };
+  events.answered_late = [this](proto::MessageType type, const rpc::RawReply& reply) {
+    close_unclaimed(type, reply);
   };
   events.out_of_touch = [this] {
     leases.lose_all_and_say_so();
@@ -171,7 +167,8 @@ Task<InodeRef> MountCore::inode_for(InodeRef parent, std::string name, HandleByt
   co_return inode;
 }
 
-Task<bool> MountCore::still_has_name(Call call, InodeRef inode, Attributes now) {
+Task<bool> MountCore::still_has_name(Call call, InodeRef inode, Attributes now,
+                                     bool just_looked_up) {
   // Whoever moves a file changes its ctime, so it is another version then.
   const bool touched = now.nlink == 0 || version_of(now) != inode->named_version;
   InodeRef parent = inodes.find(inode->parent);
@@ -179,7 +176,7 @@ Task<bool> MountCore::still_has_name(Call call, InodeRef inode, Attributes now) 
   inode->named_version = version_of(now);
   const std::uint32_t links = std::max(std::exchange(inode->named_links, now.nlink), now.nlink);
   // By which of several names the kernel has come nobody says.
-  if (now.nlink != 0 && links > 1) co_return false;
+  if (now.nlink != 0 && links > 1) co_return just_looked_up;
   bool same = false;
   if (now.nlink == 1) {
     auto reply = co_await ask_name(to_wire(call.caller), parent, inode->name);
@@ -337,6 +334,13 @@ void MountCore::take_own_change(Inode& inode, const Attributes& now, std::uint64
   if (cached && !ours) inode.attributes_expire = {};
 }
 
+void MountCore::changed_in_part(const InodeRef& inode) {
+  forget_attributes(*inode);
+  // Bytes that are still to be written say themselves where the file ends.
+  if (inode->mapping && !inode->dirty()) inode->size_unknown = true;
+  if (!stopping) spawn_unawaited("expire attributes", expire_attributes({inode}));
+}
+
 void MountCore::directory_changed(Inode& directory, const wire::Attributes* after,
                                   std::uint64_t asked_at) {
   // Another change of ours was answered meanwhile: only a later ctime says which came last.
@@ -469,109 +473,12 @@ Task<void> MountCore::settle_mtime(InodeRef inode) {
   if (!inode->dirty()) inode->mtime_shown = false;
 }
 
-void MountCore::prepare_mapping(const InodeRef& inode) {
-  if (inode->mapping) return;
-  inode->io = std::make_shared<InodeIo>(*this, inode);
-  inode->mapping = cache.make_mapping(inode->io, inode->io, inode->attributes.size);
-  inodes.recount(*inode);
-}
-
-OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<ServerOpen> open,
-                                    int flags) {
-  auto file = std::make_shared<OpenFile>();
-  file->inode = inode;
-  file->server_open = open;
-  file->errors = inode->mapping->errors().sample();
-  if (inode->told_of_failure) (void)inode->mapping->errors().check(file->errors);
-  file->direct = (flags & O_DIRECT) != 0;
-  inode->io->add(std::move(open));
-  ++inode->open_count;
-  inode->kernel.opened_at = ++change;
-  forgetting.used(*inode);
-  // An appender's data goes where the server's file ends, which the kernel may not know; so it must
-  // not keep the data under an offset of its own.
-  file->kernel_caches = options.kernel_cache && (flags & O_APPEND) == 0;
-  if (file->fills_pages()) ++inode->kernel.cached_opens;
-  OpenedFile opened;
-  opened.file = file;
-  opened.direct = !file->kernel_caches;
-  open_files[file.get()] = std::move(file);
-  return opened;
-}
-
-OpenFileRef MountCore::take_open_file(OpenFile* file) {
-  auto found = open_files.find(file);
-  if (found == open_files.end()) return nullptr;
-  OpenFileRef taken = std::move(found->second);
-  open_files.erase(found);
-  if (taken->fills_pages()) --taken->inode->kernel.cached_opens;
-  return taken;
-}
-
-Task<void> MountCore::drop_open_file(OpenFileRef file) {
-  InodeRef inode = file->inode;
-  inode->io->remove(file->server_open);
-  --inode->open_count;
-  const bool kept = idle_opens.keep(*inode, file->server_open);
-  if (!kept) (void)co_await close_server_open(file->server_open);
-  drop_if_unused(inode);
-}
-
-Task<Status> MountCore::close_server_open(std::shared_ptr<ServerOpen> open) {
-  while (open->requests != 0) co_await open->requests_ended.wait();
-  if (open->incarnation != session.incarnation()) co_return success();
-  wire::CloseRequestT request;
-  request.open_id = open->id;
-  auto reply =
-      co_await session.call<wire::CloseRequest>(request, open->incarnation, rpc::Urgency::kSoon);
-  if (reply) co_return success();
-  spdlog::debug("close: {}", errno_name(reply.error()));
-  co_return reply.error();
-}
-
-bool MountCore::is_out_of_reach(const Inode& inode) {
-  const bool nobody_has_it = inode.kept_open && inode.open_count == 1;
-  return nobody_has_it && inode.attributes.nlink == 0;
-}
-
-Task<void> MountCore::stop_writing_later(InodeRef inode) {
-  auto open = std::exchange(inode->kept_open, nullptr);
-  if (!open) co_return;
-  if (inode->dirty()) inode->mapping->abandon();
-  inode->told_of_failure = false;
-  inode->io->remove(open);
-  --inode->open_count;
-  (void)co_await close_server_open(open);
-  drop_if_unused(inode);
-}
-
-Task<void> MountCore::write_later(MountCore& core, InodeRef inode,
-                                  std::shared_ptr<ServerOpen> open) {
-  inode->kept_open = open;
-  auto is_to_be_written = [&] {
-    return inode->dirty() && !is_out_of_reach(*inode);
-  };
-  if (is_to_be_written()) {
-    spdlog::warn("{}: {} bytes could not be written; will go on trying", inode->name,
-                 inode->mapping->dirty_bytes());
-  }
-  while (!core.stopping && inode->kept_open == open && is_to_be_written()) {
-    co_await core.clock.sleep(kWriteLaterInterval);
-    cache::InvalidateRequest request;
-    request.mode = cache::InvalidateMode::kLaunder;
-    request.reason = cache::InvalidateReason::kRelease;
-    cache::ErrCursor attempt = inode->mapping->errors().sample();
-    auto report = co_await inode->mapping->flush(request);
-    // The same failure again, of which somebody has been told.
-    if (inode->told_of_failure) (void)inode->mapping->errors().check(attempt);
-    if (report.error != Errno(ESTALE)) continue;
-    auto found = co_await core.find_again(inode, to_wire(open->opener));
-    if (found && !found.value()) {
-      const std::uint64_t lost = inode->mapping->abandon();
-      spdlog::error("{}: the file is gone from the server, {} bytes lost", inode->name, lost);
-    }
-  }
-  if (inode->kept_open == open && !is_to_be_written()) co_await core.stop_writing_later(inode);
+Task<Status> MountCore::write_back(InodeRef inode) {
+  if (!inode->dirty()) co_return success();
+  auto report = co_await inode->mapping->flush(request_for(cache::InvalidateReason::kClose));
+  if (!report.error) co_return success();
+  spdlog::debug("{}: write back: {}", inode->name, errno_name(*report.error));
+  co_return *report.error;
 }
 
 }  // namespace foliofs::vfs

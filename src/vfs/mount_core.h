@@ -164,8 +164,9 @@ class MountCore {
                            Attributes attributes);
   // Whether the name is still the file's own under which the kernel has found it, by what an OPEN
   // says of it: `now`. Asks the server if somebody else may have moved it. When it says no, or may
-  // be wrong, it does so once, so that an open which is not by name succeeds the second time.
-  Task<bool> still_has_name(Call call, InodeRef inode, Attributes now);
+  // be wrong, it does so once, so that an open which is not by name succeeds the second time. What
+  // the kernel has `just_looked_up` because of a no is believed where nobody can tell.
+  Task<bool> still_has_name(Call call, InodeRef inode, Attributes now, bool just_looked_up);
   // What the kernel, which asked at `asked_at`, is told of an inode that was entered as `name` in
   // `parent`, `age` ago.
   Entry entry_of(Inode& inode, NodeId parent, std::string_view name, std::uint64_t asked_at,
@@ -283,6 +284,9 @@ class MountCore {
     changed(inode);
     inode.attributes_expire = {};
   }
+  // The server has refused a change of this client's own, or not answered: it may have done part of
+  // it, of which it tells others, but not us.
+  void changed_in_part(const InodeRef& inode);
   // Attributes in the reply to a change of this client's own. Replies overtake each other: the
   // latest counts.
   void take_own_change(Inode& inode, const Attributes& now, std::uint64_t asked_at);
@@ -294,6 +298,8 @@ class MountCore {
   cache::InvalidateRequest request_for(cache::InvalidateReason reason) const {
     return {options.invalidate, reason, true};
   }
+  // Sends what is dirty, if anything is, and waits for it. Also fsync and close report the error.
+  Task<Status> write_back(InodeRef inode);
   // `store` was made through `file`, at `offset`, which need not be where the kernel asked for it.
   void note_store(const OpenFile& file, const Store& store, std::uint64_t offset);
 
@@ -307,8 +313,13 @@ class MountCore {
   OpenFileRef take_open_file(OpenFile* file);
   // The end of one that was taken, and of which nothing is left to write.
   Task<void> drop_open_file(OpenFileRef file);
-  // Waits for the requests that go through it. An open of an earlier session is closed already.
-  Task<Status> close_server_open(std::shared_ptr<ServerOpen> open);
+  // Waits for the requests that go through it. Where the server does not answer in time it goes on
+  // trying in the background: a session that is resumed still has the open.
+  Task<void> close_server_open(std::shared_ptr<ServerOpen> open);
+  // Once. An open of an earlier session is closed already.
+  Task<Status> try_to_close(std::shared_ptr<ServerOpen> open);
+  // The server has answered a request whose caller has given up: what it has opened is of no use.
+  void close_unclaimed(proto::MessageType type, const rpc::RawReply& reply);
 };
 
 // A change under way that makes the file longer, of which the kernel keeps no copy

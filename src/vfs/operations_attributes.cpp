@@ -29,7 +29,11 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
                                                         request, nullptr, incarnation);
     if (reply || reply.error() != rpc::kSessionLost) break;
   }
-  if (!reply) co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
+  if (!reply) {
+    const bool refused = reply.error() == Errno(EPERM) || reply.error() == Errno(EACCES);
+    if (!refused) core.changed_in_part(inode);
+    co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
+  }
   if (!reply.value().attributes) co_return Errno(EPROTO);
   const Attributes now = from_wire(*reply.value().attributes);
   core.take_own_change(*inode, now, asked_at);
@@ -76,10 +80,7 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
   if (!inode) co_return Errno(ESTALE);
   const std::uint64_t came_at = core_.change;
   const bool for_program = !file;
-  if (for_program && core_.has_few_dirty_bytes(*inode)) {
-    // fsync and close report a failure.
-    co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
-  }
+  if (for_program && core_.has_few_dirty_bytes(*inode)) (void)co_await core_.write_back(inode);
   if (for_program) co_await core_.attribute_writeback.write(inode);
   co_await core_.wait_until_valid(inode);
   for (int query = 0; query < MountCore::kMaxQueries; ++query) {
@@ -120,17 +121,13 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   constexpr std::uint32_t kOwnerAndMode = proto::kSetMode | proto::kSetUid | proto::kSetGid;
   const bool sets_what_writing_changes =
       !only_set_id_bits && (change.valid & (kTimes | kOwnerAndMode)) != 0;
-  if (sets_what_writing_changes && inode->dirty()) {
-    // Bytes written back later would move the time again, and take set-id bits away.
-    auto report =
-        co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
-    if (report.error)
-      spdlog::debug("{}: flush before setattr: {}", inode->name, errno_name(*report.error));
-  }
+  // Bytes written back later would move the time again, and take set-id bits away.
+  if (sets_what_writing_changes) (void)co_await core_.write_back(inode);
   if ((change.valid & kTimes) != 0) inode->mtime_shown = false;
 
   Status status = success();
-  if ((change.valid & proto::kSetSize) != 0 && inode->mapping) {
+  if ((change.valid & proto::kSetSize) != 0 && inode->attributes.is_regular()) {
+    core_.prepare_mapping(inode);  // the first OPEN of the file may be under way
     const OwnGrowth growth(inode);
     auto tell_server = [&]() -> Task<Status> {
       auto sent = co_await send_setattr(core_, call, inode, change, file);

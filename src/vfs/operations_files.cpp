@@ -115,12 +115,12 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   const Attributes attributes = from_wire(*opened_there->attributes());
   auto server_open =
       make_open(opened_there->open_id(), flags, call.caller, reply.value().incarnation);
-  const bool named = co_await core_.still_has_name(call, inode, attributes);
+  const bool named = co_await core_.still_has_name(call, inode, attributes, tries_again);
   if (!named) {
     // Somebody else has removed, moved or replaced what the kernel remembers by this name.
     inode->forget_listed();
     prefill.reset();
-    (void)co_await core_.close_server_open(server_open);
+    co_await core_.close_server_open(server_open);
     core_.looking_again.insert(call.thread);
     co_return Errno(ESTALE);
   }
@@ -376,9 +376,7 @@ bool Operations::try_flush(OpenFile* file, std::uint64_t lock_owner) {
 Task<Status> Operations::flush(OpenFileRef file, std::uint64_t lock_owner) {
   InodeRef inode = file->inode;
   inode->lease.exclusive = 0;  // whoever is told of this close may look
-  if (file->server_open->writable() && inode->dirty()) {
-    co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
-  }
+  if (file->server_open->writable()) (void)co_await core_.write_back(inode);
   co_await core_.attribute_writeback.write(inode);
   if (file->server_open->writable()) co_await core_.settle_mtime(inode);
   if (inode->locks.get().concern({false, lock_owner})) co_await drop_locks(file, lock_owner);
@@ -391,9 +389,7 @@ Task<Status> Operations::flush(OpenFileRef file, std::uint64_t lock_owner) {
 Task<Status> Operations::fsync(OpenFileRef file, bool data_only) {
   if (file->server_open->locks_lost) co_return Errno(EIO);
   InodeRef inode = file->inode;
-  if (inode->dirty()) {
-    co_await inode->mapping->flush(core_.request_for(cache::InvalidateReason::kClose));
-  }
+  (void)co_await core_.write_back(inode);
   co_await core_.attribute_writeback.write(inode);
   if (auto seen = inode->mapping->errors().check(file->errors); !seen) co_return seen;
   if (file->server_open->writable()) co_await core_.settle_mtime(inode);

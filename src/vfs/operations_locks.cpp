@@ -10,6 +10,7 @@ namespace {
 
 // After a restart the server keeps locks for those who had them, for some seconds.
 constexpr Duration kReclaimRetry = std::chrono::milliseconds(200);
+constexpr Duration kReleaseRetry = std::chrono::seconds(1);
 
 LockOwnerId owner_of(const FileLock& lock) {
   return {lock.whole_file, lock.owner};
@@ -42,16 +43,24 @@ wire::LockRequestT request_for(const ServerOpen& open, const FileLock& lock) {
   return request;
 }
 
+// The server has not answered: it may hold what was asked for, or what was to be given up.
+void put_in_doubt(InodeLocks& locks, LockOwnerId id, const std::shared_ptr<ServerOpen>& open) {
+  OwnerLocks& owner = locks.owners[id];
+  owner.in_doubt = true;
+  owner.open = open;
+  owner.incarnation = open->incarnation;
+}
+
 // What the server has said, or not said, of a request for `lock` through `open`.
 void record(InodeLocks& locks, const FileLock& lock, const std::shared_ptr<ServerOpen>& open,
             const Result<wire::LockReplyT>& reply) {
   const LockOwnerId id = owner_of(lock);
   const bool unanswered = !reply && InodeIo::is_away(reply.error());
   const bool held = reply && reply.value().granted;
+  if (unanswered) put_in_doubt(locks, id, open);
   if (held || unanswered) {
     OwnerLocks& owner = locks.owners[id];
     if (held) owner.ranges.lock(range_of(lock));
-    if (unanswered) owner.in_doubt = true;
     owner.pid = lock.pid;
     owner.open = open;
     owner.incarnation = open->incarnation;
@@ -87,14 +96,20 @@ Task<Result<bool>> ask(MountCore& core, OpenFileRef file, FileLock lock, std::ui
   co_return Errno(EIO);
 }
 
-Task<void> cancel(MountCore& core, InodeRef inode, LockOwnerId owner, std::uint64_t waiter) {
+Task<void> cancel(MountCore& core, OpenFileRef file, LockOwnerId owner, std::uint64_t waiter) {
   if (core.stopping) co_return;  // the session ends
+  InodeRef inode = file->inode;
   const auto turn = co_await inode->locks->turn(owner);
   wire::CancelLockRequestT request;
   request.waiter = waiter;
   const std::uint64_t incarnation = core.session.incarnation();
   auto reply = co_await core.session.call<wire::CancelLockRequest>(request, incarnation);
-  if (!reply) spdlog::debug("cancel lock: {}", errno_name(reply.error()));
+  if (reply) co_return;
+  spdlog::debug("cancel lock: {}", errno_name(reply.error()));
+  const bool same_session = file->server_open->incarnation == incarnation;
+  if (InodeIo::is_away(reply.error()) && same_session) {
+    put_in_doubt(*inode->locks, owner, file->server_open);
+  }
 }
 
 // Asks until the lock is held, or cannot be had.
@@ -111,7 +126,7 @@ Task<Status> acquire(MountCore& core, Call call, OpenFileRef file, FileLock lock
     }
     const bool gone = !held && call.abandoned && call.abandoned();
     if (!gone && (!wait || !wait->interrupted())) continue;
-    if (held) co_await cancel(core, file->inode, owner_of(lock), waiter);
+    if (held) co_await cancel(core, file, owner_of(lock), waiter);
     co_return Errno(EINTR);
   }
 }
@@ -138,16 +153,17 @@ Task<Status> let_go(MountCore& core, InodeRef inode, FileLock lock) {
   const auto request = request_for(*open, lock);
   auto reply = co_await core.session.call<wire::LockRequest>(request, incarnation);
   if (reply || reply.error() == rpc::kSessionLost) co_return success();
+  // A session that is resumed still has it. The next unlock of this owner asks again, or the close.
+  if (InodeIo::is_away(reply.error()) && open->incarnation == incarnation) {
+    put_in_doubt(*inode->locks, id, open);
+  }
   co_return reply.error();
 }
 
 // What was stored under the lock is with the server before anybody else can have it.
 Task<Status> unlock(MountCore& core, OpenFileRef file, FileLock lock) {
   InodeRef inode = file->inode;
-  if (inode->dirty()) {
-    // fsync and close report a failure.
-    co_await inode->mapping->flush(core.request_for(cache::InvalidateReason::kClose));
-  }
+  (void)co_await core.write_back(inode);
   co_await core.attribute_writeback.write(inode);
   if (file->server_open->writable()) co_await core.settle_mtime(inode);
   co_return co_await let_go(core, inode, lock);
@@ -197,10 +213,20 @@ Task<void> Operations::drop_locks(OpenFileRef file, std::uint64_t lock_owner) {
 
 // What a last close leaves: flock(2)'s locks, and those of fcntl(2) that belong to an open file
 // (F_OFD_SETLK), for which the kernel sends nothing. A process's own have gone at its close.
+// Where others here have the file open its CLOSE would not free them, so it waits until the server
+// has answered.
 Task<void> Operations::drop_locks_through(OpenFileRef file) {
+  const std::weak_ptr<MountCore*> alive = core_.self;
   for (const LockOwnerId owner : file->inode->locks.get().owners_through(file->server_open)) {
-    auto dropped = co_await let_go(core_, file->inode, everything_of(owner));
-    if (!dropped) spdlog::debug("unlock at release: {}", errno_name(dropped.error()));
+    for (;;) {
+      auto dropped = co_await let_go(core_, file->inode, everything_of(owner));
+      if (dropped) break;
+      spdlog::debug("unlock at release: {}", errno_name(dropped.error()));
+      if (alive.expired() || core_.stopping) co_return;
+      if (dropped.error() != Errno(ETIMEDOUT)) break;
+      co_await core_.clock.sleep(kReleaseRetry);
+      if (alive.expired()) co_return;
+    }
   }
 }
 

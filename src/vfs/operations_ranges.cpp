@@ -19,14 +19,6 @@ bool is_abandoned(const Call& call) {
   return call.abandoned && call.abandoned();
 }
 
-// So that the server sees what was stored here.
-Task<Status> write_dirty(MountCore& core, InodeRef inode) {
-  if (!inode->dirty()) co_return success();
-  auto report = co_await inode->mapping->flush(core.request_for(cache::InvalidateReason::kClose));
-  if (report.error) co_return *report.error;
-  co_return success();
-}
-
 }  // namespace
 
 // What is dirty is written first, so that the server's end is at least the one that is known here.
@@ -79,7 +71,7 @@ Task<Status> Operations::allocate(Call call, OpenFileRef file, std::uint32_t mod
 }
 
 Task<Result<std::uint64_t>> Operations::seek(OpenFileRef file, std::uint64_t offset, bool data) {
-  auto written = co_await write_dirty(core_, file->inode);
+  auto written = co_await core_.write_back(file->inode);
   if (!written) co_return written.error();
   co_return co_await file->inode->io->seek(file->server_open, offset, data);
 }
@@ -88,7 +80,7 @@ Task<Result<std::uint64_t>> Operations::copy_range(Call call, OpenFileRef from,
                                                    std::uint64_t from_offset, OpenFileRef to,
                                                    std::uint64_t to_offset, std::uint64_t length) {
   length = std::min(length, kMaxCopyBytes);
-  auto written = co_await write_dirty(core_, from->inode);
+  auto written = co_await core_.write_back(from->inode);
   if (!written) co_return written.error();
   InodeRef inode = to->inode;
   const OwnGrowth growth(inode);

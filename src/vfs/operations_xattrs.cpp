@@ -41,15 +41,6 @@ Status take_change(MountCore& core, Inode& inode, const rpc::RawReply& reply,
   return success();
 }
 
-// What is stored here and written back later moves ctime again, and takes a capability away.
-Task<void> write_back(MountCore& core, InodeRef inode) {
-  if (!inode->dirty()) co_return;
-  auto report = co_await inode->mapping->flush(core.request_for(cache::InvalidateReason::kClose));
-  if (report.error) {
-    spdlog::debug("{}: flush before an xattr: {}", inode->name, errno_name(*report.error));
-  }
-}
-
 wire::GetXattrRequestT get_request(const Call& call, const std::string& name) {
   wire::GetXattrRequestT request;
   request.caller = caller_of(call);
@@ -110,7 +101,7 @@ Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId nod
   auto value = co_await fetch<wire::GetXattrRequest>(core_, inode, get_request(call, name));
   if (value && name == kCapability && inode->dirty()) {
     // What is stored here takes it away.
-    co_await write_back(core_, inode);
+    (void)co_await core_.write_back(inode);
     value = co_await fetch<wire::GetXattrRequest>(core_, inode, get_request(call, name));
   }
   // An answer from before somebody's change says nothing about the time after it.
@@ -125,7 +116,7 @@ Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId nod
 Task<Result<std::vector<std::byte>>> Operations::list_xattrs(Call call, NodeId node) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
-  co_await write_back(core_, inode);
+  (void)co_await core_.write_back(inode);
   wire::ListXattrRequestT request;
   request.caller = caller_of(call);
   co_return co_await fetch<wire::ListXattrRequest>(core_, inode, std::move(request));
@@ -137,7 +128,7 @@ Task<Status> Operations::set_xattr(Call call, NodeId node, std::string name,
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only) co_return Errno(EROFS);
   if (value.size() > kMaxXattrBytes) co_return Errno(E2BIG);
-  co_await write_back(core_, inode);
+  (void)co_await core_.write_back(inode);
   wire::SetXattrRequestT request;
   request.caller = caller_of(call);
   request.name = std::move(name);
@@ -163,7 +154,7 @@ Task<Status> Operations::remove_xattr(Call call, NodeId node, std::string name) 
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only) co_return Errno(EROFS);
-  co_await write_back(core_, inode);
+  (void)co_await core_.write_back(inode);
   // Nobody unprivileged gets past the kernel with this name: it is the kernel that takes the
   // capability away because he is about to change the file. The server does it itself then.
   const bool by_kernel = name == kCapability && call.caller.uid != 0;

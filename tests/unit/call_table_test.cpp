@@ -169,6 +169,28 @@ TEST_F(CallTableTest, ACallerThatGivesUpLeavesTheSlotTakenUntilTheAnswer) {
   calls_.answered(next, RawReply{});
 }
 
+TEST_F(CallTableTest, WhatIsDoneAfterItsCallerHasGoneIsTold) {
+  std::vector<proto::MessageType> told;
+  calls_.tell_late([&](proto::MessageType type, const RawReply&) { told.push_back(type); });
+  calls_.begin_session(3, 1);
+  Call& late = submit();
+  Call& failed = submit();
+  send();
+  send();
+  calls_.expire(clock_.now_);
+  Call* orphan = nullptr;
+  ASSERT_EQ(calls_.find(failed.request_id, orphan), CallTable::Owner::kCall);
+  calls_.answered(*orphan, Errno(EPERM));
+  EXPECT_TRUE(told.empty());
+  ASSERT_EQ(calls_.find(late.request_id, orphan), CallTable::Owner::kCall);
+  calls_.answered(*orphan, RawReply{});
+  EXPECT_EQ(told, std::vector{late.type});
+  Call& timely = submit();
+  send();
+  calls_.answered(timely, RawReply{});
+  EXPECT_EQ(told.size(), 1u);
+}
+
 TEST_F(CallTableTest, AnOrphanIsSentAgainOnlyIfTheServerHasIt) {
   for (const bool arrived : {false, true}) {
     calls_.begin_session(2, 1);

@@ -32,7 +32,9 @@ class FakeLocks {
 
   // Somebody else's lock of all files, of both kinds; it keeps the client's from nothing that they
   // have.
-  void lock_by_another(LockType type) { foreign_ = LockRange{0, kLastLockByte, type}; }
+  void lock_by_another(LockType type, std::uint64_t start = 0, std::uint64_t end = kLastLockByte) {
+    foreign_ = LockRange{start, end, type};
+  }
   void unlock_by_another() {
     foreign_.reset();
     for (const Waiter& waiter : std::exchange(waiting_, {})) {

@@ -184,6 +184,50 @@ TEST_F(VfsLocksTest, ALockThatAnotherHasGotMeanwhileIsLost) {
   EXPECT_EQ(read(other), "content");
 }
 
+// The others could never have what the server holds, and nobody here knows of.
+TEST_F(VfsLocksTest, WhatWasTakenAgainBeforeOneWasLostIsGivenUp) {
+  const auto other = open(node_);
+  EXPECT_EQ(set(lock(F_WRLCK, 0, 9)), 0);
+  EXPECT_EQ(set(lock(F_WRLCK, 20, 29)), 0);
+  server_.locks.lock_by_another(LockType::kWrite, 20, 29);
+  server_.restart();
+  EXPECT_EQ(set(lock(F_RDLCK)), EIO);
+  until([&] { return !server_.locks.any(); });
+  EXPECT_EQ(read(other), "content");
+}
+
+// SEMANTICS: locks-end
+TEST_F(VfsLocksTest, AnUnlockThatIsNotAnsweredIsTriedAgain) {
+  EXPECT_EQ(set(lock(F_WRLCK)), 0);
+  server_.fails[MessageType::kLock] = ETIMEDOUT;
+  EXPECT_EQ(set(lock(F_UNLCK)), ETIMEDOUT);
+  server_.fails.clear();
+  EXPECT_TRUE(holds());
+  EXPECT_EQ(set(lock(F_UNLCK)), 0);
+  EXPECT_FALSE(holds());
+}
+
+// SEMANTICS: locks-end
+TEST_F(VfsLocksTest, TheLastCloseTriesUntilTheServerAnswers) {
+  const auto other = open(node_);
+  EXPECT_EQ(set(lock(F_WRLCK)), 0);
+  EXPECT_EQ(set(whole(F_WRLCK)), 0);
+  server_.fails[MessageType::kLock] = ETIMEDOUT;
+  ASSERT_TRUE(loop_.run(ops().flush(file_.file, kOwner)));
+  auto releasing = [&]() -> Task<Status> {
+    co_await ops().release(file_.file.get());
+    co_return success();
+  };
+  auto released = loop_.start(releasing());
+  pass(std::chrono::seconds(5));
+  EXPECT_TRUE(holds());
+  EXPECT_TRUE(holds(true));
+  server_.fails.clear();
+  until([&] { return !server_.locks.any(); });
+  until([&] { return server_.count(MessageType::kClose) == 1; });
+  release(other);
+}
+
 TEST_F(VfsLocksTest, AWaitGoesOnOverARestart) {
   server_.locks.lock_by_another(LockType::kWrite);
   auto waits = begin(lock(F_WRLCK), std::make_shared<vfs::LockWait>());

@@ -91,6 +91,76 @@ TEST_F(VfsOpenTest, OfSeveralNamesTheKernelLooksUpTheOneItMeans) {
   release(open(node));
 }
 
+// The kernel passes the second ESTALE on.
+TEST_F(VfsOpenTest, AFileOfSeveralNamesThatSomebodyWritesIsRefusedOnce) {
+  ServerFile& file = server_.add("f", "text");
+  server_.root().names["g"] = server_.root().names.at("f");
+  file.nlink = 2;
+  const Node node = lookup("f");
+  server_.change("f", "more");
+  EXPECT_EQ(loop_.run(ops().open(call(), node, O_RDONLY)).error(), Errno(ESTALE));
+  ASSERT_EQ(lookup("f"), node);
+  server_.change("f", "and more");
+  auto opened = loop_.run(ops().open(call(), node, O_RDONLY));
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(read(opened.value()), "and more");
+  release(opened.value());
+}
+
+// SEMANTICS: own-changes-show
+TEST_F(VfsOpenTest, TheFirstOpenDoesNotUndoATruncationByName) {
+  server_.add("f", std::string(1 << 20, 'x'));
+  const Node node = lookup("f");
+  server_.hold_replies(MessageType::kOpen);
+  server_.hold_replies(MessageType::kSetAttr);
+  auto opening = loop_.start(ops().open(call(), node, O_RDONLY));
+  until([&] { return server_.waiting == 1; });
+  vfs::AttributeChange change;
+  change.valid = proto::kSetSize;
+  auto cutting = loop_.start(ops().setattr(call(), node, change, nullptr));
+  until([&] { return server_.waiting == 2; });
+  server_.release();
+  until([&] { return opening->has_value() && cutting->has_value(); });
+  EXPECT_EQ((*cutting)->value().size, 0u);
+  EXPECT_EQ(stat(node).size, 0u);
+  EXPECT_EQ(read((*opening)->value()), "");
+  release((*opening)->value());
+}
+
+TEST_F(VfsOpenTest, ACloseThatIsNotAnsweredIsTriedAgain) {
+  server_.add("f", "text");
+  auto opened = open(lookup("f"));
+  server_.fails[MessageType::kClose] = ETIMEDOUT;
+  release(opened);
+  const std::size_t tried = server_.count(MessageType::kClose);
+  EXPECT_GE(tried, 1u);
+  server_.fails.clear();
+  until([&] { return server_.count(MessageType::kClose) == tried + 1; });
+}
+
+TEST_F(VfsOpenTest, WhatIsOpenedTooLateIsClosed) {
+  server_.add("f", "text");
+  const Node node = lookup("f");
+  server_.hold_replies(MessageType::kOpen);
+  session_->set_timeout(std::chrono::seconds(1), /*hard=*/false);
+  auto opening = loop_.start(ops().open(call(), node, O_RDONLY));
+  pass(std::chrono::seconds(3));
+  ASSERT_TRUE(opening->has_value());
+  EXPECT_EQ((*opening)->error(), Errno(ETIMEDOUT));
+  EXPECT_EQ(server_.count(MessageType::kClose), 0u);
+  server_.release();
+  until([&] { return server_.count(MessageType::kClose) == 1; });
+  EXPECT_EQ(server_.count(MessageType::kOpen), 1u);
+}
+
+// SEMANTICS: open-sees-closed
+TEST_F(VfsOpenTest, AFileThatWasNotThereIsAskedForAgain) {
+  auto none = loop_.run(ops().lookup(call(), vfs::kRootNode, "f"));
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none.value().node, 0u);
+  EXPECT_EQ(none.value().name_timeout_us, Duration::zero()) << "another client may make it";
+}
+
 // SEMANTICS: open-sees-closed
 TEST_F(VfsOpenTest, AMovedFileThatIsKnownByItsNewNameIsNotOpenedUnderItsOldOne) {
   const Node node = rotate();

@@ -34,6 +34,22 @@ TEST_F(RangesTest, AppendsGoToTheServersEnd) {
   release(opened);
 }
 
+// The server does not tell us of our own changes, and part of one that fails may have been made.
+// SEMANTICS: own-changes-show
+TEST_F(RangesTest, AfterAnAppendThatFailedTheEndIsAskedFor) {
+  server_.add("file", "text");
+  const Node node = lookup("file");
+  const auto opened = open(node);
+  server_.fails[MessageType::kWrite] = ENOSPC;
+  server_.file("file").data += ", half of it";
+  EXPECT_EQ(append(opened, ", half of it and the rest"), Status(Errno(ENOSPC)));
+  server_.fails.clear();
+  EXPECT_EQ(stat(node).size, 16u);
+  EXPECT_EQ(read(opened), "text, half of it");
+  EXPECT_NE(std::ranges::count(kernel_.expired, node), 0);
+  release(opened);
+}
+
 // SEMANTICS: append-is-atomic
 TEST_F(RangesTest, AnAppendIsBehindWhatWasStoredBefore) {
   server_.add("f", "");
