@@ -70,6 +70,18 @@ bool knows_end(const Inode& inode) {
   return inode.size_unknown || inode.mapping->size() == inode.kernel.size;
 }
 
+// The reply to OPEN carries no attributes, and the kernel reads no further than it believes the
+// file to go. Being told to drop pages, it asks. Of a mode, too, it must not believe an old one.
+// Whoever else opens the file meanwhile is not told that its pages are good.
+Task<void> tell_news(MountCore& core, InodeRef inode, Attributes now, bool first) {
+  const bool news = now.size != inode->kernel.size || now.mtime_ns != inode->kernel.mtime_ns;
+  if (!(first && news) && !core.may_lose_set_id_bits(*inode)) co_return;
+  ++inode->revalidating;
+  co_await core.drop_pages(inode, ByteRange::all());
+  --inode->revalidating;
+  inode->revalidated.wake_all();
+}
+
 }  // namespace
 
 std::optional<OpenedFile> Operations::try_open(const std::function<Caller()>& caller,
@@ -139,18 +151,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   if (inode->told_of_failure) (void)inode->mapping->errors().check(opened.file->errors);
   if (reply.value().payload_bytes != 0) core_.note_access(*inode);
   opened.keep_cache = !changed && !first;
-  const bool news =
-      attributes.size != inode->kernel.size || attributes.mtime_ns != inode->kernel.mtime_ns;
-  const bool may_lose_bits = core_.may_lose_set_id_bits(*inode);
-  if ((first && news) || may_lose_bits) {
-    // The reply carries no attributes, and the kernel reads no further than it believes the file
-    // to go. Being told to drop pages, it asks. Of a mode, too, it must not believe an old one.
-    // Whoever else opens the file meanwhile is not told that they are good.
-    ++inode->revalidating;
-    co_await core_.drop_pages(inode, ByteRange::all());
-    --inode->revalidating;
-    inode->revalidated.wake_all();
-  }
+  co_await tell_news(core_, inode, attributes, first);
   if (!tries_again && !knows_end(*inode)) {
     co_await core_.drop_open_file(core_.take_open_file(opened.file.get()));
     core_.looking_again.insert(call.thread);

@@ -210,17 +210,22 @@ static Task<InodeRef> find_moved(MountCore& core, Call call, InodeRef parent, st
   co_return core.inodes.find_by_handle(reply.value().handle);
 }
 
+static wire::RenameRequestT rename_request(const Call& call, const std::string& name,
+                                           const std::string& new_name, std::uint32_t flags) {
+  wire::RenameRequestT request;
+  request.caller = caller_of(call);
+  request.name = name;
+  request.new_name = new_name;
+  request.flags = flags;
+  return request;
+}
+
 Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
                                 NodeId new_parent_node, std::string new_name, std::uint32_t flags) {
   InodeRef parent = core_.inodes.find(parent_node);
   InodeRef new_parent = core_.inodes.find(new_parent_node);
   if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
   if (auto valid = check_change(core_, new_parent, new_name); !valid) co_return valid.error();
-  wire::RenameRequestT request;
-  request.caller = caller_of(call);
-  request.name = name;
-  request.new_name = new_name;
-  request.flags = flags;
   const std::uint64_t asked_at = core_.change;
   OwnChange under_way(core_, parent, name, call);
   OwnChange under_way_there(core_, new_parent, new_name, call);
@@ -228,6 +233,7 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   const InodeRef known_there = core_.inodes.find_by_name(new_parent_node, new_name);
   if (known_there) core_.idle_opens.close(*known_there);
   bool retried = false;
+  auto request = rename_request(call, name, new_name, flags);
   auto reply = co_await core_.call_on<wire::RenameRequest>(parent, &wire::RenameRequestT::parent,
                                                            request, &retried, 0, new_parent,
                                                            &wire::RenameRequestT::new_parent);
@@ -243,8 +249,9 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   if (reply) {
     co_await note_victim(core_, victim_handle, std::move(reply.value().victim), asked_at);
   }
-  // One that was made since may have the name now.
-  const bool sure_what = moved && moved == core_.inodes.find_by_name(parent_node, name);
+  // One that was made since may have the name now, or another client may have put one there before.
+  const bool sure_what = moved && moved == core_.inodes.find_by_name(parent_node, name) &&
+                         !core_.leases.is_recalled(*parent, asked_at);
   if (!sure_what) moved = co_await find_moved(core_, call, new_parent, new_name);
   InodeRef replaced = core_.inodes.find_by_name(new_parent_node, new_name);
   if (replaced && replaced != moved) {

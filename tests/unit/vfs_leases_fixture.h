@@ -55,4 +55,26 @@ class LeasesTest : public VfsTest {
   }
 };
 
+// What is done to names of the root.
+class LeasedNamesTest : public LeasesTest {
+ protected:
+  // Somebody else renames a file of the root, and says so or not yet.
+  void rename_there(const std::string& from, const std::string& to) {
+    ServerFile& root = server_.root();
+    root.names[to] = root.names.at(from);
+    root.names.erase(from);
+    ++root.foreign_changes;
+  }
+  Status rename(const std::string& from, const std::string& to, Node new_parent = vfs::kRootNode,
+                std::uint32_t flags = 0) {
+    return loop_.run(ops().rename(call(), vfs::kRootNode, from, new_parent, to, flags));
+  }
+  Status unlink(const std::string& name) {
+    return loop_.run(ops().unlink(call(), vfs::kRootNode, name, false));
+  }
+  std::shared_ptr<std::optional<Result<vfs::Entry>>> start_lookup(const std::string& name) {
+    return loop_.start(ops().lookup(call(), vfs::kRootNode, name));
+  }
+};
+
 }  // namespace foliofs::test
