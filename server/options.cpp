@@ -207,8 +207,9 @@ Checked<ExportOptions> read_export(const toml::value& value) {
       BOOST_OUTCOME_TRY(share.path, to_text(entry, key));
     } else if (key == "ro") {
       BOOST_OUTCOME_TRY(share.read_only, to_switch(entry, key));
-    } else if (key == "leases") {
-      BOOST_OUTCOME_TRY(share.leases, to_switch(entry, key));
+    } else if (key == "noleases") {
+      BOOST_OUTCOME_TRY(auto none, to_switch(entry, key));
+      share.leases = !none;
     } else if (key == "sole") {
       BOOST_OUTCOME_TRY(share.sole, to_switch(entry, key));
     } else if (key == "squash") {
@@ -222,7 +223,7 @@ Checked<ExportOptions> read_export(const toml::value& value) {
       share.squash.anon_gid = static_cast<gid_t>(id);
     } else {
       return refuse(fmt::format(
-          "unknown key \"{}\" in an export; there are name, path, ro, leases, sole, squash, "
+          "unknown key \"{}\" in an export; there are name, path, ro, noleases, sole, squash, "
           "anonuid and anongid",
           key));
     }

@@ -155,7 +155,7 @@ log-level = "warn"
 name = "a"
 path = "/with,comma"
 ro = true
-leases = false
+noleases = true
 squash = "none"
 anonuid = 1
 anongid = 2
@@ -212,10 +212,10 @@ TEST(Config, Refuses) {
   EXPECT_THAT(config_refusal("poll = -1\n"), HasSubstr("poll"));
   EXPECT_THAT(config_refusal("allow-plaintext = 1\n"), HasSubstr("allow-plaintext"));
   EXPECT_THAT(
-      config_refusal("[[export]]\nname = \"a\"\npath = \"/a\"\nleases = false\nsole = true\n"),
+      config_refusal("[[export]]\nname = \"a\"\npath = \"/a\"\nnoleases = true\nsole = true\n"),
       HasSubstr("sole"));
-  EXPECT_THAT(config_refusal("[[export]]\nname = \"a\"\npath = \"/a\"\nleases = 0\n"),
-              HasSubstr("leases"));
+  EXPECT_THAT(config_refusal("[[export]]\nname = \"a\"\npath = \"/a\"\nnoleases = 0\n"),
+              HasSubstr("noleases is true or false"));
   EXPECT_THAT(config_refusal("log-level = \"loud\"\n"), HasSubstr("loud"));
   EXPECT_THAT(config_refusal("[[export]]\nname = \"a\"\n"), HasSubstr("path"));
   EXPECT_THAT(config_refusal("[[export]]\npath = \"/a\"\n"), HasSubstr("name"));
