@@ -86,7 +86,7 @@ void CallTable::admit(Call& call) {
 
 void CallTable::place(Call& call) {
   if (waiting_.empty() && slots_.take(call)) return queue(call);
-  if (has_precedence(call) && slots_.take_owed(call)) return queue(call);
+  if (has_precedence(call) && slots_.take_for_others(call)) return queue(call);
   call.state = CallState::kWaiting;
   if (has_precedence(call)) {
     waiting_.insert(std::find_if_not(waiting_.begin(), waiting_.end(), has_precedence), call);
@@ -119,7 +119,7 @@ void CallTable::queue(Call& call) {
 void CallTable::serve_waiting() {
   while (!waiting_.empty()) {
     Call& call = waiting_.front();
-    const bool taken = slots_.take(call) || (has_precedence(call) && slots_.take_owed(call));
+    const bool taken = slots_.take(call) || (has_precedence(call) && slots_.take_for_others(call));
     if (!taken) return;
     waiting_.pop_front();
     queue(call);

@@ -40,8 +40,8 @@ bool SlotTable::take_reserved(Call& call) {
   return false;
 }
 
-bool SlotTable::take_owed(Call& call) {
-  if (size() < kSlotsForOwed || slots_[size() - 2].taken) return false;
+bool SlotTable::take_for_others(Call& call) {
+  if (size() < kSlotsForOthers || slots_[size() - 2].taken) return false;
   occupy(size() - 2, call);
   return true;
 }
@@ -55,19 +55,15 @@ void SlotTable::occupy(std::uint32_t slot, Call& call) {
   call.request_id = taken.request_id = (next_request_++ << kSlotBits) | slot;
 }
 
-void SlotTable::free(std::uint32_t slot) {
+void SlotTable::release(std::uint32_t slot) {
   slots_[slot].call = nullptr;
   slots_[slot].taken = false;
   if (!is_reserved(slot)) free_.push_back(slot);
 }
 
-void SlotTable::release(std::uint32_t slot) {
-  free(slot);
-}
-
 void SlotTable::give_back(std::uint32_t slot) {
   --slots_[slot].sequence;
-  free(slot);
+  release(slot);
 }
 
 void SlotTable::abandon(std::uint32_t slot) {
@@ -95,7 +91,7 @@ void SlotTable::adopt(std::span<const std::uint32_t> sequences) {
     Slot& slot = slots_[i];
     if (slot.call != nullptr) continue;
     slot.sequence = sequences[i];
-    if (slot.taken) free(i);
+    if (slot.taken) release(i);
   }
 }
 

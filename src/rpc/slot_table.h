@@ -15,21 +15,22 @@ namespace foliofs::rpc {
 
 class SlotTable {
  public:
-  // All slots free, sequences at 0: a session that has just begun. The last slot is kept for what
-  // others may wait for when there are at least two, and the one before when there are eight.
-  // REQUIRES: 1 <= slots <= kMaxSlots.
+  // All slots free, sequences at 0: a session that has just begun. From two slots on the last one
+  // is kept back for what the server waits for, pings and the goodbye, and from kSlotsForOthers on
+  // the one before for what others wait for. REQUIRES: 1 <= slots <= kMaxSlots.
   void reset(std::uint32_t slots);
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(slots_.size()); }
 
   // Gives `call` a free slot, its next sequence number and a request id. False: none is free.
   bool take(Call& call);
-  // The same with a slot that is kept back, for pings, the goodbye and leases that are returned.
+  // The same with a slot that is kept back: the last one, or the one before where that is kept back
+  // too. With one slot, as take().
   bool take_reserved(Call& call);
-  // With the one of them that what others wait for may have too, if there are two.
-  bool take_owed(Call& call);
+  // The same with the one before the last, where it is kept back.
+  bool take_for_others(Call& call);
 
-  // The call was answered.
+  // The slot is free: the call was answered.
   void release(std::uint32_t slot);
   // The call was never sent: its sequence number is used again.
   void give_back(std::uint32_t slot);
@@ -58,9 +59,8 @@ class SlotTable {
   };
 
   void occupy(std::uint32_t slot, Call& call);
-  void free(std::uint32_t slot);
   bool is_reserved(std::uint32_t slot) const {
-    return slot > 0 && slot + (size() < kSlotsForOwed ? 1 : 2) >= size();
+    return slot > 0 && slot + (size() < kSlotsForOthers ? 1 : 2) >= size();
   }
 
   std::vector<Slot> slots_;

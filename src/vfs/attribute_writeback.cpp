@@ -16,7 +16,7 @@ bool AttributeWriteback::may_keep(const Inode& inode, const Caller& caller,
       proto::kSetMode | proto::kSetUid | proto::kSetGid | proto::kSetAtime | proto::kSetMtime;
   const bool only_those = change.valid != 0 && (change.valid & ~kKept) == 0;
   // Others wait for what is kept, so there must be a slot for it when all are taken.
-  if (core_.session.hello().slots < rpc::kSlotsForOwed) return false;
+  if (core_.session.hello().slots < rpc::kSlotsForOthers) return false;
   if (!only_those || core_.stopping || !core_.leases.is_exclusive(inode)) return false;
   const Attributes& known = inode.attributes;
   const bool keeps_owner = (change.valid & proto::kSetUid) == 0 || change.uid == known.uid;

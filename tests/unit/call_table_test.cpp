@@ -67,17 +67,17 @@ TEST_F(CallTableTest, WaitsForASlotInOrder) {
 }
 
 TEST_F(CallTableTest, WhatOthersWaitForHasASlotWhenAllAreTaken) {
-  calls_.begin_session(kSlotsForOwed, 1);
+  calls_.begin_session(kSlotsForOthers, 1);
   std::vector<Call*> calls;
-  for (std::uint32_t i = 0; i + 2 < kSlotsForOwed; ++i) calls.push_back(&submit());
+  for (std::uint32_t i = 0; i + 2 < kSlotsForOthers; ++i) calls.push_back(&submit());
   Call& waits = submit();
-  Call &owed = submit(0, Urgency::kOthersWait), &second = submit(0, Urgency::kOthersWait),
+  Call &first = submit(0, Urgency::kOthersWait), &second = submit(0, Urgency::kOthersWait),
        &third = submit(0, Urgency::kServerWaits);
-  EXPECT_EQ(owed.state, CallState::kQueued);
+  EXPECT_EQ(first.state, CallState::kQueued);
   EXPECT_EQ(second.state, CallState::kWaiting) << "pings and returns have one more";
   while (send() != nullptr) continue;
-  calls_.answered(owed, RawReply{});
-  EXPECT_EQ(second.slot, owed.slot);
+  calls_.answered(first, RawReply{});
+  EXPECT_EQ(second.slot, first.slot);
   EXPECT_EQ(second.state, CallState::kQueued);
   calls_.answered(*calls.front(), RawReply{});
   EXPECT_EQ(third.state, CallState::kQueued) << "before what nobody waits for";

@@ -55,14 +55,22 @@ struct Payload {
   std::span<const iovec> receive;
 };
 
-// With fewer slots than this none is kept back for what others wait for.
-inline constexpr std::uint32_t kSlotsForOwed = 8;
+// With fewer slots than this none is kept back for kOthersWait.
+inline constexpr std::uint32_t kSlotsForOthers = 8;
 
-// When a request leaves: at once, or with the next one that does and a millisecond later at most,
-// which saves a system call and a wake-up on either side. What others wait for, perhaps all that we
-// have under way, goes at once in a slot that is kept back for it when no other is free; and what
-// the server is to hear without having to wait itself, in one of its own.
-enum class Urgency { kNow, kSoon, kOthersWait, kServerWaits };
+// When a request leaves, and in which slot.
+enum class Urgency {
+  kNow,
+  // With the next one that leaves, a millisecond later at most: saves a system call and a wake-up
+  // on either side.
+  kSoon,
+  // Others wait for it, perhaps all that we have under way. When no slot is free it gets the last
+  // but one, which is kept back for it.
+  kOthersWait,
+  // The server waits for it. It gets the last slot, which is kept back for it, or else any that
+  // kOthersWait may have.
+  kServerWaits,
+};
 
 struct RawReply {
   std::vector<std::byte> meta;
@@ -143,7 +151,7 @@ class Session {
   // SessionOptions' `timeout_us` and `hard` anew, for the calls that wait now as well.
   void set_timeout(std::chrono::microseconds timeout_us, bool hard);
 
-  // What the callbacks refer to must outlive the session, or be replaced by none before.
+  // What the callbacks refer to must outlive the session; else call set_events({}) first.
   void set_events(SessionEvents events);
 
   // Says goodbye to the server if it is there, fails what is waiting with ENOTCONN, and ends the
