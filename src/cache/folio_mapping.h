@@ -97,7 +97,6 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
 
   // --- Steps of the invalidation paths ----------------------------------------------------------
 
-  CacheCore& core() { return *core_; }
   Task<void> reach(FaultPoint point);
 
   // From here on no read uses clean bytes that were fetched earlier (I3).

@@ -42,7 +42,6 @@ class Region : public RegionByLargestBlock, public RegionHoldsFree {
 
   // The order of the largest free block, or kNone.
   unsigned largest() const { return largest_; }
-  bool unused() const { return largest_ == kOrders - 1; }
   // Free pages that occupy memory.
   unsigned free_resident() const { return free_resident_; }
 

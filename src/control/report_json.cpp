@@ -1,6 +1,9 @@
 #include "foliofs/control/report_json.h"
 
 #include <cmath>
+#include <optional>
+
+#include "foliofs/rpc/session.h"
 
 namespace foliofs::control {
 namespace {
@@ -47,6 +50,20 @@ json rpc_json(const rpc::RpcStats& stats) {
   return calls;
 }
 
+const char* state_name(rpc::ConnectionState state) {
+  switch (state) {
+    case rpc::ConnectionState::kConnecting:
+      return "connecting";
+    case rpc::ConnectionState::kConnected:
+      return "connected";
+    case rpc::ConnectionState::kDisconnected:
+      return "disconnected";
+    case rpc::ConnectionState::kClosed:
+      return "closed";
+  }
+  return "unknown";
+}
+
 json session_json(const vfs::MountStats& stats, std::chrono::microseconds silent_us) {
   return {
       {"state", state_name(stats.connection)}, {"connects", stats.rpc.connects},
@@ -68,12 +85,13 @@ json invalidations_json(const cache::CacheStats& stats) {
   return modes;
 }
 
-}  // namespace
-
+// "ENOSPC", or null.
 json error_json(const std::optional<Errno>& error) {
   if (!error) return nullptr;
   return errno_name(*error);
 }
+
+}  // namespace
 
 json invalidate_json(const cache::InvalidateReport& report) {
   return {
@@ -93,20 +111,6 @@ json invalidate_json(const cache::InvalidateReport& report) {
 std::string server_address(const vfs::MountOptions& options) {
   const bool ipv6 = options.host.find(':') != std::string::npos;
   return (ipv6 ? '[' + options.host + ']' : options.host) + ':' + std::to_string(options.port);
-}
-
-const char* state_name(rpc::ConnectionState state) {
-  switch (state) {
-    case rpc::ConnectionState::kConnecting:
-      return "connecting";
-    case rpc::ConnectionState::kConnected:
-      return "connected";
-    case rpc::ConnectionState::kDisconnected:
-      return "disconnected";
-    case rpc::ConnectionState::kClosed:
-      return "closed";
-  }
-  return "unknown";
 }
 
 json stats_json(const vfs::MountStats& stats, std::chrono::microseconds silent_us,

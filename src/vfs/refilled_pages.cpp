@@ -1,19 +1,19 @@
 #include "refilled_pages.h"
 
-#include <iterator>
+#include <cstddef>
 
 namespace foliofs::vfs {
 
 namespace {
 
 // Where a file is read here and there and nobody writes, all between its pages counts as well.
-constexpr std::ptrdiff_t kMaxRanges = 32;
+constexpr std::size_t kMaxRanges = 32;
 
 }  // namespace
 
 void RefilledPages::fill(ByteRange range) {
   pages_.add(whole_pages(range));
-  if (std::distance(pages_.begin(), pages_.end()) <= kMaxRanges) return;
+  if (pages_.count() <= kMaxRanges) return;
   pages_.add({pages_.front().begin, pages_.back().end});
 }
 

@@ -6,20 +6,14 @@
 #include <string>
 
 #include "foliofs/cache/invalidate.h"
-#include "foliofs/rpc/session.h"
 #include "foliofs/vfs/mount.h"
 
 namespace foliofs::control {
-
-// "ENOSPC", or null.
-nlohmann::json error_json(const std::optional<Errno>& error);
 
 nlohmann::json invalidate_json(const cache::InvalidateReport& report);
 
 // "host:7440", "[::1]:7440".
 std::string server_address(const vfs::MountOptions& options);
-
-const char* state_name(rpc::ConnectionState state);
 
 // All of `foliofs stats` but for `version`, `pid` and `server`.
 nlohmann::json stats_json(const vfs::MountStats& stats, std::chrono::microseconds silent_us,
