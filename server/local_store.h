@@ -128,10 +128,18 @@ class LocalStore final : public FileStore {
     return UniqueFd(open());
   }
 
-  // Whether kNoSecurityXattrs is said, which may cost a system call more. A file that the session
-  // has just made is its own. After a change has been made it is too late to wait until a file may
-  // be looked at.
-  enum class Flags { kNone, kLookedUp, kMade, kAfterChange };
+  // The occasion on which attributes are told.
+  enum class Flags {
+    // No look for xattrs, and so never kNoSecurityXattrs.
+    kNone,
+    // With kNoSecurityXattrs where it is so, which may cost a system call more.
+    kLookedUp,
+    // As kLookedUp, of a file that the session has just made: it gets an exclusive lease if it
+    // alone has one.
+    kMade,
+    // As kLookedUp, but never kLeaseHeld: the change is done, and it is too late to wait.
+    kAfterChange,
+  };
   // `handle` is what clients know the file by; without one there is no lease of it. kLeaseHeld as
   // may_look_at() has it.
   Result<wire::Attributes> attributes_of(const CallContext& context, int fd, Inode& inode,

@@ -49,7 +49,7 @@ struct Connection {
   bool watching = false;
 };
 
-// One small datagram's worth; the kernel takes all of it or nothing.
+// Sent without waiting; dropped if the peer's buffer is full.
 void send_at_once(Connection& connection, const json& message) {
   if (!connection.socket.is_open()) return;
   const std::string line = to_line(message);

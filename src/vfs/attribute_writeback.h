@@ -95,8 +95,8 @@ class AttributeWriteback {
   // Returns when the server has what is dirty, or that could not be done: a failure goes to the
   // mapping's errors.
   Task<void> write(std::shared_ptr<Inode> inode);
-  // The same before somebody else may change the file: few bytes from before a time that was set go
-  // first, for later they would take his back.
+  // As write(), before another client may change the file. If an mtime was set and little is dirty,
+  // the bytes go first: written later they would overwrite the other client's mtime.
   Task<void> write_for_others(std::shared_ptr<Inode> inode);
   // What is dirty, once nothing older is under way, goes with `request`, a WRITE through `open`.
   // When it fails the bytes must not go either.

@@ -48,7 +48,9 @@ InodeRef InodeTable::find_by_handle(const HandleBytes& handle) const {
 InodeRef InodeTable::find_or_create(const HandleBytes& handle) {
   if (InodeRef known = find_by_handle(handle)) return known;
   auto inode = std::make_shared<Inode>();
-  inode->node = ++last_node_;  // node ids are never used again, so no generation is needed
+  // Not used again while this is mounted. Mounts are told apart by the generation
+  // (fuse/request.cpp).
+  inode->node = ++last_node_;
   inode->handle = handle;
   by_node_[inode->node] = inode;
   by_handle_.insert(inode.get());

@@ -1,5 +1,6 @@
 // InodeTable: the inodes of a mount by node id and by the server's handle, so that one file has one
-// inode, one node id and one mapping, whatever its names.
+// inode, one node id and one mapping, whatever its names. Also by the name under which each was
+// found last, and how much memory they take.
 #pragma once
 
 #include <string>

@@ -50,11 +50,12 @@ struct KernelView {
 
   // --- Answers
 
-  // It ignores what an answer says of attributes (fuse_change_attributes()) if it asked before it
-  // was last told to drop pages or attributes, has taken another answer, or one to a write; and
-  // while it makes the file longer (FUSE_I_SIZE_UNSTABLE). What was MountCore::change then, and
-  // when the request came, which is a moment after it asked. Of what is under way nobody knows when
-  // it happens: it counts as if all that is asked meanwhile were before it.
+  // The kernel discards the attributes in a reply (fuse_change_attributes()) if, after it sent the
+  // request, it handled a notification about the file's pages or attributes, took another reply
+  // with attributes, or had a write of its own answered. `ignores_before` is the time, as
+  // MountCore::change counts, of the latest of these: replies to requests that came before it are
+  // discarded. While a notification is under way its moment is not known, so every reply counts as
+  // discarded; as all are while the kernel makes the file longer (FUSE_I_SIZE_UNSTABLE).
   std::uint64_t ignores_before = 0;
   std::uint32_t notifications = 0;  // under way
   std::uint32_t growing = 0;        // changes of its own under way that may make the file longer

@@ -4,9 +4,9 @@
 // (fuse_perform_write()). In between a notification may drop such a page, and a READ bring it back
 // as it was. When the WRITE comes, the kernel has older bytes than we, and keeps them: these pages
 // have to be dropped once more. One write(2) of a file runs at a time, under the inode's lock, so
-// only the first WRITE that comes after the notification's end can be such a one. An open has the
-// kernel drop its pages as well (MountCore::kernel_drops_pages()).
-// When the pages that are there go is not known, so they count as filled since.
+// only the first WRITE that comes after the notification's end can be such a one.
+// An open without keep_cache makes the kernel drop its pages too (MountCore::kernel_drops_pages()).
+// At which moment it drops pages we cannot see: those that are read around it count as refilled.
 // What a mapping has stored to such a page before it goes is written back: replaced_bytes.h.
 #pragma once
 

@@ -141,7 +141,7 @@ class FakeServer final : public rpc::Connector {
   // The server has little room for opens.
   void want_opens();
 
-  // LOCK_GRANTED.
+  // LOCKGRANTED.
   void grant_notice(std::uint64_t waiter) {
     wire::LockGrantedT granted;
     granted.waiter = waiter;

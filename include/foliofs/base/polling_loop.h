@@ -20,13 +20,12 @@ class PollWindow {
 
   // After so many vain polls in a row there are none until one would have paid.
   static constexpr int kMostInVain = 8;
-  // Who yields the core and gets it back so much later has competitors for it: the scheduler serves
-  // them before one who yields, but one who wakes up before them.
+  // A yield that returns only after kCrowded means that other threads want this core, and the
+  // scheduler favours threads that wake up over those that yield. Two such yields within kSoon stop
+  // polling for kShortestPause; one alone does not, as a pause costs more than it did. The pause
+  // doubles when this happens again within its length after its end, up to kLongestPause.
   static constexpr Micros kCrowded{1000};
-  // Once is no crowd: a pause costs more than the time that was lost. Twice within so long is.
   static constexpr Micros kSoon{20'000};
-  // For so long there are no polls then; for twice as long when it happens again soon after, and so
-  // on up to the longest.
   static constexpr Micros kShortestPause{50'000};
   static constexpr Micros kLongestPause{2'000'000};
 

@@ -69,9 +69,8 @@ class Cache {
   // Takes effect for what happens from now on. folio_size and max_io keep their values.
   void reconfigure(const CacheConfig& config);
 
-  // So much of cache_size is taken by something else than folios: these have the less. No more than
-  // most_set_aside() counts, which leaves folios at least half, and what dirty bytes and read-ahead
-  // may need.
+  // Reserves `bytes` of cache_size for something other than folios. At most most_set_aside() takes
+  // effect, which leaves folios half of cache_size, or dirty_limit and an eighth if that is more.
   void set_aside(std::uint64_t bytes);
   std::uint64_t most_set_aside() const;
 

@@ -17,7 +17,7 @@ inline constexpr std::size_t kInvalidateModes = 3;
 enum class InvalidateReason {
   kUser,        // foliofs invalidate
   kRevalidate,  // the server's file is not the one that was cached
-  kClose,       // FLUSH: everything dirty must be on the server
+  kClose,       // a flush that somebody waits for: close, fsync, stat, unlock, a recalled lease …
   kRelease,     // the last close is over; again when what it left unwritten is tried once more
 };
 inline constexpr std::size_t kInvalidateReasons = 4;

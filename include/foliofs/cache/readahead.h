@@ -1,8 +1,8 @@
 // Readahead: how far one open file is read ahead of its reader.
 //
-// While reads are sequential the window doubles, to 2 MiB at once and then whenever a read had to
-// wait for its bytes, so that it grows to what the way to the server holds and not much further;
-// when they are not it collapses. It decides only, the mapping fetches.
+// While reads are sequential the window doubles up to 2 MiB. Whenever a read has had to wait for
+// its bytes it grows fourfold, up to `window_max`: so it comes to hold what the way to the server
+// does, and not much more. A read elsewhere resets it. It decides only, the mapping fetches.
 #pragma once
 
 #include <algorithm>

@@ -50,8 +50,9 @@ struct KernelNode {
 struct KernelName {
   std::uint64_t parent_id = 0;  // FUSE node id of the directory
   std::string name;
-  // Of a directory that was moved, replaced or removed. The kernel keeps a directory in one place
-  // only: to find it in another it would have to move it, and says ESTALE while somebody renames.
+  // The directory is no longer under this name. Expiring it is not enough: on finding the directory
+  // elsewhere the kernel would have to move its one dentry, which fails with ESTALE during a
+  // concurrent rename. So the entry is dropped.
   bool lost_directory = false;
   bool operator==(const KernelName&) const = default;
 };
