@@ -148,7 +148,7 @@ Task<Status> AttributeWriteback::send(InodeRef inode, CarriedAttributes& carried
     wire::SetAttrRequestT request = to_wire(unsent);
     request.caller = std::make_unique<wire::CallerT>(to_wire(dirty.setter));
     request.handle = inode->handle;
-    const std::uint64_t asked_at = core_.change;
+    const std::uint64_t asked_at = core_.logical_time;
     auto reply =
         co_await core_.session.call<wire::SetAttrRequest>(request, 0, rpc::Urgency::kOthersWait);
     if (reply && !reply.value().attributes) co_return Errno(EPROTO);

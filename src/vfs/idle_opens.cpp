@@ -20,7 +20,7 @@ bool IdleOpens::is_still_permitted(const Inode& inode, const ServerOpen& open) c
   const bool leased =
       core_.leases.holds(inode) && inode.lease.number == open.lease && inode.lease.returning == 0;
   // Nor has this client changed the file since the open was asked for.
-  return same_session && leased && open.asked_at >= inode.generation;
+  return same_session && leased && open.asked_at >= inode.changed_at;
 }
 
 bool IdleOpens::keep(const Inode& inode, const std::shared_ptr<ServerOpen>& open) {

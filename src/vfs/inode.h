@@ -43,17 +43,17 @@ struct AbsentXattrs {
 };
 
 // A listing has shown a file under a name (name_key): when it was asked for, by the clock and by
-// MountCore::change.
+// MountCore::logical_time.
 struct ListedName {
   std::size_t name = 0;
   TimePoint at{};
-  std::uint64_t change = 0;
+  std::uint64_t asked_at = 0;
 };
 
 // How often names of a directory that the kernel knows were looked up again, since `since` and
 // without a change of ours to it.
 struct NameLookups {
-  std::uint64_t generation = 0;
+  std::uint64_t changed_at = 0;
   TimePoint since{};
   std::uint32_t count = 0;
   bool listing = false;  // is under way in place of a lookup
@@ -87,9 +87,9 @@ struct Inode : InodeByUse {
 
   Attributes attributes;  // the latest from the server
   TimePoint attributes_expire{};
-  // What MountCore::change was when this client last changed the file: attributes that were asked
+  // At what MountCore::logical_time this client last changed the file: attributes that were asked
   // for before are not believed.
-  std::uint64_t generation = 0;
+  std::uint64_t changed_at = 0;
   KernelView kernel;
   ListedName listed;
   Lazy<NameLookups> name_lookups;  // of a directory
@@ -154,8 +154,8 @@ struct ServerOpen {
   static constexpr int kFlags = O_ACCMODE | proto::kOpenToExecute;
   int flags = 0;  // of those
   Caller opener;  // for opening it again in another session
-  // What MountCore::change was when it was asked for, and the lease of the file that was held then;
-  // 0: none.
+  // What MountCore::logical_time was when it was asked for, and the lease of the file that was held
+  // then; 0: none.
   std::uint64_t asked_at = 0;
   std::uint64_t lease = 0;
   bool reopening = false;

@@ -272,7 +272,7 @@ void InodeIo::note_acknowledged() {
 
 std::uint64_t InodeIo::asking_now() const {
   auto core = core_.lock();
-  return core ? (*core)->change : 0;
+  return core ? (*core)->logical_time : 0;
 }
 
 void InodeIo::changed_by_us(const wire::Attributes& wire, std::uint64_t asked_at) {

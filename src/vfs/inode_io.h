@@ -110,7 +110,7 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   void changed_by_us(const wire::Attributes& wire, std::uint64_t asked_at);
   // A change of our own has failed, or nobody knows: part of it may have been done.
   void changed_in_part();
-  // MountCore::change, to tell by it later what has happened meanwhile.
+  // MountCore::logical_time, to tell by it later what has happened meanwhile.
   std::uint64_t asking_now() const;
   Task<Result<CarriedAttributes>> carry_attributes(std::shared_ptr<Inode> inode,
                                                    std::shared_ptr<ServerOpen> open,

@@ -42,8 +42,8 @@ struct KernelView {
   // may not have taken the answer to the latest one, so that it does not know the end.
   std::uint32_t uncached_growth = 0;
   TimePoint size_unstable_until{};
-  // What MountCore::change was at the latest open, and when it was last made to drop all its pages
-  // while nobody had the file open.
+  // What MountCore::logical_time was at the latest open, and when it was last made to drop all its
+  // pages while nobody had the file open.
   std::uint64_t opened_at = 0;
   std::uint64_t pages_dropped_at = 0;
   bool may_have_pages() const { return opened_at > pages_dropped_at; }
@@ -53,9 +53,9 @@ struct KernelView {
   // The kernel discards the attributes in a reply (fuse_change_attributes()) if, after it sent the
   // request, it handled a notification about the file's pages or attributes, took another reply
   // with attributes, or had a write of its own answered. `ignores_before` is the time, as
-  // MountCore::change counts, of the latest of these: replies to requests that came before it are
-  // discarded. While a notification is under way its moment is not known, so every reply counts as
-  // discarded; as all are while the kernel makes the file longer (FUSE_I_SIZE_UNSTABLE).
+  // MountCore::logical_time counts, of the latest of these: replies to requests that came before it
+  // are discarded. While a notification is under way its moment is not known, so every reply counts
+  // as discarded; as all are while the kernel makes the file longer (FUSE_I_SIZE_UNSTABLE).
   std::uint64_t ignores_before = 0;
   std::uint32_t notifications = 0;  // under way
   std::uint32_t growing = 0;        // changes of its own under way that may make the file longer

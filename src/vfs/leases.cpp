@@ -90,7 +90,7 @@ void Leases::name_seen(Inode& inode, const Inode& parent, const wire::Attributes
 
 Duration Leases::absence_seen(const Inode& parent, const std::string& name,
                               const wire::Attributes* said, std::uint64_t asked_at) {
-  const bool covered = gives_names(parent, said, asked_at) && parent.generation <= asked_at;
+  const bool covered = gives_names(parent, said, asked_at) && parent.changed_at <= asked_at;
   return covered ? absence_known(parent, name) : Duration::zero();
 }
 
@@ -124,7 +124,7 @@ bool Leases::knows_all_names(const Inode& directory) const {
 void Leases::names_listed(Inode& directory, const wire::Attributes* said, std::uint64_t under,
                           std::uint64_t asked_at, const ListedPart& part) const {
   Lease& lease = directory.lease;
-  const bool same = lease.number == under && directory.generation <= asked_at;
+  const bool same = lease.number == under && directory.changed_at <= asked_at;
   const bool goes_on =
       part.from == 0 || (lease.names_listed == under && lease.listed_to == part.from);
   if (!same || !goes_on || !gives_names(directory, said, asked_at)) return;
@@ -156,7 +156,7 @@ void Leases::lose(Inode& inode) {
   core_.idle_opens.close(inode);
   inode.attributes_expire = {};
   inode.lease.number = 0;
-  inode.lease.lost_at = ++core_.change;
+  inode.lease.lost_at = ++core_.logical_time;
   inode.kernel.believed_until = {};
 }
 
@@ -176,7 +176,7 @@ Leases::Lost Leases::lose_recalled(wire::LeasesRecalledT& recalled) {
     InodeRef inode = lease ? core_.inodes.find_by_handle(lease->handle) : nullptr;
     if (!inode) {
       // It is in a reply that has not arrived yet, or was dropped.
-      ignored_before_ = recalled_before_ = ++core_.change;
+      ignored_before_ = recalled_before_ = ++core_.logical_time;
       if (lease) dropped_.push_back(lease->handle);
       continue;
     }
@@ -305,7 +305,7 @@ Task<void> Leases::revalidate(MountCore& core, InodeRef inode) {
   wire::GetAttrRequestT request;
   request.caller = std::make_unique<wire::CallerT>();
   request.handle = inode->handle;
-  const std::uint64_t asked_at = core.change;
+  const std::uint64_t asked_at = core.logical_time;
   auto reply = co_await core.session.call<wire::GetAttrRequest>(request);
   if (!reply || !reply.value().attributes || alive.expired() || core.stopping) co_return;
   const BackgroundTask task(core);
@@ -317,7 +317,7 @@ Task<void> Leases::revalidate(MountCore& core, InodeRef inode) {
 void Leases::lose_all() {
   core_.idle_opens.close_all();
   void_up_to_ = last_number_;
-  ignored_before_ = recalled_before_ = ++core_.change;
+  ignored_before_ = recalled_before_ = ++core_.logical_time;
   dropped_.clear();
   core_.attribute_writeback.leases_lost();
   if (core_.stopping) return;
@@ -403,7 +403,7 @@ std::vector<std::unique_ptr<wire::LeasedFileT>> Leases::take_dropped() {
 }
 
 void Leases::dropped_said() {
-  given_up_.front().answered_at = ++core_.change;
+  given_up_.front().answered_at = ++core_.logical_time;
   if (given_up_.size() <= kRememberedMessages) return;
   ignored_before_ = std::max(ignored_before_, given_up_.back().answered_at);
   given_up_.pop_back();
@@ -468,7 +468,7 @@ void Leases::settle(const Returned& returned) {
 void Leases::returned_everything(bool said) {
   if (returns_everything_ || say_everything_) return;
   if (said) {
-    ignored_before_ = ++core_.change;
+    ignored_before_ = ++core_.logical_time;
     takes_none_ = false;
   } else {
     say_everything_ = true;

@@ -38,7 +38,7 @@ struct Inode;
 // An inode's own part. The numbers of leases are never used twice; 0 is none.
 struct Lease {
   std::uint64_t number = 0;   // of the lease that is held, unless all are void meanwhile
-  std::uint64_t lost_at = 0;  // MountCore::change; replies to what was asked before give none
+  std::uint64_t lost_at = 0;  // MountCore::logical_time; replies to what was asked before give none
   // What the server has counted at the latest recall: attributes that count fewer are from before.
   FileVersion recalled_version;
   std::uint32_t returning = 0;  // recalls that the server has not heard of
@@ -182,7 +182,7 @@ class Leases {
   AbsentNames absent_names_;
   std::uint64_t last_number_ = 0;
   std::uint64_t void_up_to_ = 0;  // leases of this number and earlier ones are void
-  // MountCore::change: what was asked before gives no lease.
+  // MountCore::logical_time: what was asked before gives no lease.
   std::uint64_t ignored_before_ = 0;
   std::uint64_t recalled_before_ = 0;  // likewise, nor is it believed at all
   bool expiring_ = false;
@@ -204,7 +204,7 @@ class Leases {
   // believed.
   struct GivenUp {
     std::set<std::vector<std::uint8_t>> handles;
-    std::uint64_t answered_at = UINT64_MAX;  // MountCore::change
+    std::uint64_t answered_at = UINT64_MAX;  // MountCore::logical_time
   };
   std::deque<GivenUp> given_up_;
   bool says_dropped_later_ = false;

@@ -36,8 +36,8 @@ std::optional<Entry> MountCore::listed_entry(const Inode& parent, const std::str
   InodeRef inode = inodes.find_by_name(parent.node, name);
   if (!inode || inode->listed.name != name_key(parent.node, name)) return std::nullopt;
   const Duration age = clock.now() - inode->listed.at;
-  const std::uint64_t listed_at = inode->listed.change;
-  if (age >= options.actimeo_us || parent.generation > listed_at) return std::nullopt;
+  const std::uint64_t listed_at = inode->listed.asked_at;
+  if (age >= options.actimeo_us || parent.changed_at > listed_at) return std::nullopt;
   if (leases.is_recalled(parent, listed_at)) return std::nullopt;
   if (attribute_timeout(*inode) == Duration::zero()) return std::nullopt;
   ++inode->lookups;
@@ -51,8 +51,8 @@ bool MountCore::is_worth_listing(Inode& parent, const std::string& name) {
   const InodeRef known = inodes.find_by_name(parent.node, name);
   if (lookups.listing_is_useless || lookups.listing || !known || known->lookups == 0) return false;
   const TimePoint now = clock.now();
-  if (lookups.generation != parent.generation || now - lookups.since >= options.actimeo_us) {
-    lookups.generation = parent.generation;
+  if (lookups.changed_at != parent.changed_at || now - lookups.since >= options.actimeo_us) {
+    lookups.changed_at = parent.changed_at;
     lookups.since = now;
     lookups.count = 0;
   }

@@ -239,7 +239,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
   const bool old = overtaken(attributes, inode->attributes);
   const std::uint64_t end = inode->mapping ? inode->mapping->size() : 0;
   if (!old) leases.take(*inode, attributes, asked_at);
-  if (!old && inode->generation <= asked_at) {
+  if (!old && inode->changed_at <= asked_at) {
     inode->attributes = attributes;
     remember_flags(*inode, attributes);
     take_size(*inode, attributes.size);
@@ -254,7 +254,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     const Attributes& newest = old ? inode->attributes : attributes;
     changed = inode->cached_version && changed_by_others(*inode->cached_version, newest);
     const bool first = !inode->cached_version;
-    const bool latest = !old && inode->generation <= asked_at;
+    const bool latest = !old && inode->changed_at <= asked_at;
     if (first || changed || latest) *inode->cached_version = newest;
     // The time that programs were shown is not the file's any more.
     if (changed && !inode->dirty()) inode->mtime_shown = false;
@@ -273,7 +273,7 @@ Task<bool> MountCore::take_attributes(InodeRef inode, Attributes attributes,
     inode->revalidated.wake_all();
   }
   co_await wait_until_valid(inode);
-  const bool latest = !old && inode->generation <= asked_at;
+  const bool latest = !old && inode->changed_at <= asked_at;
   inode->attributes_expire = latest ? believed_until(*inode, asked_at) : TimePoint{};
   co_return changed || grown;
 }
@@ -287,7 +287,7 @@ Task<void> MountCore::learn_size(InodeRef inode) {
   request.caller = std::make_unique<wire::CallerT>();
   std::uint64_t size = 0;
   for (int query = 0; query < kMaxQueries && inode->size_unknown; ++query) {
-    const std::uint64_t asked_at = change;
+    const std::uint64_t asked_at = logical_time;
     auto reply =
         co_await call_on<wire::GetAttrRequest>(inode, &wire::GetAttrRequestT::handle, request);
     if (!reply || !reply.value().attributes) co_return;
@@ -295,7 +295,7 @@ Task<void> MountCore::learn_size(InodeRef inode) {
     if (!inode->size_unknown) co_return;
     const Attributes said = from_wire(*reply.value().attributes);
     size = said.size;
-    if (inode->generation > asked_at || overtaken(said, inode->attributes)) continue;
+    if (inode->changed_at > asked_at || overtaken(said, inode->attributes)) continue;
     take_size(*inode, size);
   }
   // A busy writer here overtakes every answer. Where it says that the file is longer, the bytes are
@@ -308,7 +308,7 @@ Task<void> MountCore::wait_until_valid(InodeRef inode) {
 }
 
 void MountCore::take_own_change(Inode& inode, const Attributes& now, std::uint64_t asked_at) {
-  const bool latest = inode.generation <= asked_at;
+  const bool latest = inode.changed_at <= asked_at;
   changed(inode);
   // Of our own WRITEs the one that was answered last need not be the one that reaches furthest.
   // Others may have made the file shorter.
@@ -344,7 +344,7 @@ void MountCore::changed_in_part(const InodeRef& inode) {
 void MountCore::directory_changed(Inode& directory, const wire::Attributes* after,
                                   std::uint64_t asked_at) {
   // Another change of ours was answered meanwhile: only a later ctime says which came last.
-  const bool overlapped = directory.generation > asked_at;
+  const bool overlapped = directory.changed_at > asked_at;
   forget_attributes(directory);
   if (after == nullptr) {
     directory.lease.forget_names();  // it may have been done all the same
@@ -364,7 +364,7 @@ void MountCore::directory_seen(Inode& directory, const wire::Attributes* before,
   const Attributes now = from_wire(*before);
   if (overtaken(now, directory.attributes)) return;
   leases.take(directory, now, asked_at);
-  if (directory.generation > asked_at) return;
+  if (directory.changed_at > asked_at) return;
   directory.attributes = now;
   directory.attributes_expire = believed_until(directory, asked_at);
 }
@@ -400,7 +400,7 @@ Attributes MountCore::shown_attributes(Inode& inode, std::uint64_t asked_at) {
   AttributeWriteback::show(inode, shown);
   if (!inode.kernel.ignores(asked_at)) {
     inode.kernel.takes(shown, version_of(inode.attributes));
-    inode.kernel.ignores_before = ++change;
+    inode.kernel.ignores_before = ++logical_time;
   }
   inode.kernel.believes = inode.kernel.believes || leases.holds(inode);
   return shown;
@@ -421,7 +421,7 @@ void MountCore::note_store(const OpenFile& file, const Store& store, std::uint64
   // After a write(2) the kernel knows that the file goes so far, and its pages may be newer there.
   if (store.source == cache::WriteSource::kSystemCall) {
     inode.kernel.reaches(store.offset + store.data.size());
-    inode.kernel.ignores_before = ++change;
+    inode.kernel.ignores_before = ++logical_time;
   }
   inode.local_mtime_ns = clock.wall_ns();
   inode.mtime_shown = false;

@@ -47,10 +47,10 @@ class MountCore {
   std::map<OpenDirectory*, OpenDirectoryRef> open_directories;
   // Threads (Call::thread) whose latest open was refused for them to look the path up again.
   std::set<std::int32_t> looking_again;
-  // Counts the changes that this client has made, and what else must be told to be before or after
-  // a request. A reply is older than a change of the file that was counted after the request was
-  // sent.
-  std::uint64_t change = 0;
+  // Advances with all that replies must be told to be older or newer than: a change of ours, an
+  // open, a notification to the kernel, a lease that goes. A request notes it (`asked_at`), and of
+  // a file that has changed since (Inode::changed_at) the reply says nothing that is believed.
+  std::uint64_t logical_time = 0;
   // The server's filesystem has a limit on the size of files, and does not tell it. A store that
   // ends beyond this goes there at once, so that its writer learns of EFBIG; if it is taken, the
   // limit is not below the next power of two, or close to it.
@@ -154,7 +154,7 @@ class MountCore {
   // now; false when the file is gone; an error when that could not be learnt.
   Task<Result<bool>> find_again(InodeRef inode, wire::CallerT caller);
 
-  // The inode of a reply to what was asked when `change` was `asked_at`, with one more reference
+  // The inode of a reply to what was asked at `asked_at`, with one more reference
   // for the kernel. Its attributes are taken over; if somebody else has changed the file its cache
   // is invalidated first.
   Task<InodeRef> enter(InodeRef parent, std::string name, HandleBytes handle, Attributes attributes,
@@ -197,7 +197,7 @@ class MountCore {
   // Nobody needs the inode any more for one reason: it goes if there is no other.
   void drop_if_unused(const InodeRef& inode);
 
-  // Takes over what the server says of `inode`, asked for when `change` was `asked_at`. Returns
+  // Takes over what the server says of `inode`, asked for at `asked_at`. Returns
   // when nobody invalidates the file's cache any more; true when it was invalidated because of this
   // reply.
   Task<bool> take_attributes(InodeRef inode, Attributes attributes, std::uint64_t asked_at);
@@ -271,7 +271,7 @@ class MountCore {
 
   // This client has changed the file: what was asked for before is old.
   void changed(Inode& inode) {
-    inode.generation = ++change;
+    inode.changed_at = ++logical_time;
     idle_opens.close(inode);
   }
   // The answer to a change of this client's own in a directory, which was sent when `change` was

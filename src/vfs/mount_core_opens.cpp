@@ -28,7 +28,7 @@ OpenedFile MountCore::add_open_file(const InodeRef& inode, std::shared_ptr<Serve
   file->direct = (flags & O_DIRECT) != 0;
   inode->io->add(std::move(open));
   ++inode->open_count;
-  inode->kernel.opened_at = ++change;
+  inode->kernel.opened_at = ++logical_time;
   forgetting.used(*inode);
   // An appender's data goes where the server's file ends, which the kernel may not know; so it must
   // not keep the data under an offset of its own.

@@ -35,7 +35,7 @@ class Notification {
   // The mount may have ended meanwhile.
   ~Notification() {
     const auto core = core_.lock();
-    const std::uint64_t now = core ? ++(*core)->change : 0;
+    const std::uint64_t now = core ? ++(*core)->logical_time : 0;
     for (const InodeRef& inode : inodes_) {
       --inode->kernel.notifications;
       inode->kernel.ignores_before = now;
@@ -64,7 +64,7 @@ void MountCore::kernel_drops_pages(const InodeRef& inode) {
 
 Task<void> MountCore::tell_growth(InodeRef inode) {
   const std::uint64_t size = inode->mapping->size();
-  const std::uint64_t generation = inode->generation;
+  const std::uint64_t generation = inode->changed_at;
   // What was made longer here the kernel knows from the answer to that, and programs may have
   // stored to the last byte through a mapping, of which nobody here has heard.
   auto is_news = [&] {
@@ -75,7 +75,7 @@ Task<void> MountCore::tell_growth(InodeRef inode) {
   if (!is_news() || !inode->io->readable()) co_return;
   // The byte is stored into the kernel's page, so it must be the true one.
   auto last = co_await inode->mapping->read({size - 1, size}, nullptr);
-  const bool same = inode->mapping->size() == size && inode->generation == generation;
+  const bool same = inode->mapping->size() == size && inode->changed_at == generation;
   const bool still_so = same && inode->io->readable();
   if (!last || last.value().bytes != 1 || !still_so || !is_news()) co_return;
   const std::byte told_last = *static_cast<const std::byte*>(last.value().parts[0].iov_base);
@@ -124,7 +124,7 @@ Task<void> MountCore::drop_unused_pages(std::vector<InodeRef> files) {
   for (const InodeRef& inode : files) {
     if (alive.expired()) co_return;
     if (inode->open_count != 0 || !inode->kernel.may_have_pages()) continue;
-    const std::uint64_t since = change;
+    const std::uint64_t since = logical_time;
     co_await drop_pages(inode, ByteRange::all());
     inode->kernel.pages_dropped_at = since;
   }

@@ -24,7 +24,7 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
       request.open_id = file->server_open->id;
       incarnation = file->server_open->incarnation;
     }
-    asked_at = core.change;
+    asked_at = core.logical_time;
     reply = co_await core.call_on<wire::SetAttrRequest>(inode, &wire::SetAttrRequestT::handle,
                                                         request, nullptr, incarnation);
     if (reply || reply.error() != rpc::kSessionLost) break;
@@ -72,24 +72,24 @@ std::optional<Attributes> Operations::try_getattr(NodeId node, bool for_program)
   if (!core_.known_now(*inode)) return std::nullopt;
   const bool unsent = inode->dirty() || inode->mtime_shown || AttributeWriteback::is_dirty(*inode);
   if (for_program && unsent) return std::nullopt;
-  return core_.shown_attributes(*inode, core_.change);
+  return core_.shown_attributes(*inode, core_.logical_time);
 }
 
 Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef file) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
-  const std::uint64_t came_at = core_.change;
+  const std::uint64_t came_at = core_.logical_time;
   const bool for_program = !file;
   if (for_program && core_.has_few_dirty_bytes(*inode)) (void)co_await core_.write_back(inode);
   if (for_program) co_await core_.attribute_writeback.write(inode);
   co_await core_.wait_until_valid(inode);
   for (int query = 0; query < MountCore::kMaxQueries; ++query) {
     if (core_.known_now(*inode)) break;
-    const std::uint64_t asked_at = core_.change;
+    const std::uint64_t asked_at = core_.logical_time;
     auto attributes = co_await send_getattr(core_, call, inode, file);
     if (!attributes) co_return attributes.error();
     (void)co_await core_.take_attributes(inode, attributes.value(), asked_at);
-    if (inode->generation <= asked_at) break;
+    if (inode->changed_at <= asked_at) break;
   }
   if (inode->size_unknown && inode->mapping) co_await core_.learn_size(inode);
   // The kernel may be stuck in a notification, and does one after the other.

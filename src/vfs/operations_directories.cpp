@@ -57,7 +57,7 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
   request.max_bytes = kReplyBytes;
   request.with_attributes = with_attributes && !forgetting.exhausted();
   const TimePoint now = clock.now();
-  const std::uint64_t asked_at = change;
+  const std::uint64_t asked_at = logical_time;
   auto reply =
       co_await call_on<wire::ReadDirRequest>(directory, &wire::ReadDirRequestT::handle, request);
   if (!reply) co_return reply.error();
@@ -73,12 +73,12 @@ Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef dir
     entry.cookie = wire->cookie;
     entry.ino = wire->ino;
     entry.type = wire->type;
-    entry.asked_at = now;
-    entry.change = asked_at;
+    entry.asked = now;
+    entry.asked_at = asked_at;
     if (wire->attributes && !wire->handle.empty()) {
       InodeRef entered = co_await enter(directory, entry.name, wire->handle,
                                         from_wire(*wire->attributes), asked_at);
-      if (directory->generation <= asked_at) {
+      if (directory->changed_at <= asked_at) {
         leases.name_seen(*entered, *directory, reply.value().directory.get(), asked_at);
       }
       entered->listed = {name_key(directory->node, entry.name), now, asked_at};
@@ -104,16 +104,16 @@ void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) 
   if (!entry.entry) return;
   InodeRef inode = core_.inodes.find(entry.entry->node);
   // Since it was read, names may have been made or removed here.
-  const bool name_is_good = directory.inode->generation <= entry.change &&
-                            !core_.leases.is_recalled(*directory.inode, entry.change);
-  const Duration age = core_.clock.now() - entry.asked_at;
+  const bool name_is_good = directory.inode->changed_at <= entry.asked_at &&
+                            !core_.leases.is_recalled(*directory.inode, entry.asked_at);
+  const Duration age = core_.clock.now() - entry.asked;
   const NodeId parent = directory.inode->node;
   const bool recent = age < core_.options.actimeo_us;
   const bool covered = inode && core_.leases.covers_name(*inode, *directory.inode);
   if (inode && name_is_good && (recent || covered) && !core_.forgetting.exhausted() &&
       core_.attribute_timeout(*inode) > Duration::zero() &&
       !core_.knows_entry(*inode, parent, entry.name)) {
-    entry.entry = core_.entry_of(*inode, parent, entry.name, entry.change, age);
+    entry.entry = core_.entry_of(*inode, parent, entry.name, entry.asked_at, age);
     return;
   }
   const NodeId node = entry.entry->node;

@@ -108,7 +108,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   // Who cannot be told from others is never made to try again.
   const bool tries_again = call.thread == 0 || core_.looking_again.erase(call.thread) != 0;
   co_await core_.attribute_writeback.write(inode);
-  const std::uint64_t asked_at = core_.change;
+  const std::uint64_t asked_at = core_.logical_time;
   const std::uint64_t lease = core_.leases.holds(*inode) ? inode->lease.number : 0;
   wire::OpenRequestT request;
   request.caller = caller_of(call);
@@ -202,7 +202,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   request.mode = mode;
   request.umask = call.umask;
   request.open_flags = static_cast<std::uint32_t>(flags & kServerCreateFlags);
-  const std::uint64_t asked_at = core_.change;
+  const std::uint64_t asked_at = core_.logical_time;
   OwnChange under_way(core_, parent, name, call);
   bool retried = false;
   auto answer = co_await send_open<wire::CreateRequest>(
@@ -234,7 +234,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   }
   if ((attributes.flags & proto::kExclusive) != 0) core_.leases.exclusive_given(*inode, asked_at);
   // An answer that was overtaken is not taken over, and with it the size of a file that was there.
-  const bool late = inode->generation > asked_at;
+  const bool late = inode->changed_at > asked_at;
   core_.changed(*inode);
   core_.prepare_mapping(inode);
   if (late && !inode->cached_version) inode->size_unknown = true;

@@ -44,12 +44,12 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   InodeRef parent = core_.inodes.find(parent_node);
   if (!parent) co_return Errno(ESTALE);
   if (auto valid = check_name(name); !valid) co_return valid.error();
-  const std::uint64_t came_at = core_.change;
+  const std::uint64_t came_at = core_.logical_time;
   if (core_.is_worth_listing(*parent, name)) {
     co_await core_.list_names(call, parent);
     if (auto listed = core_.listed_entry(*parent, name, came_at)) co_return *listed;
   }
-  const std::uint64_t asked_at = core_.change;
+  const std::uint64_t asked_at = core_.logical_time;
   auto reply = co_await core_.ask_name(to_wire(call.caller), parent, name, /*tell_absence=*/true);
   if (!reply && reply.error() != Errno(ENOENT)) co_return reply.error();
   const wire::Attributes* directory = reply ? reply.value().parent_attributes.get() : nullptr;
@@ -60,7 +60,7 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
   InodeRef inode = co_await core_.enter(parent, name, reply.value().handle,
                                         from_wire(*reply.value().attributes), asked_at);
-  if (parent->generation <= asked_at) {
+  if (parent->changed_at <= asked_at) {
     core_.leases.name_seen(*inode, *parent, directory, asked_at);
   }
   Entry entry = core_.entry_of(*inode, parent_node, name, came_at);
@@ -72,8 +72,8 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
 std::optional<Entry> Operations::try_lookup(NodeId parent_node, const std::string& name) {
   InodeRef parent = core_.inodes.find(parent_node);
   if (!parent || !check_name(name)) return std::nullopt;
-  if (auto leased = core_.leased_entry(*parent, name, core_.change)) return leased;
-  return core_.listed_entry(*parent, name, core_.change);
+  if (auto leased = core_.leased_entry(*parent, name, core_.logical_time)) return leased;
+  return core_.listed_entry(*parent, name, core_.logical_time);
 }
 
 void Operations::forget(NodeId node, std::uint64_t count) {
@@ -104,7 +104,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
                                       HandleBytes Request::NativeTableType::*other_at = nullptr) {
   request.caller = caller_of(call);
   request.name = name;
-  const std::uint64_t asked_at = core.change;
+  const std::uint64_t asked_at = core.logical_time;
   OwnChange under_way(core, parent, name, call);
   bool retried = false;
   auto reply = co_await core.call_on<Request>(parent, &Request::NativeTableType::parent,
@@ -178,7 +178,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   request.caller = caller_of(call);
   request.name = name;
   request.directory = directory;
-  const std::uint64_t asked_at = core_.change;
+  const std::uint64_t asked_at = core_.logical_time;
   OwnChange under_way(core_, parent, name, call);
   const InodeRef known = core_.inodes.find_by_name(parent_node, name);
   if (known) core_.idle_opens.close(*known);  // or its bytes would not go with its name
@@ -226,7 +226,7 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   InodeRef new_parent = core_.inodes.find(new_parent_node);
   if (auto valid = check_change(core_, parent, name); !valid) co_return valid.error();
   if (auto valid = check_change(core_, new_parent, new_name); !valid) co_return valid.error();
-  const std::uint64_t asked_at = core_.change;
+  const std::uint64_t asked_at = core_.logical_time;
   OwnChange under_way(core_, parent, name, call);
   OwnChange under_way_there(core_, new_parent, new_name, call);
   InodeRef moved = core_.inodes.find_by_name(parent_node, name);

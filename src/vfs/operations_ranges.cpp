@@ -33,12 +33,12 @@ Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
     if (!appended) co_return appended.error();
     landed = appended.value().offset;
     size = appended.value().size;
-    generation = inode->generation;
+    generation = inode->changed_at;
     co_return cache::ServerChange{{landed, size}, size};
   };
   Status status = co_await inode->mapping->change_on_server(ByteRange::all(), send);
   // Who appends all the time overtakes every other answer, and this one had to wait till now.
-  const bool newest = inode->generation == generation && inode->attributes.size == size;
+  const bool newest = inode->changed_at == generation && inode->attributes.size == size;
   if (status && newest && inode->size_unknown) MountCore::take_size(*inode, size);
   if (status) core_.note_store(*file, store, landed);
   if (status && !file->kernel_caches && std::exchange(inode->kernel.has_end, false)) {

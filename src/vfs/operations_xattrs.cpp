@@ -96,7 +96,7 @@ Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId nod
                                                            std::string name) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
-  const std::uint64_t asked_at = core_.change;
+  const std::uint64_t asked_at = core_.logical_time;
   const Attributes before = inode->attributes;
   auto value = co_await fetch<wire::GetXattrRequest>(core_, inode, get_request(call, name));
   if (value && name == kCapability && inode->dirty()) {
@@ -106,7 +106,7 @@ Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId nod
   }
   // An answer from before somebody's change says nothing about the time after it.
   const bool still_so =
-      inode->generation <= asked_at && !changed_by_others(before, inode->attributes);
+      inode->changed_at <= asked_at && !changed_by_others(before, inode->attributes);
   if (!value && value.error() == Errno(ENODATA) && still_so) {
     remember_absent(*inode, before, std::move(name));
   }
@@ -136,7 +136,7 @@ Task<Status> Operations::set_xattr(Call call, NodeId node, std::string name,
   const iovec from{value.data(), value.size()};
   rpc::Payload payload;
   payload.send = std::span(&from, 1);
-  const std::uint64_t asked_at = core_.change;
+  const std::uint64_t asked_at = core_.logical_time;
   bool retried = false;
   auto reply = co_await core_.exchange_on<wire::SetXattrRequest>(
       inode, &wire::SetXattrRequestT::handle, std::move(request), payload, &retried);
@@ -161,7 +161,7 @@ Task<Status> Operations::remove_xattr(Call call, NodeId node, std::string name) 
   wire::RemoveXattrRequestT request;
   request.caller = caller_of(call);
   request.name = std::move(name);
-  const std::uint64_t asked_at = core_.change;
+  const std::uint64_t asked_at = core_.logical_time;
   bool retried = false;
   auto reply = co_await core_.exchange_on<wire::RemoveXattrRequest>(
       inode, &wire::RemoveXattrRequestT::handle, std::move(request), {}, &retried);

@@ -143,9 +143,9 @@ struct DirectoryEntry {
   std::uint64_t ino = 0;
   std::uint32_t type = 0;      // S_IFMT bits
   std::optional<Entry> entry;  // with attributes, when asked for; not for "." and ".."
-  // When it was asked for: by the clock, and by this client's own changes.
-  TimePoint asked_at{};
-  std::uint64_t change = 0;
+  // When it was asked for: by the clock, and by MountCore::logical_time.
+  TimePoint asked{};
+  std::uint64_t asked_at = 0;
 };
 
 struct DirectoryEntries {
