@@ -352,6 +352,18 @@ void Connection::deliver(Outgoing frame) {
              });
 }
 
+// Others wait for what a notice has the client do, so it does not queue behind replies, which may
+// be many megabytes. Before it goes what has begun to leave, the reply to HELLO, and earlier
+// notices.
+std::size_t Connection::place_of(const proto::FrameHeader& header) const {
+  if (!header.is_notice() || output_.empty()) return output_.size();
+  const bool first_stays =
+      output_sent_ > 0 || output_.front().frame.header.type == proto::MessageType::kHello;
+  std::size_t place = first_stays ? 1 : 0;
+  while (place < output_.size() && output_[place].frame.header.is_notice()) ++place;
+  return place;
+}
+
 // Replies that come close together leave together.
 void Connection::enqueue(Outgoing frame) {
   held_bytes_ -= frame.charge;
@@ -362,7 +374,8 @@ void Connection::enqueue(Outgoing frame) {
   const std::size_t held = held_by(frame);
   held_bytes_ += held;
   const proto::HeaderBytes header = proto::encode_header(frame.header);
-  output_.push_back({header, std::move(frame), held});
+  const auto place = output_.begin() + static_cast<std::ptrdiff_t>(place_of(frame.header));
+  output_.insert(place, Pending{header, std::move(frame), held});
   if (reading_ || flush_posted_ || draining_) return;
   flush_posted_ = true;
   asio::post(socket_.get_executor(), [self = shared_from_this()] {

@@ -85,6 +85,8 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
 
   // Writing.
   void enqueue(Outgoing frame);
+  // Where in output_ a frame with this header goes.
+  std::size_t place_of(const proto::FrameHeader& header) const;
   void flush();
   bool send_some();
   static Task<void> drain(std::shared_ptr<Connection> self);

@@ -1,6 +1,7 @@
 // Leases over the wire: which replies give them, and what becomes of them when clients are silent,
 // away, or gone.
 #include <cstdlib>
+#include <thread>
 
 #include "tests/component/server_leases_fixture.h"
 
@@ -390,6 +391,67 @@ TEST_F(LeasesOfTheSilent, AlsoOfWhoIsNotThere) {
   holder_->hang_up();
   const FrameHeader write = begin_write(*other_);
   EXPECT_TRUE(is_answered(*other_, write));
+}
+
+// --- Many replies --------------------------------------------------------------------------------
+
+// A holder that asks for much more than fits on the way to it, and reads nothing before the server
+// has all of its replies.
+class LeasesOfTheSlow : public Leases {
+ protected:
+  static constexpr int kReads = 48;
+
+  void SetUp() override {
+    Leases::SetUp();
+    put_file("large", std::string(kMaxPayloadBytes, 'x'));
+    put_file("mark", "");
+    slow_ = std::make_unique<Holder>(port());
+    ASSERT_TRUE(slow_->hello("data", {}, 64));
+    large_ = slow_->hold(root_, "large");
+    mark_ = slow_->hold(root_, "mark");
+  }
+  void ask_for_much() {
+    wire::ReadRequestT read;
+    read.open_id = open_file(*slow_, large_);
+    read.length = kMaxPayloadBytes;
+    auto last = write_request(open_file(*slow_, mark_));
+    for (std::uint32_t slot = 1; slot <= kReads; ++slot) {
+      ASSERT_TRUE(slow_->send(slow_->next(MessageType::kRead, slot), read));
+    }
+    ASSERT_TRUE(slow_->send(slow_->next(MessageType::kWrite, kReads + 1), last, "done"));
+    for (int tries = 0; tries < 5'000 && file_content("mark").empty(); ++tries) {
+      std::this_thread::sleep_for(1ms);
+    }
+    ASSERT_EQ(file_content("mark"), "done");
+  }
+
+  std::unique_ptr<Holder> slow_;
+  Bytes large_, mark_;
+};
+
+TEST_F(LeasesOfTheSlow, ARecallDoesNotWaitForTheRepliesBeforeIt) {
+  ask_for_much();
+  auto change = write_request(open_file(*other_, large_));
+  const FrameHeader header = other_->next(MessageType::kWrite);
+  ASSERT_TRUE(other_->send(header, change, "new"));
+  EXPECT_TRUE(hears_nothing(*other_));
+  int before = 0, after = 0;
+  std::uint64_t recall = 0;
+  while (before + after <= kReads) {
+    auto frame = slow_->receive();
+    ASSERT_TRUE(frame) << errno_name(frame.error());
+    if (frame.value().header.is_notice()) {
+      auto recalled = proto::decode<wire::LeasesRecalled>(frame.value().meta);
+      ASSERT_TRUE(recalled);
+      recall = recalled.value().recall;
+    } else {
+      ++(recall == 0 ? before : after);
+    }
+  }
+  EXPECT_GT(after, kReads / 2);
+  ASSERT_NE(recall, 0u);
+  EXPECT_TRUE(slow_->give_back({recall}));
+  EXPECT_TRUE(is_answered(*other_, header));
 }
 
 // --- The disk -----------------------------------------------------------------------------------
