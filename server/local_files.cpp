@@ -141,7 +141,8 @@ void LocalStore::remove_again(const Node& parent, Name name, int fd) const {
 Result<Opened> LocalStore::create(const CallContext& context, HandleView parent, Name name,
                                   CreationMode mode, int flags) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
-  // Others may make and remove the name between our two steps, but not for ever.
+  BOOST_OUTCOME_TRY(auto held, names_.hold(context.waiting, directory->id, name));
+  // On the disk others may make and remove the name between our two steps, but not for ever.
   for (int tries = 0; tries < 8; ++tries) {
     auto made = create_new(context, *directory, name, mode, flags);
     if (made || made.error() != Errno(EEXIST) || (flags & O_EXCL) != 0) return made;
@@ -151,6 +152,7 @@ Result<Opened> LocalStore::create(const CallContext& context, HandleView parent,
     BOOST_OUTCOME_TRY(auto node, adopt(std::move(fd.value())));
     if (node->type == S_IFDIR) return Errno(EISDIR);
     BOOST_OUTCOME_TRYV(may_look_at(context, *node->inode));
+    held = NameLocks::Held();  // opening it may take long, and the name matters no more
     return open_node(context, std::move(node), flags);
   }
   return Errno(EBUSY);

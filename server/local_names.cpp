@@ -42,6 +42,7 @@ template <class Make>
 Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView parent, Name name,
                                      mode_t type, Make make) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
+  BOOST_OUTCOME_TRY(const auto held, names_.hold(context.waiting, directory->id, name));
   ChangeScope change(*this, *directory, context);
   if (make(directory->fd.get()) != 0) return last_errno();
   auto attributes = change.finish(true, {name.c_str()});
@@ -138,7 +139,8 @@ bool goes_slowly(const struct statx& info) {
 Result<NamesChanged> LocalStore::unlink(const CallContext& context, HandleView parent, Name name,
                                         bool directory) {
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, parent));
-  Victim victim;
+  Victim victim;  // goes last, with its blocks: for that nobody need wait
+  BOOST_OUTCOME_TRY(const auto held, names_.hold(context.waiting, node->id, name));
   BOOST_OUTCOME_TRY(victim.fd, open_child(node->fd.get(), name.c_str()));
   struct statx info {};
   if (!look_at(victim.fd.get(), info)) return last_errno();
@@ -163,6 +165,8 @@ Result<NamesChanged> LocalStore::rename(const CallContext& context, HandleView p
   BOOST_OUTCOME_TRY(auto from, resolve(context, parent));
   BOOST_OUTCOME_TRY(auto to, resolve_as(context, new_parent));
   Victim moved, replaced;
+  BOOST_OUTCOME_TRY(const auto held,
+                    names_.hold(context.waiting, from->id, name, to->id, new_name));
   auto prepare = [&](Victim& file, const Node& directory, Name at) -> Status {
     BOOST_OUTCOME_TRY(file.fd, open_child(directory.fd.get(), at.c_str()));
     struct statx info {};

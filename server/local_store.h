@@ -13,6 +13,7 @@
 
 #include "server/file_store.h"
 #include "server/handle_source.h"
+#include "server/name_locks.h"
 #include "server/node_table.h"
 #include "server/write_stream.h"
 
@@ -196,6 +197,7 @@ class LocalStore final : public FileStore {
   bool in_memory_ = false;
   bool security_xattrs_ = false;  // as has_security_xattrs(), where asking waits for nobody
   InodeTable inodes_;
+  NameLocks names_;  // held by whoever changes one
   NodeTable nodes_;
   NodeRef root_;
 };

@@ -1,4 +1,7 @@
 // Who changed what, as whom calls are made, and what outlives the server.
+#include <algorithm>
+#include <thread>
+
 #include "tests/component/server_fixture.h"
 
 namespace foliofs::server {
@@ -132,6 +135,48 @@ TEST_F(Changes, LinkAndRenameAreNotForeignToTheFileTheyMove) {
   ASSERT_TRUE(client->call(rename));
   ASSERT_TRUE(client->unlink(client->root(), "third"));
   EXPECT_EQ(look(*client, handle), before);
+}
+
+// All but the last of them lose the name again, each by one rename, whose answer says so.
+TEST_F(Changes, OfRenamesOverOneNameEachKnowsWhatItReplaces) {
+  constexpr int kFiles = 500;
+  const auto name_of = [](int client, int file) {
+    return std::to_string(client) + "-" + std::to_string(file);
+  };
+  std::unique_ptr<RawClient> clients[] = {connect(), connect()};
+  RawClient& first = *clients[0];
+  const auto number_of = [&](const std::string& name) {
+    return first.lookup(first.root(), name).value().reply.attributes->ino();
+  };
+  std::vector<std::uint64_t> files, replaced[2];
+  for (int client : {0, 1}) {
+    for (int file = 0; file < kFiles; ++file) {
+      put_file(name_of(client, file), "");
+      files.push_back(number_of(name_of(client, file)));
+    }
+  }
+  const auto rename_all = [&](int number) {
+    RawClient& client = *clients[number];
+    wire::RenameRequestT request;
+    request.caller = client.caller();
+    request.parent = request.new_parent = client.root();
+    request.new_name = "name";
+    for (int file = 0; file < kFiles; ++file) {
+      request.name = name_of(number, file);
+      auto moved = client.call(request);
+      ASSERT_TRUE(moved) << errno_name(moved.error());
+      const auto& victim = moved.value().reply.victim;
+      if (victim) replaced[number].push_back(victim->ino());
+    }
+  };
+  std::thread other(rename_all, 1);
+  rename_all(0);
+  other.join();
+  std::vector<std::uint64_t> seen = {number_of("name")};
+  for (const auto& some : replaced) seen.insert(seen.end(), some.begin(), some.end());
+  std::sort(seen.begin(), seen.end());
+  std::sort(files.begin(), files.end());
+  EXPECT_EQ(seen, files);
 }
 
 // --- As whom -------------------------------------------------------------------------------------
