@@ -34,20 +34,24 @@ std::size_t descriptor_limit() {
   return known ? limit.rlim_cur : 65536;
 }
 
-// Five sixteenths of the descriptors for files in use that are not open.
-std::size_t nodes_per_export(std::size_t exports) {
-  return std::clamp<std::size_t>(descriptor_limit() * 5 / 16 / std::max<std::size_t>(exports, 1),
-                                 16, 16384);
-}
-
-// Half of the descriptors for open files, half of these for one client.
+// An open file takes two descriptors: its own, and that of its node. Three eighths of all for each
+// of these, half of them for one client.
 void limit_opens(OpenBudget& budget) {
-  budget.total = descriptor_limit() / 2;
+  budget.total = std::max<std::size_t>(descriptor_limit() * 3 / 8, 1);
   budget.per_session = std::max<std::size_t>(budget.total / 2, 1);
 }
 
-// A connection each, and an eighth of the descriptors for both. What is left is for what calls need
-// while they run.
+// Nodes of files that are not open have the room of those that are: a table that is full of these
+// keeps hardly any others. With several exports all open files may be in one of them, and the
+// tables of the others be full beside it, for which there is a sixteenth.
+std::size_t nodes_per_export(std::size_t exports) {
+  const std::size_t limit = descriptor_limit();
+  const std::size_t nodes = exports > 1 ? limit / 16 / (exports - 1) : limit * 3 / 8;
+  return std::clamp<std::size_t>(nodes, 16, 16384);
+}
+
+// A connection each, and an eighth of the descriptors for both. What is left of all is for what
+// calls need while they run.
 std::size_t most_sessions() {
   return std::clamp<std::size_t>(descriptor_limit() / 12, 4, 4096);
 }

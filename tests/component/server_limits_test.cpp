@@ -28,23 +28,28 @@ class FewDescriptors : public ServerTest {
     ::setrlimit(RLIMIT_NOFILE, &before_);
   }
 
+  // Makes files and keeps them open, as many as the server lets the client.
+  static std::vector<std::uint64_t> open_all(RawClient& client, const std::string& prefix) {
+    std::vector<std::uint64_t> ids;
+    while (ids.size() < kDescriptors) {
+      auto made = client.create(client.root(), prefix + std::to_string(ids.size()));
+      if (!made) {
+        EXPECT_EQ(errno_of(made), EMFILE);
+        break;
+      }
+      ids.push_back(made.value().reply.open_id);
+    }
+    return ids;
+  }
+
  private:
   rlimit before_{};
 };
 
 TEST_F(FewDescriptors, OneClientCannotTakeThemAll) {
   auto greedy = connect();
-  std::vector<std::uint64_t> ids;
-  for (;;) {
-    auto made = greedy->create(greedy->root(), "file-" + std::to_string(ids.size()));
-    if (!made) {
-      EXPECT_EQ(made.error(), Errno(EMFILE));
-      break;
-    }
-    ids.push_back(made.value().reply.open_id);
-    ASSERT_LT(ids.size(), kDescriptors);
-  }
-  EXPECT_EQ(ids.size(), kDescriptors / 4);
+  const std::vector<std::uint64_t> ids = open_all(*greedy, "file-");
+  EXPECT_EQ(ids.size(), kDescriptors * 3 / 16);
   EXPECT_FALSE(fs::exists(tree() / ("file-" + std::to_string(ids.size()))))
       << "a request that failed has changed nothing";
   const auto handle = greedy->lookup(greedy->root(), "file-0").value().reply.handle;
@@ -54,6 +59,28 @@ TEST_F(FewDescriptors, OneClientCannotTakeThemAll) {
   EXPECT_TRUE(bystander->create(bystander->root(), "another"));
   ASSERT_TRUE(greedy->close(ids.front()));
   EXPECT_TRUE(greedy->open(handle));
+}
+
+// Each of their files has a node too, and what others ask for needs descriptors all the same.
+TEST_F(FewDescriptors, TwoClientsCannotTakeThemAll) {
+  for (int i = 0; i < 100; ++i) put_file("there-" + std::to_string(i), "");
+  auto one = connect(), another = connect();
+  const std::vector<std::uint64_t> ids = open_all(*one, "one-");
+  EXPECT_EQ(ids.size(), kDescriptors * 3 / 16);
+  EXPECT_EQ(open_all(*another, "another-").size(), kDescriptors * 3 / 16);
+
+  auto bystander = connect();
+  const Bytes root = bystander->root();
+  for (int i = 0; i < 100; ++i) {
+    auto found = bystander->lookup(root, "there-" + std::to_string(i));
+    ASSERT_TRUE(found) << errno_name(found.error());
+  }
+  EXPECT_TRUE(bystander->mkdir(root, "directory"));
+  EXPECT_TRUE(bystander->unlink(root, "there-0"));
+  EXPECT_EQ(errno_of(bystander->create(root, "file")), ENFILE) << "they have all the room there is";
+  EXPECT_FALSE(fs::exists(tree() / "file"));
+  ASSERT_TRUE(one->close(ids.front()));
+  EXPECT_TRUE(bystander->create(root, "file"));
 }
 
 class FewDescriptorsSole : public FewDescriptors {
@@ -68,7 +95,8 @@ class FewDescriptorsSole : public FewDescriptors {
 
 TEST_F(FewDescriptorsSole, WhatNobodyUsesIsAskedBackBeforeThereIsNoRoom) {
   auto one = connect(), another = connect();
-  for (std::size_t i = 0; i < kDescriptors * 3 / 16; ++i) {
+  // Three quarters of the opens that there may be.
+  for (std::size_t i = 0; i < kDescriptors * 9 / 64; ++i) {
     ASSERT_TRUE(one->create(one->root(), "one-" + std::to_string(i)));
     ASSERT_TRUE(another->create(another->root(), "another-" + std::to_string(i)));
   }
