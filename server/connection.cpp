@@ -244,7 +244,7 @@ Status Connection::handle(Frame frame) {
     spdlog::info("session {} ended by its client: {}", session_->number(),
                  describe(session_->counters()));
     services_.sessions.remove(session_->id());
-    session_->leases().end();  // nobody is to wait for the lane with them
+    session_->let_others_go_on();  // nobody is to wait for the lane
     Lane& lane = *session_->share().lane;
     lane.post([session = std::move(session_)] { session->end(); });
   }

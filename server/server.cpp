@@ -299,7 +299,7 @@ Task<void> Server::keep_house() {
     for (auto& session : services_.sessions.take_lost(now, services_.grace)) {
       spdlog::info("session {} ended, its client did not come back: {}", session->number(),
                    server::describe(session->counters()));
-      session->leases().end();  // nobody is to wait for the lane with them
+      session->let_others_go_on();  // nobody is to wait for the lane
       session->share().lane->post([session] { session->end(); });
     }
     services_.sessions.revoke_overdue_leases(now, options_.recall_patience);

@@ -77,6 +77,16 @@ bool Session::give_up() {
   return true;
 }
 
+void Session::let_others_go_on() {
+  {
+    // First: a LOCK that executes now gives back what it gets after this (handlers_locks.cpp).
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  share_.locks->end_session(number_);
+  leases_->end();
+}
+
 void Session::end() {
   std::unordered_map<std::uint64_t, OpenRecord> closing;  // closed after the lock: that may block
   SinkRef gone;
@@ -88,8 +98,7 @@ void Session::end() {
     rooms_ -= closing.size();
     budget_.used -= closing.size();
   }
-  share_.locks->end_session(number_);
-  leases_->end();
+  let_others_go_on();
 }
 
 bool Session::has_ended() const {

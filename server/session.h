@@ -132,7 +132,10 @@ class Session final : public LockListener, public LeaseListener {
   std::optional<SteadyTime> idle_since() const;
   // As expire(), now, if it still is idle.
   bool give_up();
-  // Closes every open file, which may block, and drops every lock; nothing is admitted any more.
+  // Ends what others may wait for, leases and locks, and does not block; nothing is admitted any
+  // more. end() is to follow.
+  void let_others_go_on();
+  // The same, and closes every open file, which may block.
   void end();
   bool has_ended() const;
 

@@ -1,5 +1,7 @@
 // Locks over the wire: two sessions of a real server, notices, connections that are cut, sessions
 // that end.
+#include <csignal>
+
 #include "tests/component/server_fixture.h"
 
 namespace foliofs::server {
@@ -184,6 +186,62 @@ TEST_F(Locks, TheyGoWithTheLastOpenOfTheFileAndWithTheSession) {
   EXPECT_EQ(lock(first, F_WRLCK), 0);
   EXPECT_EQ(lock(second, F_WRLCK, 21), -1);
   EXPECT_TRUE(first.raw->call(wire::ByeRequestT()));
+  EXPECT_EQ(next_notice(second), 21u);
+}
+
+// Every thread that could close the files of a session waits: for somebody on the server to give up
+// a lease (fcntl(2)) of a file that is opened to be written.
+class LocksBesideABusyLane : public Locks {
+ protected:
+  static constexpr std::uint32_t kOpens = 16;  // more than there are threads
+
+  // False where there are no such leases.
+  bool keep_all_busy() {
+    put_file("leased", "x");
+    std::signal(SIGIO, SIG_IGN);  // what the kernel tells the holder of a lease with
+    leased_ = UniqueFd(::open((tree() / "leased").c_str(), O_RDONLY | O_CLOEXEC));
+    if (::fcntl(leased_.get(), F_SETLEASE, F_RDLCK) != 0) return false;
+    opener_ = std::make_unique<RawClient>(port());
+    EXPECT_TRUE(opener_->hello("data", {}, 2 * kOpens));
+    wire::OpenRequestT open;
+    open.caller = opener_->caller();
+    open.handle = opener_->lookup(opener_->root(), "leased").value().reply.handle;
+    open.open_flags = O_RDWR;
+    for (std::uint32_t slot = 1; slot <= kOpens; ++slot) {
+      EXPECT_TRUE(opener_->send(opener_->next(MessageType::kOpen, slot), open));
+    }
+    // Answered when all of them are in the lane.
+    EXPECT_TRUE(opener_->call(wire::PingRequestT()));
+    return true;
+  }
+  void TearDown() override {
+    if (leased_) ::fcntl(leased_.get(), F_SETLEASE, F_UNLCK);
+    Locks::TearDown();
+  }
+
+  UniqueFd leased_;
+  std::unique_ptr<RawClient> opener_;
+};
+
+TEST_F(LocksBesideABusyLane, GoAtOnceWithTheSession) {
+  Client first = client(), second = client();
+  EXPECT_EQ(lock(first, F_WRLCK), 0);
+  EXPECT_EQ(lock(second, F_WRLCK, 21), -1);
+  if (!keep_all_busy()) GTEST_SKIP() << "no leases here";
+  EXPECT_TRUE(first.raw->call(wire::ByeRequestT()));
+  EXPECT_EQ(next_notice(second), 21u);
+}
+
+class LostLocksBesideABusyLane : public LocksBesideABusyLane {
+  void adjust(Options& options) override { options.grace = std::chrono::milliseconds(100); }
+};
+
+TEST_F(LostLocksBesideABusyLane, GoAtOnceWithTheTimeOfGrace) {
+  Client first = client(), second = client();
+  EXPECT_EQ(lock(first, F_WRLCK), 0);
+  EXPECT_EQ(lock(second, F_WRLCK, 21), -1);
+  if (!keep_all_busy()) GTEST_SKIP() << "no leases here";
+  first.raw->hang_up();
   EXPECT_EQ(next_notice(second), 21u);
 }
 

@@ -179,6 +179,26 @@ TEST_F(SessionTest, OpensEndWithTheSession) {
   EXPECT_TRUE(closed) << "an ended session holds nothing";
 }
 
+TEST_F(SessionTest, OthersNeedNotWaitUntilItsOpensAreClosed) {
+  bool closed = false;
+  session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed), {});
+  LockWish wish;
+  wish.owner = {session_.number(), 1};
+  wish.range.type = LockType::kWrite;
+  LockWish others = wish;
+  others.owner.session = session_.number() + 1;
+  ASSERT_TRUE(share_.locks->lock(wish, 0, false, {}).value());
+  ASSERT_TRUE(share_.locks->test(others));
+  session_.let_others_go_on();
+  EXPECT_FALSE(share_.locks->test(others));
+  EXPECT_TRUE(session_.has_ended());
+  EXPECT_FALSE(session_.attach(second_));
+  EXPECT_EQ(admit(request(0, 1), first_), Admission::kFenced);
+  EXPECT_FALSE(closed);
+  session_.end();
+  EXPECT_TRUE(closed);
+}
+
 // Those that may keep what nobody uses; the others have nothing to close.
 TEST(SessionTableTest, OpensAreAskedBackWhenThereIsLittleRoom) {
   Export sole;
