@@ -50,8 +50,8 @@ class FdPath {
 // thread's umask has been set. local_xattrs.cpp.
 mode_t apply_umask(int directory, CreationMode mode);
 
-// Takes a file's set-id bits away, as far as the server may.
-Status kill_set_id_bits(int fd);
+// Takes a file's set-id bits away, as far as the server may. Whether it has.
+Result<bool> kill_set_id_bits(int fd);
 
 inline bool look_at(int fd, struct statx& info) {
   return ::statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME,

@@ -186,12 +186,14 @@ Result<std::size_t> LocalStore::read(const CallContext& context, OpenFile& file,
 
 namespace {
 
-Status write_all(int fd, std::uint64_t offset, std::span<const std::byte> data) {
+Status write_all(int fd, std::uint64_t offset, std::span<const std::byte> data,
+                 ChangeScope& scope) {
   while (!data.empty()) {
     const ssize_t put = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return last_errno();
     if (put == 0) return Errno(EIO);
+    scope.touched();
     data = data.subspan(static_cast<std::size_t>(put));
     offset += static_cast<std::uint64_t>(put);
   }
@@ -235,14 +237,15 @@ Result<wire::Attributes> LocalStore::write(const CallContext& context, OpenFile&
   }
   BOOST_OUTCOME_TRYV(act_as(context.caller));
   ChangeScope change(*this, local.fd(), local.inode(), context);
-  BOOST_OUTCOME_TRYV(change_owner_and_mode(local.fd(), changes));
+  BOOST_OUTCOME_TRYV(change_owner_and_mode(local.fd(), changes, change));
   for (const auto& [offset, data] : pieces) {
-    BOOST_OUTCOME_TRYV(write_all(local.fd(), offset, data));
+    BOOST_OUTCOME_TRYV(write_all(local.fd(), offset, data, change));
   }
   if (context.waiting == Waiting::kAllowed) begin_writeout(local, pieces);
   AttributeChanges access = changes;
   access.valid &= proto::kSetAtime;
   BOOST_OUTCOME_TRYV(change_times(local.fd(), access));
+  if (access.valid != 0) change.touched();
   if ((changes.valid & proto::kSetMtime) != 0) {
     BOOST_OUTCOME_TRYV(set_mtime(local.fd(), changes.mtime_ns));
   }

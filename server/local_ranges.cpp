@@ -17,7 +17,7 @@ bool in_file_range(std::uint64_t offset, std::uint64_t length) {
 
 // At the end that the file has when each call is made, whoever else appends. The descriptor's own
 // position says where that was.
-Result<std::uint64_t> append_all(int fd, std::span<const std::byte> data) {
+Result<std::uint64_t> append_all(int fd, std::span<const std::byte> data, ChangeScope& scope) {
   std::optional<std::uint64_t> begin;
   while (!begin || !data.empty()) {
     const iovec part{const_cast<std::byte*>(data.data()), data.size()};
@@ -25,6 +25,7 @@ Result<std::uint64_t> append_all(int fd, std::span<const std::byte> data) {
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return last_errno();
     if (put == 0 && !data.empty()) return Errno(EIO);
+    scope.touched();
     const off_t end = ::lseek(fd, 0, SEEK_CUR);
     if (end < 0) return last_errno();
     if (!begin) begin = static_cast<std::uint64_t>(end - put);
@@ -43,7 +44,7 @@ Result<Appended> LocalStore::append(const CallContext& context, OpenFile& file,
   if (!lock) lock.lock();
   BOOST_OUTCOME_TRYV(act_as(context.caller));
   ChangeScope change(*this, local.fd(), local.inode(), context);
-  BOOST_OUTCOME_TRY(const std::uint64_t offset, append_all(local.fd(), data));
+  BOOST_OUTCOME_TRY(const std::uint64_t offset, append_all(local.fd(), data, change));
   BOOST_OUTCOME_TRY(auto attributes, change.finish(true));
   return Appended{offset, attributes};
 }
@@ -55,6 +56,7 @@ Result<wire::Attributes> LocalStore::allocate(const CallContext& context, OpenFi
   if (!in_file_range(offset, length)) return Errno(EFBIG);
   BOOST_OUTCOME_TRYV(act_as(context.caller));
   ChangeScope change(*this, local.fd(), local.inode(), context);
+  change.touched();  // fallocate(2) does not say how far it came before it failed
   int failed = 0;
   do {
     failed = ::fallocate(local.fd(), static_cast<int>(mode), static_cast<off_t>(offset),

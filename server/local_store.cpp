@@ -51,7 +51,7 @@ Result<wire::Attributes> ChangeScope::finish(bool changed, const std::vector<std
 ChangeScope::~ChangeScope() {
   if (finished_) return;
   const int kept_errno = errno;
-  (void)finish(false);
+  (void)finish(touched_);
   errno = kept_errno;
 }
 
@@ -294,15 +294,19 @@ Result<wire::Attributes> LocalStore::attributes(const CallContext& context, Open
   return attributes_of(context, local, Flags::kLookedUp);
 }
 
-Status LocalStore::change_owner_and_mode(int fd, const AttributeChanges& changes) const {
+Status LocalStore::change_owner_and_mode(int fd, const AttributeChanges& changes,
+                                         ChangeScope& scope) const {
   if ((changes.valid & (proto::kSetUid | proto::kSetGid)) != 0) {
     const uid_t uid = (changes.valid & proto::kSetUid) != 0 ? changes.uid : static_cast<uid_t>(-1);
     const gid_t gid = (changes.valid & proto::kSetGid) != 0 ? changes.gid : static_cast<gid_t>(-1);
     if (::fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) return last_errno();
+    scope.touched();
   }
-  if ((changes.valid & proto::kSetMode) != 0 &&
-      ::fchmodat(proc_fds_.get(), fd_name(fd).c_str(), changes.mode & 07777, 0) != 0) {
-    return last_errno();
+  if ((changes.valid & proto::kSetMode) != 0) {
+    if (::fchmodat(proc_fds_.get(), fd_name(fd).c_str(), changes.mode & 07777, 0) != 0) {
+      return last_errno();
+    }
+    scope.touched();
   }
   return success();
 }
@@ -344,9 +348,10 @@ Result<wire::Attributes> LocalStore::set_attributes(const CallContext& context, 
   if ((changes.valid & proto::kSetMode) != 0 && node->type == S_IFLNK) return Errno(EOPNOTSUPP);
 
   ChangeScope change(*this, *node, context);
-  BOOST_OUTCOME_TRYV(change_owner_and_mode(fd, changes));
+  BOOST_OUTCOME_TRYV(change_owner_and_mode(fd, changes, change));
   if ((changes.valid & proto::kSetSize) != 0) {
     BOOST_OUTCOME_TRYV(change_size(*node, local, changes.size));
+    change.touched();
   }
   if ((changes.valid & proto::kSetKillPrivileges) != 0) {
     BOOST_OUTCOME_TRYV(kill_set_id_bits(fd));

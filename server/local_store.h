@@ -179,7 +179,8 @@ class LocalStore final : public FileStore {
   // Takes back the creation of `name`, if it still is the file behind `fd`.
   void remove_again(const Node& parent, Name name, int fd) const;
   void fill_entry(const CallContext& context, int directory, DirectoryEntry& entry);
-  Status change_owner_and_mode(int fd, const AttributeChanges& changes) const;
+  // `scope` is told what is done, also when the rest fails.
+  Status change_owner_and_mode(int fd, const AttributeChanges& changes, ChangeScope& scope) const;
   Status change_times(int fd, const AttributeChanges& changes) const;
   Status change_size(Node& node, LocalFile* open, std::uint64_t size) const;
   void forget_if_unlinked(int fd);
@@ -245,6 +246,9 @@ class ChangeScope {
   ChangeScope& operator=(const ChangeScope&) = delete;
   ~ChangeScope();
 
+  // A part of it is done: should the rest fail, and nobody say finish(), it counts as a change all
+  // the same. The file's times may not show it, as they move in steps.
+  void touched() { touched_ = true; }
   // The operation is over; `changed` when it succeeded. The attributes that it left. Of a
   // directory, `names` are those in it that it has touched. Once at most.
   Result<wire::Attributes> finish(bool changed, const std::vector<std::string>& names = {});
@@ -255,6 +259,7 @@ class ChangeScope {
   Inode& inode_;
   const CallContext& context_;
   struct statx info_;
+  bool touched_ = false;
   bool finished_ = false;
 };
 

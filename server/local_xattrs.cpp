@@ -110,22 +110,23 @@ mode_t apply_umask(int directory, CreationMode mode) {
 }
 
 // chown(2) that changes nothing takes them away, whatever else it may do.
-Status kill_set_id_bits(int fd) {
+Result<bool> kill_set_id_bits(int fd) {
   struct statx info {};
   if (!look_at(fd, info)) return last_errno();
-  if (!S_ISREG(info.stx_mode) || (info.stx_mode & (S_ISUID | S_ISGID)) == 0) return success();
+  if (!S_ISREG(info.stx_mode) || (info.stx_mode & (S_ISUID | S_ISGID)) == 0) return false;
   BOOST_OUTCOME_TRYV(act_as_server());
   const auto keep = static_cast<unsigned>(-1);
-  if (::fchownat(fd, "", keep, keep, AT_EMPTY_PATH) == 0) return success();
+  if (::fchownat(fd, "", keep, keep, AT_EMPTY_PATH) == 0) return true;
   if (errno != EPERM && errno != EACCES) return last_errno();
-  return success();
+  return false;
 }
 
 Status LocalStore::drop_set_id_bits(const CallContext& context, OpenFile& file) {
   auto& local = static_cast<LocalFile&>(file);
   if ((::fcntl(local.fd(), F_GETFL) & O_ACCMODE) == O_RDONLY) return Errno(EBADF);
   ChangeScope change(*this, local.fd(), local.inode(), context);
-  BOOST_OUTCOME_TRYV(kill_set_id_bits(local.fd()));
+  BOOST_OUTCOME_TRY(const bool taken, kill_set_id_bits(local.fd()));
+  if (taken) change.touched();
   return success();
 }
 

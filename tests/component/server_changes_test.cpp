@@ -1,5 +1,8 @@
 // Who changed what, as whom calls are made, and what outlives the server.
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <csignal>
 #include <thread>
 
 #include "tests/component/server_fixture.h"
@@ -65,6 +68,41 @@ TEST_F(Changes, ADiskChangeBetweenOwnWritesIsSeen) {
   auto after = client->write(id, 0, "b");
   EXPECT_GT(after.value().reply.attributes->foreign_changes(),
             before.value().reply.attributes->foreign_changes());
+}
+
+// Also where it leaves no trace in the size, nor in times, which may stay for some milliseconds.
+TEST_F(Changes, WhatFailsHalfWayIsOne) {
+  constexpr std::uint64_t kTimes = 50;
+  constexpr std::uint64_t kTooFar = std::uint64_t{1} << 31;
+  auto writer = connect(), reader = connect();
+  const auto made = writer->create(writer->root(), "file");
+  const Bytes handle = made.value().reply.handle;
+  wire::WriteRequestT write;
+  write.open_id = made.value().reply.open_id;
+  ASSERT_TRUE(writer->call(write, "content"));
+  write.flags = proto::kWriteRanges;
+  write.ranges = {{0, 1}, {kTooFar, 1}};
+  wire::SetAttrRequestT set;
+  set.caller = writer->caller();
+  set.handle = handle;
+  set.valid = proto::kSetMode | proto::kSetSize;
+  set.mode = 0600;
+  set.size = kTooFar;
+
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = kTooFar / 2;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &few), 0);
+  const std::uint64_t first = look(*reader, handle).foreign;
+  for (std::uint64_t i = 0; i < kTimes; ++i) {
+    EXPECT_EQ(errno_of(writer->call(write, "xx")), EFBIG);
+  }
+  EXPECT_EQ(look(*reader, handle).foreign, first + kTimes);
+  for (std::uint64_t i = 0; i < kTimes; ++i) EXPECT_EQ(errno_of(writer->call(set)), EFBIG);
+  EXPECT_EQ(look(*reader, handle).foreign, first + 2 * kTimes);
+  ::setrlimit(RLIMIT_FSIZE, &before);
 }
 
 TEST_F(Changes, NamesAreChangesOfTheDirectory) {

@@ -9,6 +9,7 @@
 #include "server/file_handle.h"
 #include "server/identity.h"
 #include "server/inode_table.h"
+#include "server/local_store.h"
 #include "server/node_table.h"
 #include "server/state_key.h"
 
@@ -230,6 +231,37 @@ TEST(InodeTableTest, IsBoundedAndKeepsWhatIsInUse) {
   EXPECT_LE(table.size(), 64u + 16);
   EXPECT_EQ(table.get(FileId{1, 1, 0}), kept);
   EXPECT_NE(table.get(FileId{1, 1, 99}), kept) << "the number was used again";
+}
+
+TEST(ChangeScopeTest, AFailureCountsWhenAPartWasDone) {
+  std::string dir = std::filesystem::temp_directory_path() / "foliofs-scope-XXXXXX";
+  ASSERT_NE(::mkdtemp(dir.data()), nullptr);
+  const std::vector<std::uint8_t> secret(32, 9);
+  LocalStoreOptions options;
+  options.path = dir;
+  options.name = "data";
+  options.secret = secret;
+  options.handles = HandleKind::kDescriptor;
+  auto opened = LocalStore::open_tree(options);
+  ASSERT_TRUE(opened);
+  const auto& store = static_cast<const LocalStore&>(*opened.value());
+  const UniqueFd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto inode = std::make_shared<server::Inode>(1);
+  const Identity caller{::geteuid(), ::getegid(), {}};
+  const CallContext one{caller, 1}, another{caller, 2};
+  const auto foreign = [&] {
+    ChangeScope none(store, fd.get(), *inode, another);
+    return none.finish(false).value().foreign_changes();
+  };
+  const std::uint64_t before = foreign();
+  { const ChangeScope failed(store, fd.get(), *inode, one); }
+  EXPECT_EQ(foreign(), before);
+  {
+    ChangeScope half(store, fd.get(), *inode, one);
+    half.touched();
+  }
+  EXPECT_EQ(foreign(), before + 1);
+  std::filesystem::remove_all(dir);
 }
 
 // --- Nodes ---------------------------------------------------------------------------------------
