@@ -44,9 +44,14 @@ constexpr std::array kFileCapabilities{CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_REA
                                        CAP_FOWNER, CAP_FSETID,       CAP_LINUX_IMMUTABLE,
                                        CAP_MKNOD,  CAP_MAC_OVERRIDE};
 
-// Whether we have to take those away from callers ourselves. The kernel does it when the fsuid goes
-// from 0 to another one, and gives them back on the way; a server that has them without being uid 0
-// (ambient capabilities), or with SECBIT_NO_SETUID_FIXUP, gets nothing of that.
+// What the kernel asks for where extended attributes are for administrators: `trusted.`, those in
+// `security.` in general, file capabilities, and the labels of security modules.
+constexpr std::array kAdministration{CAP_SYS_ADMIN, CAP_SETFCAP, CAP_MAC_ADMIN};
+
+// Whether we have to take what lets a thread past permissions away from callers ourselves. The
+// kernel does it when the fsuid goes from 0 to another one, and gives them back on the way; a
+// server that has them without being uid 0 (ambient capabilities), or with SECBIT_NO_SETUID_FIXUP,
+// gets nothing of that.
 bool holds_file_capabilities() {
   static const bool holds = [] {
     Capabilities capabilities;
@@ -163,9 +168,11 @@ WithoutAdministration::WithoutAdministration(const Identity& caller) {
   if (caller.uid == 0 && can_act_as_others()) return;
   Capabilities capabilities;
   in_force_ = capabilities.load();
-  if (!in_force_ || !(capabilities.has(CAP_SYS_ADMIN) || capabilities.has(CAP_SETFCAP))) return;
-  capabilities.drop(CAP_SYS_ADMIN);
-  capabilities.drop(CAP_SETFCAP);
+  const bool has_any =
+      std::any_of(kAdministration.begin(), kAdministration.end(),
+                  [&](unsigned capability) { return capabilities.has(capability); });
+  if (!in_force_ || !has_any) return;
+  for (unsigned capability : kAdministration) capabilities.drop(capability);
   dropped_ = in_force_ = capabilities.store();
 }
 
@@ -174,7 +181,7 @@ WithoutAdministration::~WithoutAdministration() {
   const int kept_errno = errno;
   Capabilities capabilities;
   if (capabilities.load()) {
-    for (unsigned capability : {CAP_SYS_ADMIN, CAP_SETFCAP}) capabilities.raise(capability);
+    for (unsigned capability : kAdministration) capabilities.raise(capability);
     (void)capabilities.store();
   }
   errno = kept_errno;

@@ -23,8 +23,8 @@ Status act_as(const Identity& identity);
 Status act_as_server();
 
 // While one lives, the thread is without the capabilities that concern extended attributes
-// (CAP_SYS_ADMIN, CAP_SETFCAP), unless `caller` is to have them: uid 0, on a server that can act as
-// others. The kernel leaves those with a thread whatever its fsuid is.
+// (CAP_SYS_ADMIN, CAP_SETFCAP, CAP_MAC_ADMIN), unless `caller` is to have them: uid 0, on a server
+// that can act as others. The kernel leaves those with a thread whatever its fsuid is.
 class WithoutAdministration {
  public:
   explicit WithoutAdministration(const Identity& caller);

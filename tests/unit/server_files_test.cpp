@@ -1,11 +1,14 @@
-// What the local store is made of: identities, handles, change counts, nodes.
+// What the local store is made of: identities, capabilities, handles, change counts, nodes.
 #include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <set>
 
+#include "server/credentials.h"
 #include "server/file_handle.h"
 #include "server/identity.h"
 #include "server/inode_table.h"
@@ -49,6 +52,26 @@ TEST(IdentityTest, IdsThatAreNoneAreRefused) {
   EXPECT_EQ(mapped(Squash::kNone, 0, 0, std::vector<std::uint32_t>(kMaxGroups + 1)).error(),
             Errno(EINVAL));
   EXPECT_TRUE(mapped(Squash::kNone, 0, 0, std::vector<std::uint32_t>(kMaxGroups)));
+}
+
+// Whether this thread works with that capability.
+bool has_capability(unsigned capability) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
+  EXPECT_EQ(::syscall(SYS_capget, &header, data), 0);
+  return (data[capability / 32].effective >> (capability % 32) & 1u) != 0;
+}
+
+TEST(CredentialsTest, WithoutAdministrationTheThreadHasNoneOfItsCapabilities) {
+  for (unsigned capability : {CAP_SYS_ADMIN, CAP_SETFCAP, CAP_MAC_ADMIN}) {
+    if (!has_capability(capability)) continue;
+    {
+      const WithoutAdministration scope(Identity{1000, 1000, {}});
+      EXPECT_TRUE(scope.in_force());
+      EXPECT_FALSE(has_capability(capability)) << capability;
+    }
+    EXPECT_TRUE(has_capability(capability)) << capability;
+  }
 }
 
 // --- Handles -------------------------------------------------------------------------------------
