@@ -76,8 +76,10 @@ Result<Reply> handle_cancel_lock(Call& call, Place) {
 void drop_locks_if_closed(const Call& call, const OpenFile& file) {
   LockTable& locks = *call.session->share().locks;
   const FileId id = file.id();
-  if (!locks.concerns(call.session->number(), id) || call.session->has_open(id)) return;
-  locks.drop(call.session->number(), id);
+  const std::uint64_t session = call.session->number();
+  if (!locks.concerns(session, id)) return;
+  // In the lane it may have been opened anew, and locked through that.
+  call.session->unless_open(id, [&] { locks.drop(session, id); });
 }
 
 }  // namespace foliofs::server

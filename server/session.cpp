@@ -216,6 +216,7 @@ void Session::give_back_room() {
 }
 
 std::uint64_t Session::add_open(OpenRoom room, std::shared_ptr<OpenFile> file, Identity opener) {
+  std::lock_guard adding(opening_);
   std::lock_guard lock(mutex_);
   if (next_open_ == 0) ++next_open_;
   const std::uint64_t id = next_open_++;

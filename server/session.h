@@ -163,7 +163,13 @@ class Session final : public LockListener, public LeaseListener {
   // EBADF when there is no such open.
   Result<OpenRecord> find_open(std::uint64_t id) const;
   Result<OpenRecord> take_open(std::uint64_t id);
-  bool has_open(const FileId& file) const;
+  // Runs `work` unless the session has `file` open; meanwhile it opens nothing, so that what `work`
+  // takes away is nobody's who has opened the file again. It must not open or close anything.
+  template <class Work>
+  void unless_open(const FileId& file, Work work) {
+    std::lock_guard lock(opening_);
+    if (!has_open(file)) work();
+  }
 
   // Says so to the client, if it is there. One that is not asks when it comes back.
   void lock_granted(std::uint64_t waiter) override;
@@ -188,6 +194,7 @@ class Session final : public LockListener, public LeaseListener {
   Admitted admit_retry(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink,
                        bool idempotent);
   friend class OpenRoom;
+  bool has_open(const FileId& file) const;
   void give_back_room();
   void notify(proto::MessageType type, proto::MetaBuffer meta);
   static void occupy(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink);
@@ -201,6 +208,7 @@ class Session final : public LockListener, public LeaseListener {
   const LeaseHolderRef leases_;
   SessionCounters counters_;
 
+  std::mutex opening_;        // held while an open is added; taken before mutex_
   mutable std::mutex mutex_;  // guards what follows
   bool ended_ = false;
   bool used_ = false;  // has had a request

@@ -1,6 +1,9 @@
 // Slots, retries and opens, without a connection.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "server/lobby.h"
 #include "server/session.h"
 
@@ -177,6 +180,30 @@ TEST_F(SessionTest, OpensEndWithTheSession) {
   closed = false;
   session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed), {});
   EXPECT_TRUE(closed) << "an ended session holds nothing";
+}
+
+// What a CLOSE takes away is not taken from who opens the file again.
+TEST_F(SessionTest, NothingIsOpenedWhileTheLastCloseIsDoneWith) {
+  bool closed = false;
+  std::atomic<bool> opened = false;
+  std::thread opener;
+  int runs = 0;
+  session_.unless_open({}, [&] {
+    ++runs;
+    opener = std::thread([&] {
+      session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed), {});
+      opened = true;
+    });
+    for (int i = 0; i < 50 && !opened; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_FALSE(opened.load());
+  });
+  opener.join();
+  EXPECT_TRUE(opened.load());
+  session_.unless_open({}, [&] { ++runs; });
+  EXPECT_EQ(runs, 1) << "it is open";
+  session_.end();
 }
 
 TEST_F(SessionTest, OthersNeedNotWaitUntilItsOpensAreClosed) {
