@@ -84,10 +84,10 @@ bool has_name(int fd) {
 Result<Entry> LocalStore::link(const CallContext& context, HandleView file, HandleView parent,
                                Name name) {
   BOOST_OUTCOME_TRY(auto node, resolve(context, file));
-  ChangeScope change(*this, *node, context);  // a new link changes the file's ctime
   const auto source = fd_name(node->fd.get());
   // With AT_EMPTY_PATH linkat would want CAP_DAC_READ_SEARCH.
   auto entry = make_entry(context, parent, name, node->type, [&](int dir) {
+    ChangeScope change(*this, *node, context);  // a new link changes the file's ctime
     const int failed =
         ::linkat(proc_fds_.get(), source.c_str(), dir, name.c_str(), AT_SYMLINK_FOLLOW);
     if (failed == 0) (void)change.finish(true);

@@ -354,7 +354,8 @@ Result<wire::Attributes> LocalStore::set_attributes(const CallContext& context, 
     change.touched();
   }
   if ((changes.valid & proto::kSetKillPrivileges) != 0) {
-    BOOST_OUTCOME_TRYV(kill_set_id_bits(fd));
+    BOOST_OUTCOME_TRY(const bool taken, kill_set_id_bits(fd));
+    if (taken) change.touched();
     BOOST_OUTCOME_TRYV(act_as(context.caller));
   }
   BOOST_OUTCOME_TRYV(change_times(fd, changes));

@@ -146,7 +146,7 @@ CallTable::Owner CallTable::find(std::uint64_t request_id, Call*& call) const {
 void CallTable::answered(Call& call, Result<RawReply> result) {
   slots_.release(call.slot);
   if (result) result.value().incarnation = incarnation_;
-  if (result && call.orphan && late_) late_(call.type, result.value());
+  if (call.orphan && late_) late_(call.type, result);
   done(call, std::move(result));
   serve_waiting();
 }

@@ -26,7 +26,7 @@ namespace foliofs::rpc {
 
 class CallTable {
  public:
-  using Late = std::function<void(proto::MessageType type, const RawReply& reply)>;
+  using Late = std::function<void(proto::MessageType type, const Result<RawReply>& reply)>;
 
   CallTable(Clock& clock, RpcStats& stats) : clock_(clock), stats_(stats) {}
   // Destroys the callers that still wait; their loop must not run again.
@@ -34,7 +34,7 @@ class CallTable {
   CallTable(const CallTable&) = delete;
   CallTable& operator=(const CallTable&) = delete;
 
-  // Told of each request that was done after its caller had given up.
+  // Told of each request that was answered after its caller had given up.
   void tell_late(Late late) { late_ = std::move(late); }
 
   // How many calls are not done.

@@ -45,7 +45,7 @@ Session::Impl::Impl(Executor executor, Clock& clock, Connector& connector, Sessi
       retry_(executor_, clock),
       greeting_(executor_, clock),
       farewell_(executor_, clock) {
-  calls_.tell_late([this](proto::MessageType type, const RawReply& reply) {
+  calls_.tell_late([this](proto::MessageType type, const Result<RawReply>& reply) {
     if (events_.answered_late) events_.answered_late(type, reply);
   });
 }

@@ -101,7 +101,8 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   Task<Status> reclaim_owner(std::shared_ptr<Inode> inode, std::shared_ptr<ServerOpen> open,
                              LockOwnerId id);
   void lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, Errno why);
-  static Task<void> give_up_locks(rpc::Session& session, std::shared_ptr<ServerOpen> open,
+  static Task<void> give_up_locks(rpc::Session& session, std::shared_ptr<Inode> inode,
+                                  std::shared_ptr<ServerOpen> open,
                                   std::vector<LockOwnerId> owners);
   // Opens the file again in the present session, by another handle if need be.
   Task<Status> reopen(ServerOpen& open);

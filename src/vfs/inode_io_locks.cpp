@@ -78,14 +78,18 @@ void InodeIo::lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, 
   if (!core) return;
   (*core)->spawn("pages of a lost lock", (*core)->drop_pages(inode_.lock(), ByteRange::all()));
   // Of those that were taken again before one was refused nobody knows any more.
-  (*core)->spawn("give up locks", give_up_locks(session_, open, owners));
+  (*core)->spawn("give up locks", give_up_locks(session_, inode_.lock(), open, owners));
 }
 
-Task<void> InodeIo::give_up_locks(rpc::Session& session, std::shared_ptr<ServerOpen> open,
+Task<void> InodeIo::give_up_locks(rpc::Session& session, InodeRef inode,
+                                  std::shared_ptr<ServerOpen> open,
                                   std::vector<LockOwnerId> owners) {
   const ServerOpenRequest under_way(open);
   const std::uint64_t incarnation = open->incarnation;
   for (const LockOwnerId id : owners) {
+    const auto turn = co_await inode->locks->turn(id);
+    // It may have locked anew, through another open.
+    if (inode->locks->owners.contains(id)) continue;
     wire::LockRequestT request;
     request.open_id = open->id;
     request.owner = id.id;
@@ -93,7 +97,9 @@ Task<void> InodeIo::give_up_locks(rpc::Session& session, std::shared_ptr<ServerO
     request.type = F_UNLCK;
     request.end = kLastLockByte;
     auto reply = co_await session.call<wire::LockRequest>(request, incarnation);
-    if (!reply) spdlog::debug("give up locks: {}", errno_name(reply.error()));
+    if (reply) continue;
+    spdlog::debug("give up locks: {}", errno_name(reply.error()));
+    if (is_away(reply.error()) || reply.error() == rpc::kSessionLost) co_return;
   }
 }
 

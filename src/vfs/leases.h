@@ -92,7 +92,7 @@ class Leases {
   bool is_exclusive(const Inode& inode) const;
   // The reply that has made the file, to what was asked at `asked_at`, says so.
   void exclusive_given(Inode& inode, std::uint64_t asked_at) const;
-  // The server says `attributes` of the inode in a reply to what was asked when `change` was
+  // The server says `attributes` of the inode in a reply to what was asked at
   // `asked_at`.
   void take(Inode& inode, const Attributes& attributes, std::uint64_t asked_at);
 

@@ -7,6 +7,18 @@
 
 namespace foliofs::vfs {
 
+namespace {
+
+bool changes_files(proto::MessageType type) {
+  using enum proto::MessageType;
+  constexpr std::array kReads{kPing,     kLookup,     kReadlink, kReadDir,   kGetAttr,     kStatFs,
+                              kOpen,     kClose,      kRead,     kCommit,    kSeek,        kLock,
+                              kTestLock, kCancelLock, kGetXattr, kListXattr, kReturnLeases};
+  return std::find(kReads.begin(), kReads.end(), type) == kReads.end();
+}
+
+}  // namespace
+
 std::size_t name_key(NodeId parent, std::string_view name) {
   return std::hash<std::string_view>()(name) ^ (parent * 0x9e3779b97f4a7c15u);
 }
@@ -63,8 +75,10 @@ MountCore::MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, 
   events.opens_wanted = [this] {
     idle_opens.close_all();
   };
-  events.answered_late = [this](proto::MessageType type, const rpc::RawReply& reply) {
-    close_unclaimed(type, reply);
+  events.answered_late = [this](proto::MessageType type, const Result<rpc::RawReply>& reply) {
+    if (reply) close_unclaimed(type, reply.value());
+    // What was asked since may have been answered before it was done, and it ends no lease of ours.
+    if (changes_files(type)) leases.lose_all_and_say_so();
   };
   events.out_of_touch = [this] {
     leases.lose_all_and_say_so();

@@ -45,8 +45,9 @@ class MountCore {
   cache::Cache cache;
   std::map<OpenFile*, OpenFileRef> open_files;
   std::map<OpenDirectory*, OpenDirectoryRef> open_directories;
-  // Threads (Call::thread) whose latest open was refused for them to look the path up again.
-  std::set<std::int32_t> looking_again;
+  // Threads (Call::thread) whose latest open was refused for them to look the path up again, and of
+  // which file it was.
+  std::map<std::int32_t, NodeId> looking_again;
   // Advances with all that replies must be told to be older or newer than: a change of ours, an
   // open, a notification to the kernel, a lease that goes. A request notes it (`asked_at`), and of
   // a file that has changed since (Inode::changed_at) the reply says nothing that is believed.
@@ -274,8 +275,8 @@ class MountCore {
     inode.changed_at = ++logical_time;
     idle_opens.close(inode);
   }
-  // The answer to a change of this client's own in a directory, which was sent when `change` was
-  // `asked_at`: the directory's attributes after it, or nullptr when the answer has none.
+  // The answer to a change of this client's own in a directory, which was sent at `asked_at`:
+  // the directory's attributes after it, or nullptr when the answer has none.
   void directory_changed(Inode& directory, const wire::Attributes* after, std::uint64_t asked_at);
   // A directory's attributes from before something else was asked about it.
   void directory_seen(Inode& directory, const wire::Attributes* before, std::uint64_t asked_at);
@@ -316,7 +317,8 @@ class MountCore {
   // Waits for the requests that go through it. Where the server does not answer in time it goes on
   // trying in the background: a session that is resumed still has the open.
   Task<void> close_server_open(std::shared_ptr<ServerOpen> open);
-  // Once. An open of an earlier session is closed already.
+  // Once. An open of an earlier session is closed already. REQUIRES: no request goes through it, or
+  // the mount does not end meanwhile.
   Task<Status> try_to_close(std::shared_ptr<ServerOpen> open);
   // The server has answered a request whose caller has given up: what it has opened is of no use.
   void close_unclaimed(proto::MessageType type, const rpc::RawReply& reply);

@@ -64,7 +64,7 @@ void MountCore::kernel_drops_pages(const InodeRef& inode) {
 
 Task<void> MountCore::tell_growth(InodeRef inode) {
   const std::uint64_t size = inode->mapping->size();
-  const std::uint64_t generation = inode->changed_at;
+  const std::uint64_t changed_at = inode->changed_at;
   // What was made longer here the kernel knows from the answer to that, and programs may have
   // stored to the last byte through a mapping, of which nobody here has heard.
   auto is_news = [&] {
@@ -75,7 +75,7 @@ Task<void> MountCore::tell_growth(InodeRef inode) {
   if (!is_news() || !inode->io->readable()) co_return;
   // The byte is stored into the kernel's page, so it must be the true one.
   auto last = co_await inode->mapping->read({size - 1, size}, nullptr);
-  const bool same = inode->mapping->size() == size && inode->changed_at == generation;
+  const bool same = inode->mapping->size() == size && inode->changed_at == changed_at;
   const bool still_so = same && inode->io->readable();
   if (!last || last.value().bytes != 1 || !still_so || !is_news()) co_return;
   const std::byte told_last = *static_cast<const std::byte*>(last.value().parts[0].iov_base);

@@ -106,7 +106,9 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only && (flags & O_ACCMODE) != O_RDONLY) co_return Errno(EROFS);
   // Who cannot be told from others is never made to try again.
-  const bool tries_again = call.thread == 0 || core_.looking_again.erase(call.thread) != 0;
+  const auto refused = core_.looking_again.extract(call.thread);
+  const bool tries_again = call.thread == 0 || !refused.empty();
+  const bool looked_up = !refused.empty() && refused.mapped() == node;
   co_await core_.attribute_writeback.write(inode);
   const std::uint64_t asked_at = core_.logical_time;
   const std::uint64_t lease = core_.leases.holds(*inode) ? inode->lease.number : 0;
@@ -127,13 +129,13 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   const Attributes attributes = from_wire(*opened_there->attributes());
   auto server_open =
       make_open(opened_there->open_id(), flags, call.caller, reply.value().incarnation);
-  const bool named = co_await core_.still_has_name(call, inode, attributes, tries_again);
+  const bool named = co_await core_.still_has_name(call, inode, attributes, looked_up);
   if (!named) {
     // Somebody else has removed, moved or replaced what the kernel remembers by this name.
     inode->forget_listed();
     prefill.reset();
     co_await core_.close_server_open(server_open);
-    core_.looking_again.insert(call.thread);
+    core_.looking_again[call.thread] = node;
     co_return Errno(ESTALE);
   }
   // The bytes and the version that they belong to are taken over with nothing in between. Older
@@ -154,7 +156,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   co_await tell_news(core_, inode, attributes, first);
   if (!tries_again && !knows_end(*inode)) {
     co_await core_.drop_open_file(core_.take_open_file(opened.file.get()));
-    core_.looking_again.insert(call.thread);
+    core_.looking_again[call.thread] = node;
     co_return Errno(ESTALE);
   }
   if (!opened.keep_cache) core_.kernel_drops_pages(inode);

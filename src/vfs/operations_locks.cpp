@@ -10,7 +10,7 @@ namespace {
 
 // After a restart the server keeps locks for those who had them, for some seconds.
 constexpr Duration kReclaimRetry = std::chrono::milliseconds(200);
-constexpr Duration kReleaseRetry = std::chrono::seconds(1);
+constexpr Duration kUnlockRetry = std::chrono::seconds(1);
 
 LockOwnerId owner_of(const FileLock& lock) {
   return {lock.whole_file, lock.owner};
@@ -131,13 +131,17 @@ Task<Status> acquire(MountCore& core, Call call, OpenFileRef file, FileLock lock
   }
 }
 
-// Tells the server that the owner of `lock` has these bytes no more.
-Task<Status> let_go(MountCore& core, InodeRef inode, FileLock lock) {
+using IsDue = std::function<bool(const OwnerLocks&)>;
+
+// Tells the server that the owner of `lock` has these bytes no more; nothing unless it still is due
+// when the owner's turn comes.
+Task<Status> let_go(MountCore& core, InodeRef inode, FileLock lock, IsDue is_due = nullptr) {
   const LockOwnerId id = owner_of(lock);
   const auto turn = co_await inode->locks->turn(id);
   auto found = inode->locks->owners.find(id);
   if (found == inode->locks->owners.end()) co_return success();
   OwnerLocks& owner = found->second;
+  if (is_due && !is_due(owner)) co_return success();
   const LockRange range = range_of(lock);
   if (!owner.in_doubt && !owner.ranges.find(range.start, range.end)) co_return success();
   auto open = owner.open;
@@ -158,6 +162,19 @@ Task<Status> let_go(MountCore& core, InodeRef inode, FileLock lock) {
     put_in_doubt(*inode->locks, id, open);
   }
   co_return reply.error();
+}
+
+// Everything of an owner, again until the server has answered.
+Task<void> drop_all_of(MountCore& core, InodeRef inode, LockOwnerId owner, IsDue is_due) {
+  const std::weak_ptr<MountCore*> alive = core.self;
+  for (;;) {
+    auto dropped = co_await let_go(core, inode, everything_of(owner), is_due);
+    if (dropped) co_return;
+    spdlog::debug("unlock: {}", errno_name(dropped.error()));
+    if (alive.expired() || core.stopping || dropped.error() != Errno(ETIMEDOUT)) co_return;
+    co_await core.clock.sleep(kUnlockRetry);
+    if (alive.expired()) co_return;
+  }
 }
 
 // What was stored under the lock is with the server before anybody else can have it.
@@ -207,8 +224,16 @@ Task<Status> Operations::set_lock(Call call, OpenFileRef file, FileLock lock, Lo
 }
 
 Task<void> Operations::drop_locks(OpenFileRef file, std::uint64_t lock_owner) {
-  auto dropped = co_await let_go(core_, file->inode, everything_of({false, lock_owner}));
-  if (!dropped) spdlog::debug("unlock at close: {}", errno_name(dropped.error()));
+  const LockOwnerId owner{false, lock_owner};
+  auto dropped = co_await let_go(core_, file->inode, everything_of(owner));
+  if (dropped) co_return;
+  spdlog::debug("unlock at close: {}", errno_name(dropped.error()));
+  if (dropped.error() != Errno(ETIMEDOUT) || core_.stopping) co_return;
+  // close(2) has waited long enough. Of what the process locks from now on nothing is taken away.
+  auto nothing_since = [](const OwnerLocks& now) {
+    return now.in_doubt && now.ranges.empty();
+  };
+  core_.spawn_unawaited("unlock", drop_all_of(core_, file->inode, owner, nothing_since));
 }
 
 // What a last close leaves: flock(2)'s locks, and those of fcntl(2) that belong to an open file
@@ -216,17 +241,13 @@ Task<void> Operations::drop_locks(OpenFileRef file, std::uint64_t lock_owner) {
 // Where others here have the file open its CLOSE would not free them, so it waits until the server
 // has answered.
 Task<void> Operations::drop_locks_through(OpenFileRef file) {
-  const std::weak_ptr<MountCore*> alive = core_.self;
-  for (const LockOwnerId owner : file->inode->locks.get().owners_through(file->server_open)) {
-    for (;;) {
-      auto dropped = co_await let_go(core_, file->inode, everything_of(owner));
-      if (dropped) break;
-      spdlog::debug("unlock at release: {}", errno_name(dropped.error()));
-      if (alive.expired() || core_.stopping) co_return;
-      if (dropped.error() != Errno(ETIMEDOUT)) break;
-      co_await core_.clock.sleep(kReleaseRetry);
-      if (alive.expired()) co_return;
-    }
+  const auto open = file->server_open;
+  for (const LockOwnerId owner : file->inode->locks.get().owners_through(open)) {
+    // The process may lock anew through another open meanwhile.
+    auto still_through_it = [open](const OwnerLocks& now) {
+      return now.open == open;
+    };
+    co_await drop_all_of(core_, file->inode, owner, still_through_it);
   }
 }
 

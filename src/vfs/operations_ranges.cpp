@@ -26,19 +26,19 @@ Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   InodeRef inode = file->inode;
   const OwnGrowth growth(inode);
   co_await core_.attribute_writeback.write(inode);
-  std::uint64_t landed = 0, size = 0, generation = 0;
+  std::uint64_t landed = 0, size = 0, changed_at = 0;
   auto send = [&]() -> Task<Result<cache::ServerChange>> {
     if (is_abandoned(call)) co_return Errno(EINTR);
     auto appended = co_await inode->io->append(file->server_open, store.data);
     if (!appended) co_return appended.error();
     landed = appended.value().offset;
     size = appended.value().size;
-    generation = inode->changed_at;
+    changed_at = inode->changed_at;
     co_return cache::ServerChange{{landed, size}, size};
   };
   Status status = co_await inode->mapping->change_on_server(ByteRange::all(), send);
   // Who appends all the time overtakes every other answer, and this one had to wait till now.
-  const bool newest = inode->changed_at == generation && inode->attributes.size == size;
+  const bool newest = inode->changed_at == changed_at && inode->attributes.size == size;
   if (status && newest && inode->size_unknown) MountCore::take_size(*inode, size);
   if (status) core_.note_store(*file, store, landed);
   if (status && !file->kernel_caches && std::exchange(inode->kernel.has_end, false)) {

@@ -171,7 +171,9 @@ TEST_F(CallTableTest, ACallerThatGivesUpLeavesTheSlotTakenUntilTheAnswer) {
 
 TEST_F(CallTableTest, WhatIsDoneAfterItsCallerHasGoneIsTold) {
   std::vector<proto::MessageType> told;
-  calls_.tell_late([&](proto::MessageType type, const RawReply&) { told.push_back(type); });
+  calls_.tell_late([&](proto::MessageType type, const Result<RawReply>& reply) {
+    if (reply) told.push_back(type);
+  });
   calls_.begin_session(3, 1);
   Call& late = submit();
   Call& failed = submit();

@@ -63,8 +63,10 @@ bool has_capability(unsigned capability) {
 }
 
 TEST(CredentialsTest, WithoutAdministrationTheThreadHasNoneOfItsCapabilities) {
+  bool has_any = false;
   for (unsigned capability : {CAP_SYS_ADMIN, CAP_SETFCAP, CAP_MAC_ADMIN}) {
     if (!has_capability(capability)) continue;
+    has_any = true;
     {
       const WithoutAdministration scope(Identity{1000, 1000, {}});
       EXPECT_TRUE(scope.in_force());
@@ -72,6 +74,7 @@ TEST(CredentialsTest, WithoutAdministrationTheThreadHasNoneOfItsCapabilities) {
     }
     EXPECT_TRUE(has_capability(capability)) << capability;
   }
+  if (!has_any) GTEST_SKIP() << "run without any of them";
 }
 
 // --- Handles -------------------------------------------------------------------------------------

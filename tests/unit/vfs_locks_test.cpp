@@ -228,6 +228,37 @@ TEST_F(VfsLocksTest, TheLastCloseTriesUntilTheServerAnswers) {
   release(other);
 }
 
+// SEMANTICS: locks-end
+TEST_F(VfsLocksTest, AProcessThatLocksAnewMeanwhileKeepsWhatItGets) {
+  const auto other = open(node_);
+  EXPECT_EQ(set(lock(F_WRLCK)), 0);
+  server_.fails[MessageType::kLock] = ETIMEDOUT;
+  ASSERT_TRUE(loop_.run(ops().flush(file_.file, kOwner)));
+  auto releasing = [&]() -> Task<Status> {
+    co_await ops().release(file_.file.get());
+    co_return success();
+  };
+  auto released = loop_.start(releasing());
+  server_.fails.clear();
+  ASSERT_TRUE(loop_.run(ops().set_lock(call(), other.file, lock(F_WRLCK), nullptr)));
+  until([&] { return released->has_value(); });
+  pass(std::chrono::seconds(5));
+  EXPECT_TRUE(holds());
+  release(other);
+}
+
+// SEMANTICS: locks-end
+TEST_F(VfsLocksTest, AfterACloseThatWasNotAnsweredTheLockGoesThoughOthersHaveItOpen) {
+  const auto other = open(node_);
+  EXPECT_EQ(set(lock(F_WRLCK)), 0);
+  server_.fails[MessageType::kLock] = ETIMEDOUT;
+  ASSERT_TRUE(loop_.run(ops().flush(other.file, kOwner)));
+  EXPECT_TRUE(holds());
+  server_.fails.clear();
+  until([&] { return !holds(); });
+  release(other);
+}
+
 TEST_F(VfsLocksTest, AWaitGoesOnOverARestart) {
   server_.locks.lock_by_another(LockType::kWrite);
   auto waits = begin(lock(F_WRLCK), std::make_shared<vfs::LockWait>());

@@ -107,6 +107,19 @@ TEST_F(VfsOpenTest, AFileOfSeveralNamesThatSomebodyWritesIsRefusedOnce) {
   release(opened.value());
 }
 
+// SEMANTICS: open-sees-closed
+TEST_F(VfsOpenTest, ThatOneFileWasLookedUpAgainSaysNothingOfAnother) {
+  for (const char* name : {"f", "g"}) {
+    server_.add(name, "text").nlink = 2;
+    server_.root().names[std::string("other ") + name] = server_.root().names.at(name);
+  }
+  const Node f = lookup("f"), g = lookup("g");
+  server_.change("f", "more");
+  server_.change("g", "more");
+  EXPECT_EQ(loop_.run(ops().open(call(), f, O_RDONLY)).error(), Errno(ESTALE));
+  EXPECT_EQ(loop_.run(ops().open(call(), g, O_RDONLY)).error(), Errno(ESTALE));
+}
+
 // SEMANTICS: own-changes-show
 TEST_F(VfsOpenTest, TheFirstOpenDoesNotUndoATruncationByName) {
   server_.add("f", std::string(1 << 20, 'x'));

@@ -83,8 +83,8 @@ struct SessionEvents {
   // The server has granted the lock for which this waiter waits.
   std::function<void(std::uint64_t waiter)> lock_granted;
   std::function<void(wire::LeasesRecalledT recalled)> leases_recalled;
-  // The server has done what a caller has given up waiting for.
-  std::function<void(proto::MessageType type, const RawReply& reply)> answered_late;
+  // The server has answered what a caller has given up waiting for.
+  std::function<void(proto::MessageType type, const Result<RawReply>& reply)> answered_late;
   // The server runs out of room for opens: those that nobody uses are to be closed.
   std::function<void()> opens_wanted;
   // Nothing has been heard from the server for kLeaseSilence, although it is asked again and again.
