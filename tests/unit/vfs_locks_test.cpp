@@ -35,6 +35,16 @@ class VfsLocksTest : public VfsTest {
   auto begin(const vfs::FileLock& lock, vfs::LockWaitRef wait) {
     return loop_.start(ops().set_lock(call(), file_.file, lock, std::move(wait)));
   }
+  // The process closes the file, and the server does not answer its unlocks.
+  auto close_unanswered() {
+    server_.fails[MessageType::kLock] = ETIMEDOUT;
+    EXPECT_TRUE(loop_.run(ops().flush(file_.file, kOwner)));
+    return loop_.start(release_all());
+  }
+  Task<Status> release_all() {
+    co_await ops().release(file_.file.get());
+    co_return success();
+  }
   // What came at the server, from `first` on.
   std::vector<MessageType> seen_from(std::size_t first) const {
     std::vector<MessageType> types;
@@ -212,13 +222,7 @@ TEST_F(VfsLocksTest, TheLastCloseTriesUntilTheServerAnswers) {
   const auto other = open(node_);
   EXPECT_EQ(set(lock(F_WRLCK)), 0);
   EXPECT_EQ(set(whole(F_WRLCK)), 0);
-  server_.fails[MessageType::kLock] = ETIMEDOUT;
-  ASSERT_TRUE(loop_.run(ops().flush(file_.file, kOwner)));
-  auto releasing = [&]() -> Task<Status> {
-    co_await ops().release(file_.file.get());
-    co_return success();
-  };
-  auto released = loop_.start(releasing());
+  auto released = close_unanswered();
   pass(std::chrono::seconds(5));
   EXPECT_TRUE(holds());
   EXPECT_TRUE(holds(true));
@@ -232,13 +236,7 @@ TEST_F(VfsLocksTest, TheLastCloseTriesUntilTheServerAnswers) {
 TEST_F(VfsLocksTest, AProcessThatLocksAnewMeanwhileKeepsWhatItGets) {
   const auto other = open(node_);
   EXPECT_EQ(set(lock(F_WRLCK)), 0);
-  server_.fails[MessageType::kLock] = ETIMEDOUT;
-  ASSERT_TRUE(loop_.run(ops().flush(file_.file, kOwner)));
-  auto releasing = [&]() -> Task<Status> {
-    co_await ops().release(file_.file.get());
-    co_return success();
-  };
-  auto released = loop_.start(releasing());
+  auto released = close_unanswered();
   server_.fails.clear();
   ASSERT_TRUE(loop_.run(ops().set_lock(call(), other.file, lock(F_WRLCK), nullptr)));
   until([&] { return released->has_value(); });
