@@ -88,17 +88,14 @@ void Session::let_others_go_on() {
 }
 
 void Session::end() {
+  let_others_go_on();
   std::unordered_map<std::uint64_t, OpenRecord> closing;  // closed after the lock: that may block
   SinkRef gone;
-  {
-    std::lock_guard lock(mutex_);
-    ended_ = true;
-    gone = std::exchange(sink_, nullptr);
-    closing.swap(opens_);
-    rooms_ -= closing.size();
-    budget_.used -= closing.size();
-  }
-  let_others_go_on();
+  std::lock_guard lock(mutex_);
+  gone = std::exchange(sink_, nullptr);
+  closing.swap(opens_);
+  rooms_ -= closing.size();
+  budget_.used -= closing.size();
 }
 
 bool Session::has_ended() const {

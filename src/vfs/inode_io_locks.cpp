@@ -8,12 +8,17 @@ namespace foliofs::vfs {
 
 namespace {
 
-wire::LockRequestT reclaim_request(const ServerOpen& open, LockOwnerId id, std::uint32_t pid,
-                                   const LockRange& piece) {
+wire::LockRequestT request_of(const ServerOpen& open, LockOwnerId id) {
   wire::LockRequestT request;
   request.open_id = open.id;
   request.owner = id.id;
   request.whole_file = id.whole_file;
+  return request;
+}
+
+wire::LockRequestT reclaim_request(const ServerOpen& open, LockOwnerId id, std::uint32_t pid,
+                                   const LockRange& piece) {
+  wire::LockRequestT request = request_of(open, id);
   request.type = piece.type == LockType::kWrite ? F_WRLCK : F_RDLCK;
   request.start = piece.start;
   request.end = piece.end;
@@ -90,10 +95,7 @@ Task<void> InodeIo::give_up_locks(rpc::Session& session, InodeRef inode,
     const auto turn = co_await inode->locks->turn(id);
     // It may have locked anew, through another open.
     if (inode->locks->owners.contains(id)) continue;
-    wire::LockRequestT request;
-    request.open_id = open->id;
-    request.owner = id.id;
-    request.whole_file = id.whole_file;
+    wire::LockRequestT request = request_of(*open, id);
     request.type = F_UNLCK;
     request.end = kLastLockByte;
     auto reply = co_await session.call<wire::LockRequest>(request, incarnation);

@@ -72,6 +72,13 @@ class LeasedNamesTest : public LeasesTest {
   Status unlink(const std::string& name) {
     return loop_.run(ops().unlink(call(), vfs::kRootNode, name, false));
   }
+  // A listing of which nothing comes before server_.release().
+  auto start_listing(vfs::OpenDirectoryRef directory) {
+    server_.hold_replies(MessageType::kReadDir);
+    auto reading = loop_.start(ops().read_directory(call(), std::move(directory), 0, true));
+    until([&] { return server_.waiting == 1; });
+    return reading;
+  }
   std::shared_ptr<std::optional<Result<vfs::Entry>>> start_lookup(const std::string& name) {
     return loop_.start(ops().lookup(call(), vfs::kRootNode, name));
   }

@@ -139,10 +139,8 @@ TEST_F(LongListingTest, DoesNotStayWholeThroughAnExchange) {
 TEST_F(LeasedNamesTest, AListingThatARecallHasOvertakenIsNotWhole) {
   server_.add("a", "");
   stat(vfs::kRootNode);
-  server_.hold_replies(MessageType::kReadDir);
   auto directory = ops().open_directory(vfs::kRootNode).value().directory;
-  auto reading = loop_.start(ops().read_directory(call(), directory, 0, true));
-  until([&] { return server_.waiting == 1; });
+  auto reading = start_listing(directory);
   server_.add("new", "");
   ++server_.root().foreign_changes;
   server_.recall(7, {{server_.root(), {"new"}}});
@@ -157,10 +155,8 @@ TEST_F(LeasedNamesTest, AListingThatARecallHasOvertakenIsNotWhole) {
 TEST_F(LeasedNamesTest, AListingFromBeforeAllWereVoidIsNotWhole) {
   server_.add("a", "");
   stat(vfs::kRootNode);
-  server_.hold_replies(MessageType::kReadDir);
   auto directory = ops().open_directory(vfs::kRootNode).value().directory;
-  auto reading = loop_.start(ops().read_directory(call(), directory, 0, true));
-  until([&] { return server_.waiting == 1; });
+  auto reading = start_listing(directory);
   server_.recall_everything();
   loop_.settle();
   server_.add("new", "");
@@ -235,10 +231,7 @@ TEST_F(LeasedNamesTest, AnEntryThatIsHandedOutLateIsBelievedForLongOnlyUnderItsS
 TEST_F(LeasedNamesTest, AListingThatCameWithoutALeaseIsNoWhole) {
   server_.gives_leases = false;
   server_.add("f", "");
-  server_.hold_replies(proto::MessageType::kReadDir);
-  auto listing = loop_.start(ops().read_directory(
-      call(), ops().open_directory(vfs::kRootNode).value().directory, 0, true));
-  until([&] { return server_.waiting == 1; });
+  auto listing = start_listing(ops().open_directory(vfs::kRootNode).value().directory);
   server_.gives_leases = true;
   stat(vfs::kRootNode);
   server_.add("n", "");
