@@ -21,8 +21,8 @@ const char* reason_name(InvalidateReason reason) {
       return "user";
     case InvalidateReason::kRevalidate:
       return "revalidate";
-    case InvalidateReason::kClose:
-      return "close";
+    case InvalidateReason::kSync:
+      return "sync";
     case InvalidateReason::kRelease:
       return "release";
   }

@@ -106,10 +106,10 @@ void add_calls(Page& page, const json& stats) {
 
 void add_invalidations(Page& page, const json& stats) {
   page.heading("Invalidations");
-  page.add("  {:<10}{:>10}{:>12}{:>10}{:>10}\n", "", "user", "revalidate", "close", "release");
+  page.add("  {:<10}{:>10}{:>12}{:>10}{:>10}\n", "", "user", "revalidate", "sync", "release");
   for (const auto& [mode, reasons] : part(stats, "invalidations").items()) {
     page.add("  {:<10}{:>10}{:>12}{:>10}{:>10}\n", mode, number(reasons, "user"),
-             number(reasons, "revalidate"), number(reasons, "close"), number(reasons, "release"));
+             number(reasons, "revalidate"), number(reasons, "sync"), number(reasons, "release"));
   }
 }
 

@@ -126,10 +126,10 @@ Task<void> AttributeWriteback::write(InodeRef inode) {
 
 Task<void> AttributeWriteback::write_for_others(InodeRef inode) {
   const std::uint32_t unsent = inode->dirty_attributes.get().unsent.valid;
-  if ((unsent & proto::kSetMtime) != 0 && MountCore::has_few_dirty_bytes(*inode)) {
+  if ((unsent & proto::kSetMtime) != 0 && inode->has_few_dirty_bytes()) {
     (void)co_await core_.write_back(inode);
     // As it was set; and the next time is somebody else's.
-    co_await core_.settle_mtime(inode);
+    co_await core_.attribute_writeback.settle_mtime(inode);
   }
   co_await write(std::move(inode));
 }
@@ -154,7 +154,7 @@ Task<Status> AttributeWriteback::send(InodeRef inode, CarriedAttributes& carried
     if (reply && !reply.value().attributes) co_return Errno(EPROTO);
     if (reply) {
       const Attributes now = from_wire(*reply.value().attributes);
-      core_.take_own_change(*inode, now, asked_at);
+      core_.attributes.take_own_change(*inode, now, asked_at);
       carried.arrived(now);
       // Bytes that are still to come will need it once more.
       const bool shown = (request.valid & proto::kSetMtime) != 0 && dirty.mtime_is_set;
@@ -166,7 +166,7 @@ Task<Status> AttributeWriteback::send(InodeRef inode, CarriedAttributes& carried
     if (!again || reply.error() != Errno(ESTALE)) {
       co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
     }
-    auto found = co_await core_.find_again(inode, *request.caller);
+    auto found = co_await core_.names.find_again(inode, *request.caller);
     if (!found) co_return found.error();
     if (!found.value()) co_return Errno(ESTALE);
   }
@@ -205,6 +205,15 @@ Task<Status> AttributeWriteback::look_again(InodeRef inode) {
   }
   superseded(*inode, others);
   co_return success();
+}
+
+Task<void> AttributeWriteback::settle_mtime(InodeRef inode) {
+  if (!inode->mtime_shown || inode->dirty()) co_return;
+  if (inode->attributes.mtime_ns != inode->local_mtime_ns) {
+    auto status = co_await inode->io->set_mtime(inode->local_mtime_ns);
+    if (!status) spdlog::debug("set mtime: {}", errno_name(status.error()));
+  }
+  if (!inode->dirty()) inode->mtime_shown = false;
 }
 
 Task<Status> AttributeWriteback::write_all() {

@@ -102,6 +102,9 @@ class AttributeWriteback {
   // When it fails the bytes must not go either.
   Task<Result<CarriedAttributes>> carry(std::shared_ptr<Inode> inode, const ServerOpen& open,
                                         wire::WriteRequestT& request);
+  // After a flush: gives the server the modification time of the stores that programs have been
+  // shown.
+  Task<void> settle_mtime(std::shared_ptr<Inode> inode);
   // Of all files; EIO when it could not be done for one of them.
   Task<Status> write_all();
   // All leases have ended: the same in the background.

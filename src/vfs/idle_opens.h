@@ -12,13 +12,11 @@
 #include <boost/multi_index/member.hpp>
 #include <boost/multi_index/sequenced_index.hpp>
 #include <boost/multi_index_container.hpp>
-#include <deque>
 #include <memory>
 
 #include "foliofs/base/clock.h"
 #include "foliofs/base/result.h"
 #include "foliofs/base/task.h"
-#include "foliofs/base/wait_queue.h"
 #include "foliofs/vfs/operations.h"
 
 namespace foliofs::vfs {
@@ -44,20 +42,15 @@ class IdleOpens {
   // of the server next.
   void close(const Inode& inode);
   void close_all();
-  // Any open: in the background, and again until the server has answered.
-  void close_later(std::shared_ptr<ServerOpen> open);
   // The server has refused an open with `error`. True if that was for want of room, and there may
   // be some now: what was kept here has been closed, or else the server has had time to ask others.
   Task<bool> make_room(Errno error);
-  // Kept, or still to be closed.
-  std::size_t size() const { return idle_.size() + closing_.size(); }
+  std::size_t size() const { return idle_.size(); }
 
  private:
   // Where there is no room, one that was kept so long goes for a new one. Otherwise who reads more
   // files than there is room for, one after the other and again, would find none of them.
   static constexpr Duration kLong = std::chrono::seconds(10);
-  // Of those that are to be closed, so many at a time.
-  static constexpr std::uint32_t kClosers = 8;
 
   struct Idle {
     NodeId node = 0;
@@ -69,14 +62,9 @@ class IdleOpens {
   using ByAge = boost::multi_index::sequenced<>;  // kept longest first
 
   bool is_still_permitted(const Inode& inode, const ServerOpen& open) const;
-  static Task<void> close_some(MountCore& core);
-  static Task<void> until_closed(MountCore& core);
 
   MountCore& core_;
   boost::multi_index_container<Idle, boost::multi_index::indexed_by<ByNode, ByAge>> idle_;
-  std::deque<std::shared_ptr<ServerOpen>> closing_;
-  std::uint32_t closers_ = 0;
-  WaitQueue closed_;  // woken when the last closer has ended
 };
 
 }  // namespace foliofs::vfs

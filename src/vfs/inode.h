@@ -1,11 +1,8 @@
-// Inode: one file of the server as this client knows it, and the opens through which it is read
-// and written.
+// Inode: one file of the server as this client knows it.
 //
 // Lives as long as the kernel knows its node, somebody has it open, or bytes or attributes of it
 // are not written.
 #pragma once
-
-#include <fcntl.h>
 
 #include <boost/intrusive/list_hook.hpp>
 #include <cstdint>
@@ -14,33 +11,25 @@
 #include <string>
 #include <vector>
 
+#include "absent_xattrs.h"
 #include "attribute_writeback.h"
 #include "foliofs/base/clock.h"
 #include "foliofs/base/lazy.h"
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/cache/mapping.h"
-#include "foliofs/proto/open_flags.h"
 #include "foliofs/vfs/operations.h"
 #include "inode_locks.h"
 #include "kernel_view.h"
 #include "leases.h"
 #include "refilled_pages.h"
 #include "replaced_bytes.h"
+#include "server_open.h"
 
 namespace foliofs::vfs {
 
 class InodeIo;
-struct ServerOpen;
 
 using HandleBytes = std::vector<std::uint8_t>;
-
-// Extended attributes that a file was found not to have, at a version of it. What this client sets
-// empties it.
-struct AbsentXattrs {
-  FileVersion version;
-  bool all_security = false;  // no ACL, and nothing that begins with `security.`
-  std::vector<std::string> names;
-};
 
 // A listing has shown a file under a name (name_key): when it was asked for, by the clock and by
 // MountCore::logical_time.
@@ -132,7 +121,8 @@ struct Inode : InodeByUse {
 
   Lazy<InodeLocks> locks;
 
-  // Of a released file whose bytes could not be written: through it they are tried again.
+  // Of a released file whose bytes could not be written: through it they are tried again
+  // (open_files.h).
   std::shared_ptr<ServerOpen> kept_open;
   // The last FLUSH returned an error, and the bytes are still dirty: that they cannot be written is
   // no news to whoever opens the file next.
@@ -142,63 +132,15 @@ struct Inode : InodeByUse {
   void forget_listed() { listed = {}; }
 
   bool dirty() const { return mapping && mapping->dirty_bytes() != 0; }
+  // Who asks for the attributes of such a file sees those that it will keep: they are written
+  // first, as NFS does it.
+  bool has_few_dirty_bytes() const {
+    constexpr std::uint64_t kFew = 1 << 20;
+    return dirty() && mapping->dirty_bytes() <= kFew;
+  }
 };
 
 using InodeRef = std::shared_ptr<Inode>;
-
-// An open of the server's, as one of its sessions knows it.
-struct ServerOpen {
-  std::uint64_t id = 0;
-  std::uint64_t incarnation = 0;  // of the session that `id` belongs to
-  // What of open(2)'s flags concerns the server; the rest is the kernel's or ours.
-  static constexpr int kFlags = O_ACCMODE | proto::kOpenToExecute;
-  int flags = 0;  // of those
-  Caller opener;  // for opening it again in another session
-  // What MountCore::logical_time was when it was asked for, and the lease of the file that was held
-  // then; 0: none.
-  std::uint64_t asked_at = 0;
-  std::uint64_t lease = 0;
-  bool reopening = false;
-  // Somebody else has taken a lock that was held through it: what was read or written under it
-  // cannot be relied on, and everything through this open says EIO from then on.
-  bool locks_lost = false;
-  // Requests under way that name it: the server may take them in any order, so CLOSE waits for
-  // them.
-  std::uint32_t requests = 0;
-  WaitQueue requests_ended;
-
-  bool readable() const;
-  bool writable() const;
-};
-
-// One request that names an open, for as long as it is under way.
-class ServerOpenRequest {
- public:
-  explicit ServerOpenRequest(std::shared_ptr<ServerOpen> open) : open_(std::move(open)) {
-    ++open_->requests;
-  }
-  ~ServerOpenRequest() {
-    if (--open_->requests == 0) open_->requests_ended.wake_all();
-  }
-  ServerOpenRequest(const ServerOpenRequest&) = delete;
-  ServerOpenRequest& operator=(const ServerOpenRequest&) = delete;
-
- private:
-  const std::shared_ptr<ServerOpen> open_;
-};
-
-// A change under way that may make a file longer. The kernel learns of that from the answer, so
-// nobody else tells it of an end meanwhile (MountCore::tell_growth()).
-class OwnGrowth {
- public:
-  explicit OwnGrowth(InodeRef inode) : inode_(std::move(inode)) { ++inode_->kernel.growing; }
-  ~OwnGrowth() { --inode_->kernel.growing; }
-  OwnGrowth(const OwnGrowth&) = delete;
-  OwnGrowth& operator=(const OwnGrowth&) = delete;
-
- private:
-  const InodeRef inode_;
-};
 
 struct OpenFile : std::enable_shared_from_this<OpenFile> {
   InodeRef inode;

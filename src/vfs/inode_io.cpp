@@ -1,17 +1,8 @@
 #include "inode_io.h"
 
-#include <fcntl.h>
-
 #include "mount_core.h"
 
 namespace foliofs::vfs {
-
-bool ServerOpen::readable() const {
-  return (flags & O_ACCMODE) != O_WRONLY;
-}
-bool ServerOpen::writable() const {
-  return (flags & O_ACCMODE) != O_RDONLY;
-}
 
 InodeIo::InodeIo(MountCore& core, std::weak_ptr<Inode> inode)
     : session_(core.session), core_(core.self), inode_(std::move(inode)) {}
@@ -86,7 +77,7 @@ Task<Status> InodeIo::reopen(ServerOpen& open) {
     if (inode->handle != request.handle) continue;
     auto core = core_.lock();
     if (!core) co_return Errno(ESTALE);
-    auto found = co_await (*core)->find_again(inode, *request.caller);
+    auto found = co_await (*core)->names.find_again(inode, *request.caller);
     if (!found) co_return found.error();
     if (!found.value()) co_return Errno(ESTALE);
   }
@@ -112,7 +103,7 @@ Task<Result<std::uint64_t>> InodeIo::read(std::uint64_t offset, std::span<const 
     if (reply) {
       auto inode = inode_.lock();
       auto core = core_.lock();
-      if (inode && core) (*core)->note_access(*inode);
+      if (inode && core) (*core)->attributes.note_access(*inode);
       co_return reply.value().payload_bytes;
     }
     if (reply.error() != rpc::kSessionLost) co_return reply.error();
@@ -251,7 +242,7 @@ Task<void> InodeIo::invalidate(ByteRange range) {
   auto inode = inode_.lock();
   auto core = core_.lock();
   if (!inode || !core) co_return;
-  Task<void> drop = (*core)->drop_pages(std::move(inode), range);
+  Task<void> drop = (*core)->notifications.drop_pages(std::move(inode), range);
   core.reset();  // it may end while the kernel is at it
   co_await std::move(drop);
 }
@@ -278,13 +269,13 @@ std::uint64_t InodeIo::asking_now() const {
 void InodeIo::changed_by_us(const wire::Attributes& wire, std::uint64_t asked_at) {
   auto inode = inode_.lock();
   auto core = core_.lock();
-  if (inode && core) (*core)->take_own_change(*inode, from_wire(wire), asked_at);
+  if (inode && core) (*core)->attributes.take_own_change(*inode, from_wire(wire), asked_at);
 }
 
 void InodeIo::changed_in_part() {
   auto inode = inode_.lock();
   auto core = core_.lock();
-  if (inode && core) (*core)->changed_in_part(inode);
+  if (inode && core) (*core)->attributes.changed_in_part(inode);
 }
 
 }  // namespace foliofs::vfs

@@ -81,7 +81,8 @@ void InodeIo::lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, 
   // READ may be what has found it, so nobody waits for them here.
   auto core = core_.lock();
   if (!core) return;
-  (*core)->spawn("pages of a lost lock", (*core)->drop_pages(inode_.lock(), ByteRange::all()));
+  (*core)->spawn("pages of a lost lock",
+                 (*core)->notifications.drop_pages(inode_.lock(), ByteRange::all()));
   // Of those that were taken again before one was refused nobody knows any more.
   (*core)->spawn("give up locks", give_up_locks(session_, inode_.lock(), open, owners));
 }

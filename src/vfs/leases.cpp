@@ -201,7 +201,7 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
   const std::vector<KernelName> own_names = leases.own_names(inodes);
   const auto expired = leases.begin_to_expire(names);
   const auto own_expired = leases.begin_to_expire(own_names);
-  if (!inodes.empty()) co_await core.expire_attributes(inodes);
+  if (!inodes.empty()) co_await core.notifications.expire_attributes(inodes);
   for (const InodeRef& inode : inodes) {
     co_await core.attribute_writeback.write_for_others(inode);
   }
@@ -209,7 +209,8 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
     return inode->open_count == 0 && inode->kernel.may_have_pages();
   });
   if (have_pages) {
-    (void)co_await wait_at_most(core.clock, kPagesPatience, core.drop_unused_pages(inodes));
+    (void)co_await wait_at_most(core.clock, kPagesPatience,
+                                core.notifications.drop_unused_pages(inodes));
   }
   if (!*expired) {
     (void)co_await wait_at_most(core.clock, kNamesPatience, until_names_expired(core, expired));
@@ -281,7 +282,7 @@ Task<void> Leases::expire_again(MountCore& core, std::vector<InodeRef> inodes,
   co_await core.clock.sleep(kAnswerIsTaken);
   if (alive.expired() || core.stopping) co_return;
   const BackgroundTask task(core);
-  if (!inodes.empty()) co_await core.expire_attributes(std::move(inodes));
+  if (!inodes.empty()) co_await core.notifications.expire_attributes(std::move(inodes));
   if (!names.empty()) co_await core.kernel.expire_names(std::move(names));
 }
 
@@ -309,7 +310,7 @@ Task<void> Leases::revalidate(MountCore& core, InodeRef inode) {
   auto reply = co_await core.session.call<wire::GetAttrRequest>(request);
   if (!reply || !reply.value().attributes || alive.expired() || core.stopping) co_return;
   const BackgroundTask task(core);
-  co_await core.take_attributes(inode, from_wire(*reply.value().attributes), asked_at);
+  co_await core.attributes.take(inode, from_wire(*reply.value().attributes), asked_at);
 }
 
 // --- All ----------------------------------------------------------------------------------------
@@ -354,7 +355,7 @@ Task<void> Leases::expire_everything(MountCore& core) {
       inodes.push_back(inode);
       if (!inode->name.empty()) names.push_back({inode->parent, inode->name});
     });
-    if (!inodes.empty()) co_await core.expire_attributes(std::move(inodes));
+    if (!inodes.empty()) co_await core.notifications.expire_attributes(std::move(inodes));
     if (names.empty()) continue;
     (void)co_await wait_at_most(core.clock, kAllNamesPatience,
                                 core.kernel.expire_names(std::move(names)));

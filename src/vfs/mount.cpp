@@ -109,7 +109,7 @@ MountStats Mount::stats() const {
   stats.inodes = impl_->core.inodes.size();
   stats.inode_bytes = impl_->core.inodes.bytes();
   stats.open_files = impl_->core.open_files.size();
-  stats.idle_opens = impl_->core.idle_opens.size();
+  stats.idle_opens = impl_->core.idle_opens.size() + impl_->core.closing_opens.size();
   stats.leases = impl_->core.leases.held();
   stats.lease_recalls = impl_->core.leases.recalls();
   return stats;
@@ -142,7 +142,7 @@ Task<Result<cache::InvalidateReport>> Mount::invalidate(Caller caller, std::stri
   report.mode = request.mode;
   report.reason = request.reason;
   // The size as well is to be asked for anew.
-  if (file.inode) core.forget_attributes(*file.inode);
+  if (file.inode) core.attributes.forget(*file.inode);
   if (!file.inode || !file.inode->mapping) co_return report;
   file.inode->size_unknown = true;
   co_return co_await file.inode->mapping->invalidate(request);
@@ -159,10 +159,7 @@ Task<Status> Mount::shut_down() {
   core.stopping = true;
   core.lock_waits.interrupt_all();
   Status drained = co_await core.cache.flush_all({});
-  std::vector<OpenFile*> files;
-  files.reserve(core.open_files.size());
-  for (const auto& [file, owned] : core.open_files) files.push_back(file);
-  for (OpenFile* file : files) co_await impl_->operations.release(file);
+  for (OpenFile* file : core.open_files.all()) co_await impl_->operations.release(file);
   auto written = co_await core.attribute_writeback.write_all();
   if (drained) drained = written;
   core.open_directories.clear();

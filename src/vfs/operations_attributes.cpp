@@ -31,12 +31,12 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
   }
   if (!reply) {
     const bool refused = reply.error() == Errno(EPERM) || reply.error() == Errno(EACCES);
-    if (!refused) core.changed_in_part(inode);
+    if (!refused) core.attributes.changed_in_part(inode);
     co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
   }
   if (!reply.value().attributes) co_return Errno(EPROTO);
   const Attributes now = from_wire(*reply.value().attributes);
-  core.take_own_change(*inode, now, asked_at);
+  core.attributes.take_own_change(*inode, now, asked_at);
   if ((change.valid & proto::kSetSize) != 0) inode->attributes.size = now.size;
   co_return now;
 }
@@ -68,11 +68,12 @@ Task<Result<Attributes>> send_getattr(MountCore& core, Call call, InodeRef inode
 
 std::optional<Attributes> Operations::try_getattr(NodeId node, bool for_program) {
   InodeRef inode = core_.inodes.find(node);
-  if (!inode || inode->revalidating != 0 || core_.has_unstable_size(*inode)) return std::nullopt;
-  if (!core_.known_now(*inode)) return std::nullopt;
+  if (!inode || inode->revalidating != 0 || core_.notifications.has_unstable_size(*inode))
+    return std::nullopt;
+  if (!core_.attributes.are_known(*inode)) return std::nullopt;
   const bool unsent = inode->dirty() || inode->mtime_shown || AttributeWriteback::is_dirty(*inode);
   if (for_program && unsent) return std::nullopt;
-  return core_.shown_attributes(*inode, core_.logical_time);
+  return core_.attributes.shown(*inode, core_.logical_time);
 }
 
 Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef file) {
@@ -80,24 +81,24 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
   if (!inode) co_return Errno(ESTALE);
   const std::uint64_t came_at = core_.logical_time;
   const bool for_program = !file;
-  if (for_program && core_.has_few_dirty_bytes(*inode)) (void)co_await core_.write_back(inode);
+  if (for_program && inode->has_few_dirty_bytes()) (void)co_await core_.write_back(inode);
   if (for_program) co_await core_.attribute_writeback.write(inode);
-  co_await core_.wait_until_valid(inode);
+  co_await core_.attributes.wait_until_valid(inode);
   for (int query = 0; query < MountCore::kMaxQueries; ++query) {
-    if (core_.known_now(*inode)) break;
+    if (core_.attributes.are_known(*inode)) break;
     const std::uint64_t asked_at = core_.logical_time;
     auto attributes = co_await send_getattr(core_, call, inode, file);
     if (!attributes) co_return attributes.error();
-    (void)co_await core_.take_attributes(inode, attributes.value(), asked_at);
+    (void)co_await core_.attributes.take(inode, attributes.value(), asked_at);
     if (inode->changed_at <= asked_at) break;
   }
-  if (inode->size_unknown && inode->mapping) co_await core_.learn_size(inode);
+  if (inode->size_unknown && inode->mapping) co_await core_.attributes.learn_size(inode);
   // The kernel may be stuck in a notification, and does one after the other.
   const bool ignored = inode->kernel.ignores(came_at) && inode->kernel.notifications == 0;
-  if (ignored && inode->mapping) co_await core_.tell_growth(inode);
-  co_await core_.tell_no_end(inode);
+  if (ignored && inode->mapping) co_await core_.notifications.tell_growth(inode);
+  co_await core_.notifications.tell_no_end(inode);
   if (for_program && inode->dirty()) inode->mtime_shown = true;
-  co_return core_.shown_attributes(*inode, came_at);
+  co_return core_.attributes.shown(*inode, came_at);
 }
 
 Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeChange change,
@@ -107,7 +108,7 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   if (core_.options.read_only) co_return Errno(EROFS);
   if (core_.attribute_writeback.may_keep(*inode, call.caller, change)) {
     core_.attribute_writeback.keep(inode, call.caller, change);
-    co_return core_.shown_attributes(*inode, KernelView::kTaken);
+    co_return core_.attributes.shown(*inode, KernelView::kTaken);
   }
   // Nothing to set: chown(-1, -1), or a write by somebody without CAP_FSETID is about to come. Both
   // take set-id bits away; the server's kernel knows which, if it is given the chown.
@@ -148,12 +149,12 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   }
   if (!status) co_return status.error();
   AttributeWriteback::superseded(*inode, change.valid);
-  co_return core_.shown_attributes(*inode, KernelView::kTaken);
+  co_return core_.attributes.shown(*inode, KernelView::kTaken);
 }
 
 std::chrono::microseconds Operations::attribute_timeout_us(NodeId node) const {
   InodeRef inode = core_.inodes.find(node);
-  return inode ? core_.attribute_timeout(*inode) : std::chrono::microseconds(0);
+  return inode ? core_.attributes.timeout(*inode) : std::chrono::microseconds(0);
 }
 
 Task<Result<FilesystemStats>> Operations::statfs(Call call, NodeId node) {

@@ -3,13 +3,6 @@
 
 namespace foliofs::vfs {
 
-namespace {
-
-// Of a reply: some two hundred entries with attributes.
-constexpr std::uint32_t kReplyBytes = 64 << 10;
-
-}  // namespace
-
 Result<OpenedDirectory> Operations::open_directory(NodeId node) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) return Errno(ESTALE);
@@ -44,60 +37,8 @@ void Operations::release_directory(OpenDirectory* directory) {
 Task<Result<DirectoryEntries>> Operations::read_directory(Call call, OpenDirectoryRef directory,
                                                           std::uint64_t cookie,
                                                           bool with_attributes) {
-  co_return co_await core_.read_directory(std::move(call), directory->inode, cookie,
-                                          with_attributes);
-}
-
-Task<Result<DirectoryEntries>> MountCore::read_directory(Call call, InodeRef directory,
-                                                         std::uint64_t cookie,
-                                                         bool with_attributes) {
-  wire::ReadDirRequestT request;
-  request.caller = caller_of(call);
-  request.cookie = cookie;
-  request.max_bytes = kReplyBytes;
-  request.with_attributes = with_attributes && !forgetting.exhausted();
-  const TimePoint now = clock.now();
-  const std::uint64_t asked_at = logical_time;
-  auto reply =
-      co_await call_on<wire::ReadDirRequest>(directory, &wire::ReadDirRequestT::handle, request);
-  if (!reply) co_return reply.error();
-  DirectoryEntries read;
-  read.end = reply.value().end;
-  directory_seen(*directory, reply.value().directory.get(), asked_at);
-  const std::uint64_t lease = directory->lease.number;
-  const std::uint64_t forgotten = directory->lease.names_forgotten;
-  bool all_entered = true;
-  for (auto& wire : reply.value().entries) {
-    DirectoryEntry entry;
-    entry.name = std::move(wire->name);
-    entry.cookie = wire->cookie;
-    entry.ino = wire->ino;
-    entry.type = wire->type;
-    entry.asked = now;
-    entry.asked_at = asked_at;
-    if (wire->attributes && !wire->handle.empty()) {
-      InodeRef entered = co_await enter(directory, entry.name, wire->handle,
-                                        from_wire(*wire->attributes), asked_at);
-      if (directory->changed_at <= asked_at) {
-        leases.name_seen(*entered, *directory, reply.value().directory.get(), asked_at);
-      }
-      entered->listed = {name_key(directory->node, entry.name), now, asked_at};
-      // Of several names of a file only the last that was seen is known.
-      const auto links = std::max(entered->attributes.nlink, wire->attributes->nlink());
-      if (!entered->attributes.is_directory() && links > 1) all_entered = false;
-      entry.entry.emplace();
-      entry.entry->node = entered->node;
-    } else if (entry.name != "." && entry.name != "..") {
-      all_entered = false;
-    }
-    read.entries.push_back(std::move(entry));
-  }
-  if (all_entered && forgotten == directory->lease.names_forgotten) {
-    const std::uint64_t last = read.entries.empty() ? cookie : read.entries.back().cookie;
-    leases.names_listed(*directory, reply.value().directory.get(), lease, asked_at,
-                        {.from = cookie, .to = last, .end = read.end});
-  }
-  co_return read;
+  co_return co_await core_.names.read_directory(std::move(call), directory->inode, cookie,
+                                                with_attributes);
 }
 
 void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) {
@@ -111,9 +52,9 @@ void Operations::refresh(const OpenDirectory& directory, DirectoryEntry& entry) 
   const bool recent = age < core_.options.actimeo_us;
   const bool covered = inode && core_.leases.covers_name(*inode, *directory.inode);
   if (inode && name_is_good && (recent || covered) && !core_.forgetting.exhausted() &&
-      core_.attribute_timeout(*inode) > Duration::zero() &&
-      !core_.knows_entry(*inode, parent, entry.name)) {
-    entry.entry = core_.entry_of(*inode, parent, entry.name, entry.asked_at, age);
+      core_.attributes.timeout(*inode) > Duration::zero() &&
+      !core_.names.is_known_above(*inode, parent, entry.name)) {
+    entry.entry = core_.names.entry_of(*inode, parent, entry.name, entry.asked_at, age);
     return;
   }
   const NodeId node = entry.entry->node;

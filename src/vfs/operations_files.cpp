@@ -75,9 +75,9 @@ bool knows_end(const Inode& inode) {
 // Whoever else opens the file meanwhile is not told that its pages are good.
 Task<void> tell_news(MountCore& core, InodeRef inode, Attributes now, bool first) {
   const bool news = now.size != inode->kernel.size || now.mtime_ns != inode->kernel.mtime_ns;
-  if (!(first && news) && !core.may_lose_set_id_bits(*inode)) co_return;
+  if (!(first && news) && !core.attributes.may_lose_set_id_bits(*inode)) co_return;
   ++inode->revalidating;
-  co_await core.drop_pages(inode, ByteRange::all());
+  co_await core.notifications.drop_pages(inode, ByteRange::all());
   --inode->revalidating;
   inode->revalidated.wake_all();
 }
@@ -93,10 +93,10 @@ std::optional<OpenedFile> Operations::try_open(const std::function<Caller()>& ca
   const bool settled = inode->revalidating == 0 && inode->cached_version &&
                        !AttributeWriteback::is_dirty(*inode) && !inode->told_of_failure &&
                        !inode->size_unknown && knows_end(*inode);
-  if (!settled || core_.may_lose_set_id_bits(*inode)) return std::nullopt;
+  if (!settled || core_.attributes.may_lose_set_id_bits(*inode)) return std::nullopt;
   if (kept->opener != caller()) return std::nullopt;
   core_.looking_again.erase(thread);
-  OpenedFile opened = core_.add_open_file(inode, core_.idle_opens.take(*inode), flags);
+  OpenedFile opened = core_.open_files.add(inode, core_.idle_opens.take(*inode), flags);
   opened.keep_cache = true;
   return opened;
 }
@@ -129,12 +129,12 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   const Attributes attributes = from_wire(*opened_there->attributes());
   auto server_open =
       make_open(opened_there->open_id(), flags, call.caller, reply.value().incarnation);
-  const bool named = co_await core_.still_has_name(call, inode, attributes, looked_up);
+  const bool named = co_await core_.names.is_still(call, inode, attributes, looked_up);
   if (!named) {
     // Somebody else has removed, moved or replaced what the kernel remembers by this name.
     inode->forget_listed();
     prefill.reset();
-    co_await core_.close_server_open(server_open);
+    co_await core_.closing_opens.close(server_open);
     core_.looking_again[call.thread] = node;
     co_return Errno(ESTALE);
   }
@@ -147,19 +147,19 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   const bool first = !inode->cached_version;
   server_open->asked_at = asked_at;
   server_open->lease = lease;
-  OpenedFile opened = core_.add_open_file(inode, std::move(server_open), flags);
-  const bool changed = co_await core_.take_attributes(inode, attributes, asked_at);
+  OpenedFile opened = core_.open_files.add(inode, std::move(server_open), flags);
+  const bool changed = co_await core_.attributes.take(inode, attributes, asked_at);
   // Bytes that cannot be written have been tried once more for it.
   if (inode->told_of_failure) (void)inode->mapping->errors().check(opened.file->errors);
-  if (reply.value().payload_bytes != 0) core_.note_access(*inode);
+  if (reply.value().payload_bytes != 0) core_.attributes.note_access(*inode);
   opened.keep_cache = !changed && !first;
   co_await tell_news(core_, inode, attributes, first);
   if (!tries_again && !knows_end(*inode)) {
-    co_await core_.drop_open_file(core_.take_open_file(opened.file.get()));
+    co_await core_.open_files.drop(core_.open_files.take(opened.file.get()));
     core_.looking_again[call.thread] = node;
     co_return Errno(ESTALE);
   }
-  if (!opened.keep_cache) core_.kernel_drops_pages(inode);
+  if (!opened.keep_cache) core_.notifications.kernel_drops_pages(inode);
   co_return opened;
 }
 
@@ -170,7 +170,7 @@ namespace {
 Task<Result<wire::CreateReplyT>> open_created(MountCore& core, Call call, InodeRef parent,
                                               std::string name, int flags,
                                               std::uint64_t& incarnation) {
-  auto found = co_await core.ask_name(to_wire(call.caller), parent, std::move(name));
+  auto found = co_await core.names.ask(to_wire(call.caller), parent, std::move(name));
   if (!found) co_return found.error();
   wire::OpenRequestT open;
   open.caller = caller_of(call);
@@ -214,8 +214,8 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
       answer ? proto::decode<wire::CreateReply>(answer.value().meta) : answer.error();
   // Where the file was there already, nothing of the directory has changed.
   if (!reply || reply.value().created) {
-    core_.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
-                            asked_at);
+    core_.attributes.directory_changed(
+        *parent, reply ? reply.value().parent_attributes.get() : nullptr, asked_at);
   }
   if (!reply && retried && reply.error() == Errno(EEXIST)) {
     reply = co_await open_created(core_, call, parent, name, flags, incarnation);
@@ -223,30 +223,30 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   if (!reply) co_return reply.error();
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
   const Attributes attributes = from_wire(*reply.value().attributes);
-  InodeRef inode = co_await core_.inode_for(parent, name, reply.value().handle, attributes);
+  InodeRef inode = co_await core_.names.inode_for(parent, name, reply.value().handle, attributes);
   if (inode->mapping && (flags & O_TRUNC) != 0 && !reply.value().created) {
     // The server has truncated a file that was here already.
     auto truncated =
         co_await inode->mapping->truncate(0, []() -> Task<Status> { co_return success(); });
     if (!truncated) co_return truncated.error();
   }
-  inode = co_await core_.enter(parent, name, reply.value().handle, attributes, asked_at);
+  inode = co_await core_.names.enter(parent, name, reply.value().handle, attributes, asked_at);
   if (reply.value().created) {
     core_.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
   }
   if ((attributes.flags & proto::kExclusive) != 0) core_.leases.exclusive_given(*inode, asked_at);
   // An answer that was overtaken is not taken over, and with it the size of a file that was there.
   const bool late = inode->changed_at > asked_at;
-  core_.changed(*inode);
+  core_.attributes.changed(*inode);
   core_.prepare_mapping(inode);
   if (late && !inode->cached_version) inode->size_unknown = true;
   if (!inode->cached_version) *inode->cached_version = attributes;
-  if (reply.value().created) remember_new_file(*inode);
+  if (reply.value().created) inode->absent_xattrs.made(inode->attributes);
   CreatedFile created;
-  created.opened = core_.add_open_file(
+  created.opened = core_.open_files.add(
       inode, make_open(reply.value().open_id, flags, call.caller, incarnation), flags);
-  created.entry = core_.entry_of(*inode, parent_node, name, KernelView::kTaken);
-  core_.kernel_drops_pages(inode);
+  created.entry = core_.names.entry_of(*inode, parent_node, name, KernelView::kTaken);
+  core_.notifications.kernel_drops_pages(inode);
   under_way.succeeded();
   co_return created;
 }
@@ -274,7 +274,7 @@ Task<Result<cache::ReadResult>> Operations::read(OpenFileRef file, std::uint64_t
   InodeRef inode = file->inode;
   auto mapping = inode->mapping;
   const ByteRange range = ByteRange::of(offset, length);
-  if (inode->size_unknown) co_await core_.learn_size(inode);
+  if (inode->size_unknown) co_await core_.attributes.learn_size(inode);
   if (file->direct) co_return co_await mapping->read_direct(range);
   note_read(*inode, range);  // its page is locked, and will be filled from what there is now
   auto result = co_await mapping->read(range, &file->readahead);
@@ -317,7 +317,7 @@ bool Operations::try_write(OpenFile* file, const Store& store) {
   if (file->server_open->locks_lost) return false;
   if (store.offset + store.data.size() > core_.tested_size) return false;
   if (!inode.mapping->try_write(store.offset, store.data, store.source)) return false;
-  core_.note_store(*file, store, store.offset);
+  core_.attributes.stored(*file, store, store.offset);
   return true;
 }
 
@@ -339,7 +339,7 @@ Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
     status = co_await put(call, file, store);
   }
   if (status && !old_pages.empty()) {
-    co_await core_.drop_overtaken(file->inode, old_pages, std::move(replaced));
+    co_await core_.notifications.drop_overtaken(file->inode, old_pages, std::move(replaced));
   }
   if (!status || !waits_for_commit(*file, store)) co_return status;
   co_return co_await fsync(file, store.sync == SyncWrite::kData);
@@ -363,7 +363,7 @@ Task<Status> Operations::put(Call call, OpenFileRef file, Store store) {
   } else {
     status = co_await mapping->write(store.offset, store.data, store.source, call.abandoned);
   }
-  if (status) core_.note_store(*file, store, store.offset);
+  if (status) core_.attributes.stored(*file, store, store.offset);
   co_return status;
 }
 
@@ -381,7 +381,7 @@ Task<Status> Operations::flush(OpenFileRef file, std::uint64_t lock_owner) {
   inode->lease.exclusive = 0;  // whoever is told of this close may look
   if (file->server_open->writable()) (void)co_await core_.write_back(inode);
   co_await core_.attribute_writeback.write(inode);
-  if (file->server_open->writable()) co_await core_.settle_mtime(inode);
+  if (file->server_open->writable()) co_await core_.attribute_writeback.settle_mtime(inode);
   if (inode->locks.get().concern({false, lock_owner})) co_await drop_locks(file, lock_owner);
   Status seen = inode->mapping->errors().check(file->errors);
   inode->told_of_failure = inode->dirty() && (inode->told_of_failure || !seen);
@@ -395,7 +395,7 @@ Task<Status> Operations::fsync(OpenFileRef file, bool data_only) {
   (void)co_await core_.write_back(inode);
   co_await core_.attribute_writeback.write(inode);
   if (auto seen = inode->mapping->errors().check(file->errors); !seen) co_return seen;
-  if (file->server_open->writable()) co_await core_.settle_mtime(inode);
+  if (file->server_open->writable()) co_await core_.attribute_writeback.settle_mtime(inode);
   auto committed = co_await inode->io->commit(file->server_open, data_only);
   if (!committed) co_return committed;
   // What was written before may have been lost with the server's memory.
@@ -403,7 +403,7 @@ Task<Status> Operations::fsync(OpenFileRef file, bool data_only) {
 }
 
 Task<void> Operations::release(OpenFile* file) {
-  OpenFileRef owned = core_.take_open_file(file);
+  OpenFileRef owned = core_.open_files.take(file);
   if (!owned) co_return;
   InodeRef inode = owned->inode;
   auto server_open = owned->server_open;
@@ -423,13 +423,13 @@ Task<void> Operations::release(OpenFile* file) {
   }
   inode->lease.exclusive = 0;
   co_await core_.attribute_writeback.write(inode);
-  if (writable) co_await core_.settle_mtime(inode);
+  if (writable) co_await core_.attribute_writeback.settle_mtime(inode);
   co_await drop_locks_through(owned);
   if (writable && inode->dirty() && !inode->kept_open && !core_.stopping) {
-    core_.spawn("write later", MountCore::write_later(core_, inode, server_open));
+    core_.open_files.write_later(inode, server_open);
     co_return;
   }
-  co_await core_.drop_open_file(owned);
+  co_await core_.open_files.drop(owned);
 }
 
 }  // namespace foliofs::vfs

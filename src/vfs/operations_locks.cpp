@@ -182,7 +182,7 @@ Task<Status> unlock(MountCore& core, OpenFileRef file, FileLock lock) {
   InodeRef inode = file->inode;
   (void)co_await core.write_back(inode);
   co_await core.attribute_writeback.write(inode);
-  if (file->server_open->writable()) co_await core.settle_mtime(inode);
+  if (file->server_open->writable()) co_await core.attribute_writeback.settle_mtime(inode);
   co_return co_await let_go(core, inode, lock);
 }
 
@@ -215,7 +215,7 @@ Task<Status> Operations::set_lock(Call call, OpenFileRef file, FileLock lock, Lo
   if (wait) core_.lock_waits.remove(waiter);
   if (!held) co_return held;
   // Who had it before may have changed the file.
-  core_.forget_attributes(*file->inode);
+  core_.attributes.forget(*file->inode);
   auto seen = co_await getattr(call, file->inode->node, file);
   if (seen) co_return success();
   lock.type = F_UNLCK;

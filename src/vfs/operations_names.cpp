@@ -34,8 +34,8 @@ Task<void> note_victim(MountCore& core, HandleBytes handle,
   if (handle.empty() || attributes == nullptr) co_return;
   InodeRef victim = core.inodes.find_by_handle(handle);
   if (!victim) co_return;
-  core.take_own_change(*victim, from_wire(*attributes), asked_at);
-  if (core.is_out_of_reach(*victim)) co_await core.stop_writing_later(victim);
+  core.attributes.take_own_change(*victim, from_wire(*attributes), asked_at);
+  co_await core.open_files.lost_name(victim);
 }
 
 }  // namespace
@@ -45,25 +45,25 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
   if (!parent) co_return Errno(ESTALE);
   if (auto valid = check_name(name); !valid) co_return valid.error();
   const std::uint64_t came_at = core_.logical_time;
-  if (core_.is_worth_listing(*parent, name)) {
-    co_await core_.list_names(call, parent);
-    if (auto listed = core_.listed_entry(*parent, name, came_at)) co_return *listed;
+  if (core_.names.is_worth_listing(*parent, name)) {
+    co_await core_.names.list(call, parent);
+    if (auto listed = core_.names.listed(*parent, name, came_at)) co_return *listed;
   }
   const std::uint64_t asked_at = core_.logical_time;
-  auto reply = co_await core_.ask_name(to_wire(call.caller), parent, name, /*tell_absence=*/true);
+  auto reply = co_await core_.names.ask(to_wire(call.caller), parent, name, /*tell_absence=*/true);
   if (!reply && reply.error() != Errno(ENOENT)) co_return reply.error();
   const wire::Attributes* directory = reply ? reply.value().parent_attributes.get() : nullptr;
-  core_.directory_seen(*parent, directory, asked_at);
+  core_.attributes.directory_seen(*parent, directory, asked_at);
   if (!reply || (reply.value().handle.empty() && !reply.value().attributes)) {
-    co_return core_.absent_entry(*parent, name, directory, asked_at);
+    co_return core_.names.absent(*parent, name, directory, asked_at);
   }
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
-  InodeRef inode = co_await core_.enter(parent, name, reply.value().handle,
-                                        from_wire(*reply.value().attributes), asked_at);
+  InodeRef inode = co_await core_.names.enter(parent, name, reply.value().handle,
+                                              from_wire(*reply.value().attributes), asked_at);
   if (parent->changed_at <= asked_at) {
     core_.leases.name_seen(*inode, *parent, directory, asked_at);
   }
-  Entry entry = core_.entry_of(*inode, parent_node, name, came_at);
+  Entry entry = core_.names.entry_of(*inode, parent_node, name, came_at);
   // Whoever has changed the name may have been told that nobody believes it any more.
   if (core_.leases.is_recalled(*parent, asked_at)) entry.name_timeout_us = Duration::zero();
   co_return entry;
@@ -72,26 +72,12 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
 std::optional<Entry> Operations::try_lookup(NodeId parent_node, const std::string& name) {
   InodeRef parent = core_.inodes.find(parent_node);
   if (!parent || !check_name(name)) return std::nullopt;
-  if (auto leased = core_.leased_entry(*parent, name, core_.logical_time)) return leased;
-  return core_.listed_entry(*parent, name, core_.logical_time);
+  if (auto leased = core_.names.leased(*parent, name, core_.logical_time)) return leased;
+  return core_.names.listed(*parent, name, core_.logical_time);
 }
 
 void Operations::forget(NodeId node, std::uint64_t count) {
   core_.forget(node, count);
-}
-
-void MountCore::forget(NodeId node, std::uint64_t count) {
-  InodeRef inode = inodes.find(node);
-  if (!inode) return;
-  inode->lookups -= std::min(count, inode->lookups);
-  drop_if_unused(inode);
-}
-
-void MountCore::drop_if_unused(const InodeRef& inode) {
-  if (!inodes.drop_if_unused(inode)) return;
-  idle_opens.close(*inode);
-  leases.dropped(*inode);
-  forgetting.memory_changed();
 }
 
 // A reply with a new entry, after which the parent is another one. `reply` may be EEXIST
@@ -109,15 +95,15 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   bool retried = false;
   auto reply = co_await core.call_on<Request>(parent, &Request::NativeTableType::parent,
                                               std::move(request), &retried, 0, other, other_at);
-  core.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
-                         asked_at);
+  core.attributes.directory_changed(
+      *parent, reply ? reply.value().parent_attributes.get() : nullptr, asked_at);
   if (!reply && retried && reply.error() == Errno(EEXIST)) {
-    reply = co_await core.ask_name(to_wire(call.caller), parent, name);
+    reply = co_await core.names.ask(to_wire(call.caller), parent, name);
   }
   if (!reply) co_return reply.error();
   if (!reply.value().attributes || reply.value().handle.empty()) co_return Errno(EPROTO);
-  InodeRef inode = co_await core.enter(parent, name, reply.value().handle,
-                                       from_wire(*reply.value().attributes), asked_at);
+  InodeRef inode = co_await core.names.enter(parent, name, reply.value().handle,
+                                             from_wire(*reply.value().attributes), asked_at);
   core.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
   // In a directory that this request has made, and nobody else has changed yet, there is nothing.
   const bool made_it = inode->attributes.is_directory() && !retried;
@@ -125,9 +111,9 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
     core.leases.names_listed(*inode, reply.value().attributes.get(), inode->lease.number, asked_at,
                              {.end = true});
   }
-  core.changed(*inode);
+  core.attributes.changed(*inode);
   under_way.succeeded();
-  co_return core.entry_of(*inode, parent->node, name, KernelView::kTaken);
+  co_return core.names.entry_of(*inode, parent->node, name, KernelView::kTaken);
 }
 
 Task<Result<Entry>> Operations::mknod(Call call, NodeId parent_node, std::string name,
@@ -185,8 +171,8 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   bool retried = false;
   auto reply = co_await core_.call_on<wire::UnlinkRequest>(parent, &wire::UnlinkRequestT::parent,
                                                            request, &retried);
-  core_.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
-                          asked_at);
+  core_.attributes.directory_changed(
+      *parent, reply ? reply.value().parent_attributes.get() : nullptr, asked_at);
   InodeRef removed = core_.inodes.find_by_name(parent_node, name);
   if (removed) {
     removed->attributes_expire = {};
@@ -205,7 +191,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
 
 // The file that is `name` now, if it is known here by another name.
 static Task<InodeRef> find_moved(MountCore& core, Call call, InodeRef parent, std::string name) {
-  auto reply = co_await core.ask_name(to_wire(call.caller), parent, std::move(name));
+  auto reply = co_await core.names.ask(to_wire(call.caller), parent, std::move(name));
   if (!reply) co_return nullptr;
   co_return core.inodes.find_by_handle(reply.value().handle);
 }
@@ -237,11 +223,11 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   auto reply = co_await core_.call_on<wire::RenameRequest>(parent, &wire::RenameRequestT::parent,
                                                            request, &retried, 0, new_parent,
                                                            &wire::RenameRequestT::new_parent);
-  core_.directory_changed(*parent, reply ? reply.value().parent_attributes.get() : nullptr,
-                          asked_at);
+  core_.attributes.directory_changed(
+      *parent, reply ? reply.value().parent_attributes.get() : nullptr, asked_at);
   if (new_parent != parent) {
-    core_.directory_changed(*new_parent,
-                            reply ? reply.value().new_parent_attributes.get() : nullptr, asked_at);
+    core_.attributes.directory_changed(
+        *new_parent, reply ? reply.value().new_parent_attributes.get() : nullptr, asked_at);
   }
   const bool done = reply || (retried && reply.error() == Errno(ENOENT));
   if (!done) co_return reply.error();

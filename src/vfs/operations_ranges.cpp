@@ -39,10 +39,11 @@ Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
   Status status = co_await inode->mapping->change_on_server(ByteRange::all(), send);
   // Who appends all the time overtakes every other answer, and this one had to wait till now.
   const bool newest = inode->changed_at == changed_at && inode->attributes.size == size;
-  if (status && newest && inode->size_unknown) MountCore::take_size(*inode, size);
-  if (status) core_.note_store(*file, store, landed);
+  if (status && newest && inode->size_unknown) AttributeCache::take_size(*inode, size);
+  if (status) core_.attributes.stored(*file, store, landed);
   if (status && !file->kernel_caches && std::exchange(inode->kernel.has_end, false)) {
-    co_await core_.drop_pages(inode, {std::min(store.offset, landed), ByteRange::kNoEnd});
+    co_await core_.notifications.drop_pages(inode,
+                                            {std::min(store.offset, landed), ByteRange::kNoEnd});
   }
   co_return status;
 }

@@ -1,6 +1,6 @@
-// Extended attributes. Their values are not cached, but what a file does not have is remembered:
-// the kernel asks for a capability before it writes, and ls(1) for an ACL of each file it shows.
-#include <sys/stat.h>
+// Extended attributes. Their values are not cached, but what a file does not have is remembered
+// (absent_xattrs.h).
+#include <linux/xattr.h>
 #include <sys/xattr.h>
 
 #include "mount_core.h"
@@ -8,8 +8,6 @@
 namespace foliofs::vfs {
 
 namespace {
-
-constexpr char kCapability[] = "security.capability";
 
 // A value or a list of names.
 template <class Request>
@@ -37,7 +35,7 @@ Status take_change(MountCore& core, Inode& inode, const rpc::RawReply& reply,
                    std::uint64_t asked_at) {
   const auto* table = proto::view<wire::AttrReply>(reply.meta);
   if (table == nullptr || table->attributes() == nullptr) return Errno(EPROTO);
-  core.take_own_change(inode, from_wire(*table->attributes()), asked_at);
+  core.attributes.take_own_change(inode, from_wire(*table->attributes()), asked_at);
   return success();
 }
 
@@ -48,48 +46,12 @@ wire::GetXattrRequestT get_request(const Call& call, const std::string& name) {
   return request;
 }
 
-// What is known to be absent, for what is to be added as of this version.
-AbsentXattrs& absent_at(Inode& inode, const Attributes& as_of) {
-  AbsentXattrs& absent = inode.absent_xattrs;
-  if (absent.version != version_of(as_of)) {
-    absent = AbsentXattrs();
-    absent.version = version_of(as_of);
-  }
-  return absent;
-}
-
-// Whether kNoSecurityXattrs says that a file of this mode has no such attribute. Asked for the ACL
-// of a symlink, the server has another answer.
-bool is_security_xattr(std::string_view name, std::uint32_t mode) {
-  constexpr std::string_view kSecurity = "security.";
-  if (name.starts_with(kSecurity)) return name.size() > kSecurity.size();
-  return !S_ISLNK(mode) &&
-         (name == "system.posix_acl_access" || name == "system.posix_acl_default");
-}
-
 }  // namespace
-
-void remember_absent(Inode& inode, const Attributes& as_of, std::string name) {
-  constexpr std::size_t kMaxNames = 8;
-  AbsentXattrs& absent = absent_at(inode, as_of);
-  if (absent.names.size() < kMaxNames) absent.names.push_back(std::move(name));
-}
-
-void remember_flags(Inode& inode, const Attributes& as_of) {
-  absent_at(inode, as_of).all_security = (as_of.flags & proto::kNoSecurityXattrs) != 0;
-}
-
-void remember_new_file(Inode& inode) {
-  remember_absent(inode, inode.attributes, kCapability);
-}
 
 bool Operations::lacks_xattr(NodeId node, std::string_view name) const {
   InodeRef inode = core_.inodes.find(node);
-  if (!inode || !core_.attributes_are_believed(*inode)) return false;
-  const AbsentXattrs& absent = inode->absent_xattrs;
-  if (absent.version != version_of(inode->attributes)) return false;
-  if (absent.all_security && is_security_xattr(name, inode->attributes.mode)) return true;
-  return std::find(absent.names.begin(), absent.names.end(), name) != absent.names.end();
+  if (!inode || !core_.attributes.are_believed(*inode)) return false;
+  return inode->absent_xattrs.contains(name, inode->attributes);
 }
 
 Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId node,
@@ -99,7 +61,7 @@ Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId nod
   const std::uint64_t asked_at = core_.logical_time;
   const Attributes before = inode->attributes;
   auto value = co_await fetch<wire::GetXattrRequest>(core_, inode, get_request(call, name));
-  if (value && name == kCapability && inode->dirty()) {
+  if (value && name == XATTR_NAME_CAPS && inode->dirty()) {
     // What is stored here takes it away.
     (void)co_await core_.write_back(inode);
     value = co_await fetch<wire::GetXattrRequest>(core_, inode, get_request(call, name));
@@ -108,7 +70,7 @@ Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId nod
   const bool still_so =
       inode->changed_at <= asked_at && !changed_by_others(before, inode->attributes);
   if (!value && value.error() == Errno(ENODATA) && still_so) {
-    remember_absent(*inode, before, std::move(name));
+    inode->absent_xattrs.add(before, std::move(name));
   }
   co_return value;
 }
@@ -143,7 +105,7 @@ Task<Status> Operations::set_xattr(Call call, NodeId node, std::string name,
   // Whatever the answer is, the server may have done it.
   inode->absent_xattrs = {};
   if (reply) co_return take_change(core_, *inode, reply.value(), asked_at);
-  core_.forget_attributes(*inode);
+  core_.attributes.forget(*inode);
   // Sent twice because the server restarted in between: the first one made it.
   const bool made_before = retried && (flags & XATTR_CREATE) != 0;
   if (made_before && reply.error() == Errno(EEXIST)) co_return success();
@@ -157,7 +119,7 @@ Task<Status> Operations::remove_xattr(Call call, NodeId node, std::string name) 
   (void)co_await core_.write_back(inode);
   // Nobody unprivileged gets past the kernel with this name: it is the kernel that takes the
   // capability away because he is about to change the file. The server does it itself then.
-  const bool by_kernel = name == kCapability && call.caller.uid != 0;
+  const bool by_kernel = name == XATTR_NAME_CAPS && call.caller.uid != 0;
   wire::RemoveXattrRequestT request;
   request.caller = caller_of(call);
   request.name = std::move(name);
@@ -167,7 +129,7 @@ Task<Status> Operations::remove_xattr(Call call, NodeId node, std::string name) 
       inode, &wire::RemoveXattrRequestT::handle, std::move(request), {}, &retried);
   if (reply) co_return take_change(core_, *inode, reply.value(), asked_at);
   if (by_kernel && reply.error() == Errno(EPERM)) co_return success();
-  core_.forget_attributes(*inode);
+  core_.attributes.forget(*inode);
   if (retried && reply.error() == Errno(ENODATA)) co_return success();
   co_return reply.error();
 }

@@ -5,9 +5,10 @@
 // as it was. When the WRITE comes, the kernel has older bytes than we, and keeps them: these pages
 // have to be dropped once more. One write(2) of a file runs at a time, under the inode's lock, so
 // only the first WRITE that comes after the notification's end can be such a one.
-// An open without keep_cache makes the kernel drop its pages too (MountCore::kernel_drops_pages()).
-// At which moment it drops pages we cannot see: those that are read around it count as refilled.
-// What a mapping has stored to such a page before it goes is written back: replaced_bytes.h.
+// An open without keep_cache makes the kernel drop its pages too
+// (Notifications::kernel_drops_pages()). At which moment it drops pages we cannot see: those that
+// are read around it count as refilled. What a mapping has stored to such a page before it goes is
+// written back: replaced_bytes.h.
 #pragma once
 
 #include <cstdint>

@@ -137,7 +137,7 @@ void flush_one_of(benchmark::State& state) {
   const std::vector<std::byte> block(kFolio);
   for (auto _ : state) {
     world.must(world.large->write(folios / 2 * kFolio, block, WriteSource::kSystemCall, {}));
-    world.loop.run(world.large->flush({InvalidateMode::kHybrid, InvalidateReason::kClose, true}));
+    world.loop.run(world.large->flush({InvalidateMode::kHybrid, InvalidateReason::kSync, true}));
   }
 }
 BENCHMARK(flush_one_of)->Apply(few_and_many);

@@ -29,9 +29,9 @@ class RaceTable : public CacheTest, public testing::WithParamInterface<Invalidat
     return loop.run(mapping->invalidate(request(reason)));
   }
   Future<InvalidateReport> start_invalidate() { return loop.start(mapping->invalidate(request())); }
-  InvalidateReport flush() { return loop.run(mapping->flush(request(InvalidateReason::kClose))); }
+  InvalidateReport flush() { return loop.run(mapping->flush(request(InvalidateReason::kSync))); }
   Future<InvalidateReport> start_flush() {
-    return loop.start(mapping->flush(request(InvalidateReason::kClose)));
+    return loop.start(mapping->flush(request(InvalidateReason::kSync)));
   }
 
   // A page that a process has stored to, written back by the kernel. Nothing holds it up.

@@ -115,7 +115,7 @@ class RangesRun {
   }
 
   void flush() {
-    auto report = loop_.run(mapping_.flush({mode_, InvalidateReason::kClose, true}));
+    auto report = loop_.run(mapping_.flush({mode_, InvalidateReason::kSync, true}));
     ASSERT_FALSE(report.error);
     expect_sent();
   }

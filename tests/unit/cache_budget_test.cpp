@@ -38,7 +38,7 @@ TEST_F(CacheTest, CopiesOnWriteStayWithinTheBudget) {
   ASSERT_TRUE(write(0, std::string(2 << 20, 'a')));
   store->hold_writes = true;
   auto flushed =
-      loop.start(mapping->flush({InvalidateMode::kHybrid, InvalidateReason::kClose, true}));
+      loop.start(mapping->flush({InvalidateMode::kHybrid, InvalidateReason::kSync, true}));
   std::vector<std::string> data;
   std::vector<std::shared_ptr<std::optional<Status>>> writers;
   for (int i = 0; i < 12; ++i) {

@@ -82,7 +82,7 @@ class CacheTest : public testing::Test {
     for (ByteRange range : kernel->unmapped) unmapped.add(range);
     return unmapped.contains(ByteRange::all());
   }
-  InvalidateReport flush(InvalidateMode mode, InvalidateReason reason = InvalidateReason::kClose) {
+  InvalidateReport flush(InvalidateMode mode, InvalidateReason reason = InvalidateReason::kSync) {
     return loop.run(mapping->flush({mode, reason, true}));
   }
 

@@ -4,7 +4,7 @@
 namespace foliofs::cache {
 namespace {
 
-constexpr InvalidateRequest kClose{InvalidateMode::kHybrid, InvalidateReason::kClose, true};
+constexpr InvalidateRequest kSync{InvalidateMode::kHybrid, InvalidateReason::kSync, true};
 constexpr InvalidateRequest kUser{InvalidateMode::kHybrid, InvalidateReason::kUser, true};
 
 class CacheInFlightTest : public CacheTest {
@@ -58,7 +58,7 @@ TEST_F(CacheInFlightTest, LargeWritesAreBoundedByTheirBytes) {
   open("", config);
   ASSERT_TRUE(write(0, std::string(1 << 20, 'x')));
   store->hold_writes = true;
-  auto flushed = loop.start(mapping->flush(kClose));
+  auto flushed = loop.start(mapping->flush(kSync));
   EXPECT_EQ(store->writes_waiting, config.writes_in_flight);
   store->release();
   loop.finish([&] { return flushed->has_value(); });

@@ -351,7 +351,7 @@ TEST_F(CacheTest, AReadWaitsForAStoreOfItsBytesThatHasArrived) {
   ASSERT_TRUE(write(0, "1"));
   store->hold_writes = true;
   auto laundering =
-      loop.start(mapping->flush({InvalidateMode::kLaunder, InvalidateReason::kClose, true}));
+      loop.start(mapping->flush({InvalidateMode::kLaunder, InvalidateReason::kSync, true}));
   const std::string newer = "2";
   auto writer = loop.start(mapping->write(0, bytes(newer), WriteSource::kSystemCall));
   ASSERT_FALSE(writer->has_value()) << "the folio is being laundered";

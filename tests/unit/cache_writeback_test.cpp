@@ -5,14 +5,14 @@
 namespace foliofs::cache {
 namespace {
 
-constexpr InvalidateRequest kClose{InvalidateMode::kHybrid, InvalidateReason::kClose, true};
+constexpr InvalidateRequest kSync{InvalidateMode::kHybrid, InvalidateReason::kSync, true};
 
 TEST_F(CacheTest, TruncateAndAFullPassDoNotWaitForEachOther) {
   open();
   // More WRITEs than may be in flight, so that the pass has one gathered when it has to wait.
   for (int i = 0; i < 12; ++i) ASSERT_TRUE(write(2 * i * kFolio, "x"));
   store->hold_writes = true;
-  auto flushed = loop.start(mapping->flush(kClose));
+  auto flushed = loop.start(mapping->flush(kSync));
   auto truncated = loop.start(mapping->truncate(kFolio, [this]() -> Task<Status> {
     store->file.resize(kFolio);
     co_return success();
@@ -44,7 +44,7 @@ TEST_F(CacheTest, WritesMayBeAnsweredInAnyOrder) {
   open_with_small_writes("", 3);
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(write(2 * i * kFolio, std::string(3, char('0' + i))));
   store->hold_writes = true;
-  auto flushed = loop.start(mapping->flush(kClose));
+  auto flushed = loop.start(mapping->flush(kSync));
   ASSERT_EQ(store->writes_waiting, 4u);
   ASSERT_TRUE(mapping->try_write(4 * kFolio, bytes("two"), WriteSource::kSystemCall));
   for (std::size_t last = 4; last-- > 0;) {

@@ -17,13 +17,13 @@ inline constexpr std::size_t kInvalidateModes = 3;
 enum class InvalidateReason {
   kUser,        // foliofs invalidate
   kRevalidate,  // the server's file is not the one that was cached
-  kClose,       // a flush that somebody waits for: close, fsync, stat, unlock, a recalled lease …
+  kSync,        // a flush that somebody waits for: close, fsync, stat, unlock, a recalled lease …
   kRelease,     // the last close is over; again when what it left unwritten is tried once more
 };
 inline constexpr std::size_t kInvalidateReasons = 4;
 
 const char* mode_name(InvalidateMode mode);        // "launder", "bulk", "hybrid"
-const char* reason_name(InvalidateReason reason);  // "user", "revalidate", "close", "release"
+const char* reason_name(InvalidateReason reason);  // "user", "revalidate", "sync", "release"
 std::optional<InvalidateMode> parse_mode(std::string_view name);
 
 struct InvalidateRequest {

@@ -1,4 +1,5 @@
-// The kernel's pages of a file: how they are dropped, and told where the file ends.
+#include "notifications.h"
+
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -51,18 +52,29 @@ class Notification {
 
 }  // namespace
 
-void MountCore::kernel_drops_pages(const InodeRef& inode) {
+void Notifications::kernel_drops_pages(const InodeRef& inode) {
   // Who is about to write has had it open before.
   if (inode->open_count <= 1) return;
   auto until_taken = [](Clock& time, std::unique_ptr<PageNotification> notification) -> Task<void> {
-    co_await time.sleep(kAnswerIsTaken);
+    co_await time.sleep(MountCore::kAnswerIsTaken);
     notification.reset();
   };
-  spawn_unawaited("kernel drops pages",
-                  until_taken(clock, std::make_unique<PageNotification>(inode)));
+  core_.spawn_unawaited("kernel drops pages",
+                        until_taken(core_.clock, std::make_unique<PageNotification>(inode)));
 }
 
-Task<void> MountCore::tell_growth(InodeRef inode) {
+bool Notifications::has_unstable_size(const Inode& inode) const {
+  const KernelView& told = inode.kernel;
+  const bool growing = told.uncached_growth != 0;
+  if (told.cached_opens == 0) return false;
+  if (!growing && core_.clock.now() >= told.size_unstable_until) return false;
+  const std::uint64_t size = inode.mapping->size();
+  const bool only_ours = version_of(inode.attributes) == told.version;
+  const bool known_end = size == told.size || (growing && only_ours && size > told.size);
+  return known_end && told.knows_owner_and_mode(inode.attributes);
+}
+
+Task<void> Notifications::tell_growth(InodeRef inode) {
   const std::uint64_t size = inode->mapping->size();
   const std::uint64_t changed_at = inode->changed_at;
   // What was made longer here the kernel knows from the answer to that, and programs may have
@@ -80,10 +92,10 @@ Task<void> MountCore::tell_growth(InodeRef inode) {
   if (!last || last.value().bytes != 1 || !still_so || !is_news()) co_return;
   const std::byte told_last = *static_cast<const std::byte*>(last.value().parts[0].iov_base);
   {
-    const Notification notification(*this, {inode});
+    const Notification notification(core_, {inode});
     const PageNotification pages(inode);
     inode->refilled->fill({size - 1, size});
-    co_await kernel.extend(inode->node, size, told_last);
+    co_await core_.kernel.extend(inode->node, size, told_last);
     inode->kernel.reaches(size);
     inode->kernel.version = version_of(inode->attributes);
   }
@@ -95,48 +107,60 @@ Task<void> MountCore::tell_growth(InodeRef inode) {
   if (!still_true) co_await drop_pages(inode, {size - 1, size});
 }
 
-Task<void> MountCore::tell_no_end(InodeRef inode) {
+Task<void> Notifications::tell_no_end(InodeRef inode) {
   if (!has_unstable_size(*inode)) co_return;
   std::vector<InodeRef> files(1, inode);
   co_await expire_attributes(std::move(files));
 }
 
-Task<void> MountCore::expire_attributes(std::vector<InodeRef> files) {
+Task<void> Notifications::expire_attributes(std::vector<InodeRef> files) {
   std::vector<KernelNode> nodes;
   nodes.reserve(files.size());
   for (const InodeRef& inode : files) {
     nodes.push_back({inode->node, inode->attributes.is_directory()});
   }
-  const Notification notification(*this, std::move(files));
-  co_await kernel.expire_attributes(std::move(nodes));
+  const Notification notification(core_, std::move(files));
+  co_await core_.kernel.expire_attributes(std::move(nodes));
 }
 
-Task<void> MountCore::drop_pages(InodeRef inode, ByteRange range,
-                                 std::shared_ptr<const ReplacedBytes>) {
+Task<void> Notifications::drop_pages(InodeRef inode, ByteRange range,
+                                     std::shared_ptr<const ReplacedBytes>) {
   if (!inode->kernel.may_have_pages()) co_return;
-  const Notification notification(*this, {inode});
+  const Notification notification(core_, {inode});
   const PageNotification pages(inode);
-  co_await kernel.invalidate_pages(inode->node, range);
+  co_await core_.kernel.invalidate_pages(inode->node, range);
 }
 
-Task<void> MountCore::drop_unused_pages(std::vector<InodeRef> files) {
-  const std::weak_ptr<MountCore*> alive = self;
+Task<void> Notifications::drop_unused_pages(std::vector<InodeRef> files) {
+  const std::weak_ptr<MountCore*> alive = core_.self;
   for (const InodeRef& inode : files) {
     if (alive.expired()) co_return;
     if (inode->open_count != 0 || !inode->kernel.may_have_pages()) continue;
-    const std::uint64_t since = logical_time;
+    const std::uint64_t since = core_.logical_time;
     co_await drop_pages(inode, ByteRange::all());
     inode->kernel.pages_dropped_at = since;
   }
 }
 
-Task<void> MountCore::drop_overtaken(InodeRef inode, ByteRange pages,
-                                     std::shared_ptr<const ReplacedBytes> replaced) {
+Task<void> Notifications::drop_overtaken(InodeRef inode, ByteRange pages,
+                                         std::shared_ptr<const ReplacedBytes> replaced) {
   constexpr Duration kPatience = std::chrono::milliseconds(10);
   const bool dropped =
-      co_await wait_at_most(clock, kPatience, drop_pages(inode, pages, std::move(replaced)));
+      co_await wait_at_most(core_.clock, kPatience, drop_pages(inode, pages, std::move(replaced)));
   // Whoever writes next to this file has not begun: the lock is with this WRITE until its answer.
   if (dropped && inode->refilled && !inode->refilled->notifying()) inode->refilled.reset();
+}
+
+UncachedGrowth::UncachedGrowth(MountCore& core, InodeRef inode)
+    : core_(core.self), inode_(std::move(inode)) {
+  ++inode_->kernel.uncached_growth;
+}
+
+UncachedGrowth::~UncachedGrowth() {
+  --inode_->kernel.uncached_growth;
+  const auto core = core_.lock();
+  if (!core) return;
+  inode_->kernel.size_unstable_until = (*core)->clock.now() + MountCore::kAnswerIsTaken;
 }
 
 }  // namespace foliofs::vfs

@@ -1,0 +1,50 @@
+// OpenFiles: what programs of this mount have open, from the kernel's OPEN to its RELEASE; and
+// files that were released before all that is dirty could be written.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "foliofs/base/task.h"
+#include "foliofs/vfs/operations.h"
+#include "inode.h"
+
+namespace foliofs::vfs {
+
+class MountCore;
+
+class OpenFiles {
+ public:
+  explicit OpenFiles(MountCore& core) : core_(core) {}
+  OpenFiles(const OpenFiles&) = delete;
+  OpenFiles& operator=(const OpenFiles&) = delete;
+
+  // `flags` as open(2) has been given them. REQUIRES: the inode has a mapping
+  // (MountCore::prepare_mapping()).
+  OpenedFile add(const InodeRef& inode, std::shared_ptr<ServerOpen> open, int flags);
+  // The kernel has released it: nullptr when it had before.
+  OpenFileRef take(OpenFile* file);
+  // The end of one that was taken, and of which nothing is left to write.
+  Task<void> drop(OpenFileRef file);
+
+  std::size_t size() const { return files_.size(); }
+  std::vector<OpenFile*> all() const;
+
+  // Goes on in the background trying to write what could not be written when the file was released
+  // that had this open.
+  void write_later(InodeRef inode, std::shared_ptr<ServerOpen> open);
+  // The file has lost a name: was it the last, and nobody here has it open, then what could not be
+  // written is of no use.
+  Task<void> lost_name(InodeRef inode);
+
+ private:
+  static Task<void> keep_writing(MountCore& core, InodeRef inode, std::shared_ptr<ServerOpen> open);
+  // Everything is written, or there is no file any more to write it to.
+  Task<void> stop_writing_later(InodeRef inode);
+
+  MountCore& core_;
+  std::map<OpenFile*, OpenFileRef> files_;
+};
+
+}  // namespace foliofs::vfs
