@@ -1,7 +1,7 @@
 // Inode: one file of the server as this client knows it.
 //
-// Lives as long as the kernel knows its node, somebody has it open, or bytes or attributes of it
-// are not written.
+// Lives as long as the kernel knows its node, a program has it open, or bytes or attributes of it
+// have not been written.
 #pragma once
 
 #include <boost/intrusive/list_hook.hpp>
@@ -31,16 +31,16 @@ class InodeIo;
 
 using HandleBytes = std::vector<std::uint8_t>;
 
-// A listing has shown a file under a name (name_key): when it was asked for, by the clock and by
-// MountCore::logical_time.
+// A listing has shown a file under a name (name_key). `at` and `asked_at` say when the listing was
+// asked for, by the clock and by MountCore::logical_time.
 struct ListedName {
   std::size_t name = 0;
   TimePoint at{};
   std::uint64_t asked_at = 0;
 };
 
-// How often names of a directory that the kernel knows were looked up again, since `since` and
-// without a change of ours to it.
+// How often the kernel has looked up names of a directory that it already knew, since `since` and
+// without a change to the directory by this client.
 struct NameLookups {
   std::uint64_t changed_at = 0;
   TimePoint since{};
@@ -49,91 +49,94 @@ struct NameLookups {
   bool listing_is_useless = false;
 };
 
-// Attributes that are believed for as long as their lease is held.
+// The expiry of attributes that are believed for as long as their lease is held.
 inline constexpr TimePoint kWhileLeased = TimePoint::max();
 
-// The place in the order in which inodes were used last (forgetting.h).
+// An inode's place in the order of last use (forgetting.h).
 using InodeByUse =
     boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
-// There may be a million of them: what few need is behind a pointer.
+// There may be a million inodes, so what few of them need is behind a pointer.
 struct Inode : InodeByUse {
   NodeId node = 0;
   HandleBytes handle;
   std::uint64_t handle_incarnation = 0;  // of the session that gave it
   std::uint64_t lookups = 0;             // references that the kernel holds
-  std::uint32_t open_count = 0;  // OpenFiles, and files that could not be written at their release
-  std::uint32_t counted_bytes = 0;  // as InodeTable has counted it
+  std::uint32_t open_count = 0;          // OpenFiles, OpenDirectories, and one for `kept_open`
+  std::uint32_t counted_bytes = 0;       // as InodeTable has counted it; 0: dropped
 
-  // Where it was last found, to look it up again when the server has lost its handle.
+  // Where the file was last found, to look it up again when the server has lost its handle.
   NodeId parent = 0;
   std::string name;
-  FileVersion named_version;      // at which it was found there
-  std::uint32_t named_links = 0;  // how many names it may have in the kernel's memory
+  FileVersion named_version;      // the version that was found there
+  std::uint32_t named_links = 0;  // how many names of it the kernel may remember
 
   Lease lease;
   std::uint64_t named_under = 0;  // the parent's lease that covers `name`; 0: none
 
   Attributes attributes;  // the latest from the server
   TimePoint attributes_expire{};
-  // At what MountCore::logical_time this client last changed the file: attributes that were asked
-  // for before are not believed.
+  // The MountCore::logical_time at which this client last changed the file. Attributes that were
+  // asked for earlier are not believed.
   std::uint64_t changed_at = 0;
   KernelView kernel;
   ListedName listed;
   Lazy<NameLookups> name_lookups;  // of a directory
-  // What the cached data belongs to: compared with what the server says next.
+  // The version that the cached data belongs to, to compare with what the server says next.
   Lazy<Attributes> cached_version;
-  // Invalidations under way because somebody else has changed the file. OPEN, LOOKUP and GETATTR
-  // wait until there is none; what the kernel waits for while it drops pages must not.
+  // Invalidations under way because somebody other than this client has changed the file. OPEN,
+  // LOOKUP and GETATTR wait until there are none. Requests that the kernel waits for while it drops
+  // pages must not.
   std::uint32_t revalidating = 0;
   WaitQueue revalidated;
 
-  // Before the next READ or GETATTR the server is asked where the file ends now: somebody has asked
-  // for an invalidation, or the answer that told of a foreign change was overtaken by one of our
-  // own, or could not be taken over while the server was being told of one.
+  // The client must ask the server where the file ends before the next READ or GETATTR. Reasons: an
+  // invalidation by the user; a change of this client's overtook the answer that told of a foreign
+  // change; or the mapping could not take that size because the server was just being told of a
+  // change.
   bool size_unknown = false;
 
   std::shared_ptr<InodeIo> io;              // of regular files, once opened
   std::shared_ptr<cache::Mapping> mapping;  // likewise
 
-  // While a WRITE may come that began before the kernel's pages were last dropped; else nullptr.
+  // Exists while a WRITE may come that began before the kernel's pages were last dropped.
   std::unique_ptr<RefilledPages> refilled;
-  // What WRITEs have replaced in such pages that the kernel has not dropped yet.
+  // What WRITEs have replaced in refilled pages that the kernel has not dropped yet.
   Lazy<ReplacedBytesOfFile> replaced;
 
-  // The server's verifier at the latest WRITE that has not been followed by a COMMIT: once it says
-  // another one, those bytes may be lost.
+  // The server's verifier at the latest WRITE that no COMMIT has followed. Once the server gives
+  // another verifier, those bytes may be lost.
   std::optional<std::uint64_t> uncommitted;
   std::uint64_t writes_acknowledged = 0;
 
-  std::int64_t local_mtime_ns = 0;  // of the latest store here, or as it was set since
-  // local_mtime_ns has been shown by getattr: the server must get the same time in the end.
+  std::int64_t local_mtime_ns = 0;  // of the latest store here, or as a program has set it since
+  // getattr has shown local_mtime_ns, so the server must get the same time in the end.
   bool mtime_shown = false;
 
   Lazy<DirtyAttributes> dirty_attributes;
 
-  // Somebody without CAP_FSETID has stored bytes: the WRITE that brings them to the server takes
-  // the set-id bits away, although a privileged open may be what it goes through.
+  // A program without CAP_FSETID has stored bytes. The WRITE that brings them to the server must
+  // take the set-id bits away, although it may go through a privileged open.
   bool kill_privileges = false;
 
   AbsentXattrs absent_xattrs;
 
   Lazy<InodeLocks> locks;
 
-  // Of a released file whose bytes could not be written: through it they are tried again
-  // (open_files.h).
+  // The open of a released file whose bytes could not be written. Writing them is tried again
+  // through it (open_files.h).
   std::shared_ptr<ServerOpen> kept_open;
-  // The last FLUSH returned an error, and the bytes are still dirty: that they cannot be written is
-  // no news to whoever opens the file next.
+  // The last FLUSH has returned an error, and the bytes are still dirty. So later opens are not
+  // told of that failure.
   bool told_of_failure = false;
 
-  // Before an ESTALE, on which the kernel looks the path up anew: not in a listing then.
+  // To be called before an ESTALE that makes the kernel look the path up again: a listing must not
+  // answer that lookup.
   void forget_listed() { listed = {}; }
 
   bool dirty() const { return mapping && mapping->dirty_bytes() != 0; }
-  // Who asks for the attributes of such a file sees those that it will keep: they are written
-  // first, as NFS does it.
+  // When a program asks for the attributes of such a file, its bytes are written first, so that the
+  // program sees the times that the file will keep. NFS does the same.
   bool has_few_dirty_bytes() const {
     constexpr std::uint64_t kFew = 1 << 20;
     return dirty() && mapping->dirty_bytes() <= kFew;

@@ -1,6 +1,6 @@
-// InodeTable: the inodes of a mount by node id and by the server's handle, so that one file has one
-// inode, one node id and one mapping, whatever its names. Also by the name under which each was
-// found last, and how much memory they take.
+// InodeTable: the inodes of a mount by node id and by the server's handle, so that each file has
+// one inode, one node id and one mapping, whatever its names. It also finds inodes by their last
+// known name, and counts the memory that they take.
 #pragma once
 
 #include <string>
@@ -19,14 +19,14 @@ class InodeTable {
 
   // nullptr when no file is known by this handle.
   InodeRef find_by_handle(const HandleBytes& handle) const;
-  // The inode with this handle, made if there is none. Attributes are the caller's business.
+  // The inode with this handle, created if there is none. The caller has to set its attributes.
   InodeRef find_or_create(const HandleBytes& handle);
 
   // The server has given the file another handle.
   void change_handle(Inode& inode, HandleBytes handle);
 
-  // The file has been found as `name` in `parent`; the latest name is the one remembered. The one
-  // before may still be there, and nothing is known of it then, or is certainly gone.
+  // The file has been found as `name` in `parent`. Only the latest name is remembered. The one
+  // before is certainly gone, or may still be there, in which case nothing is known of it.
   enum class OldName { kMayStay, kIsGone };
   void change_name(Inode& inode, NodeId parent, const std::string& name,
                    OldName before = OldName::kMayStay);
@@ -36,7 +36,7 @@ class InodeTable {
   // Drops the inode if nobody needs it any more. True if so.
   bool drop_if_unused(const InodeRef& inode);
 
-  // `visit(inode)` for each.
+  // Calls `visit(inode)` for each inode.
   template <class Visit>
   void for_each(Visit visit) const {
     for (const auto& [node, inode] : by_node_) visit(inode);
@@ -44,10 +44,10 @@ class InodeTable {
 
   std::size_t size() const { return by_node_.size(); }
 
-  // What the inodes take of memory, as far as many of them matter: with handles, names and
-  // mappings, without what the mappings hold.
+  // The memory that inodes take, as far as it matters when there are many: with handles, names and
+  // mappings, but without what the mappings hold.
   std::uint64_t bytes() const { return bytes_; }
-  // The inode may take more or less than before.
+  // The inode may take more or less memory than before.
   void recount(Inode& inode);
   // How many have been dropped so far.
   std::uint64_t drops() const { return drops_; }
@@ -57,7 +57,7 @@ class InodeTable {
     NodeId parent;
     std::string_view name;
   };
-  // By what is in the inodes themselves: it stays as it is while they are in a set.
+  // The keys are fields of the inodes, which stay as they are while an inode is in a set.
   struct HandleHash {
     using is_transparent = void;
     std::size_t operator()(const HandleBytes& handle) const;
@@ -83,14 +83,14 @@ class InodeTable {
   static Name name_of(const Name& name) { return name; }
   static Name name_of(const Inode* inode) { return {inode->parent, inode->name}; }
 
-  // It may have been dropped while somebody still has a reference to it.
+  // False for an inode that was dropped while somebody still had a reference to it.
   bool has(const Inode& inode) const { return inode.counted_bytes != 0; }
   void count(Inode& inode);
   void forget_handle(const Inode& inode);
   void forget_name(const Inode& inode, OldName name);
 
   std::unordered_map<NodeId, InodeRef> by_node_;
-  // Of those in `by_node_`.
+  // The inodes of `by_node_`.
   std::unordered_set<Inode*, HandleHash, SameHandle> by_handle_;
   std::unordered_set<Inode*, NameHash, SameName> by_name_;
   NodeId last_node_ = 0;
