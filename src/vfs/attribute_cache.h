@@ -1,10 +1,11 @@
-// AttributeCache: what is known of files' attributes, for how long it is believed, and what the
-// kernel is told of them.
+// AttributeCache: what is known of files' attributes, for how long the client believes it, and what
+// it tells the kernel.
 //
-// Replies overtake each other, and changes of this client's own are under way while others answer.
-// So each reply comes with the MountCore::logical_time at which it was asked for (`asked_at`), and
-// of a file that has changed since (Inode::changed_at) it says nothing that is believed. What the
-// server counts of changes by others (FileVersion) says whether the file's cached bytes are good.
+// Replies overtake each other, and the server answers requests while changes by this client are
+// under way. So each reply comes with the MountCore::logical_time at which it was asked for
+// (`asked_at`), and what it says of a file that has changed since (Inode::changed_at) is not
+// believed. The server's count of changes by others (FileVersion) says whether the file's cached
+// bytes are good.
 #pragma once
 
 #include <cstdint>
@@ -26,33 +27,34 @@ class AttributeCache {
 
   // --- What the server says
 
-  // Takes over what it says of `inode`. Returns when nobody invalidates the file's cache any more;
-  // true when it was invalidated because of this reply.
+  // Takes over what a reply says of `inode`. Returns once nobody is invalidating the file's cache
+  // any more; true when this reply was the reason for an invalidation.
   Task<bool> take(InodeRef inode, Attributes attributes, std::uint64_t asked_at);
-  // In the reply to a change of this client's own: of several the latest counts.
+  // The same for the reply to a change by this client. Of several, the latest counts.
   void take_own_change(Inode& inode, const Attributes& now, std::uint64_t asked_at);
-  // The answer to a change of this client's own in a directory: the directory's attributes after
-  // it, or nullptr when the answer has none.
+  // A change by this client in a directory has been answered. `after`: the directory's attributes
+  // after it; nullptr when there are none.
   void directory_changed(Inode& directory, const wire::Attributes* after, std::uint64_t asked_at);
-  // A directory's attributes from before something else was asked about it.
+  // A reply to a request about something in a directory has the directory's attributes from before
+  // the server looked.
   void directory_seen(Inode& directory, const wire::Attributes* before, std::uint64_t asked_at);
-  // It has said last that the file ends there. Where the mapping does not take it just now, it is
-  // to be asked for again.
+  // The latest answer says that the file ends there. If the mapping cannot take that just now, the
+  // size is to be asked for again.
   static void take_size(Inode& inode, std::uint64_t size);
-  // Asks where the file ends, for a READ, and tells nobody else: a READ must not wait for the
+  // For a READ: asks where the file ends. Tells nobody else, because a READ must not wait for the
   // kernel's pages.
   Task<void> learn_size(InodeRef inode);
-  // Waits until no change by somebody else is being dealt with.
+  // Waits until no invalidation because of somebody else's change is under way.
   static Task<void> wait_until_valid(InodeRef inode);
 
   // --- What happens here
 
-  // This client has changed the file: what was asked for before is old.
+  // This client has changed the file, so what was asked for before is out of date.
   void changed(Inode& inode);
-  // Its attributes are to be asked for again as well.
+  // The same, and the attributes are to be asked for again.
   void forget(Inode& inode);
-  // The server has refused a change of this client's own, or not answered: it may have done part of
-  // it, of which it tells others, but not us.
+  // The server has refused a change by this client, or has not answered. It may have done part of
+  // it, and tells other clients of that, but not this one.
   void changed_in_part(const InodeRef& inode);
   // `store` was made through `file`, at `offset`, which need not be where the kernel asked for it.
   void stored(const OpenFile& file, const Store& store, std::uint64_t offset);
@@ -61,26 +63,26 @@ class AttributeCache {
 
   // --- What is believed, and shown
 
-  // Whether the server need not be asked for them, the size aside or with it.
+  // Whether the attributes are good without asking the server: without the size, or with it.
   bool are_believed(const Inode& inode) const;
   bool are_known(const Inode& inode) const { return are_believed(inode) && !inode.size_unknown; }
   // What programs are shown: the server's attributes, and what is dirty here. The kernel is told in
-  // an answer to what it asked at `asked_at`.
+  // the answer to a request of `asked_at`.
   Attributes shown(Inode& inode, std::uint64_t asked_at);
   // How long the kernel may believe that.
   Duration timeout(const Inode& inode) const;
-  // It has set-id bits, and is open for writing: any store may take them away, and the kernel does
-  // not know of each.
+  // The file has set-id bits and is open for writing. Any store may take them away, and the kernel
+  // does not know of every store.
   static bool may_lose_set_id_bits(const Inode& inode);
 
  private:
-  // Until when those may be believed that have just been said.
+  // Until when attributes may be believed that have just arrived.
   TimePoint believed_until(const Inode& inode, std::uint64_t asked_at) const;
 
   MountCore& core_;
 };
 
-// What a store by somebody unprivileged does to the mode (inode(7)).
+// What a store by an unprivileged program does to the mode (inode(7)).
 void drop_set_id_bits(Inode& inode);
 
 }  // namespace foliofs::vfs

@@ -1,5 +1,5 @@
-// Leases: what the server has promised to tell this client of before it answers whoever changes it,
-// and how that is given back.
+// Leases: what this client believes without asking, because the server has promised to tell it of a
+// change before it answers whoever made it; and how leases are given back.
 //
 // A reply whose attributes say so gives a lease of the file. While the client holds the lease it
 // believes these attributes without asking; for a directory it also believes the names that it has

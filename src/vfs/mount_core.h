@@ -1,5 +1,5 @@
-// MountCore: what the operations of one mount share: the session, and how a request goes out
-// through it; the cache; the inodes; and the parts that keep what is known of them.
+// MountCore: what the operations of one mount share: the session, and how requests go out through
+// it; the cache; the inodes; and the parts that keep what is known of these.
 #pragma once
 
 #include <spdlog/spdlog.h>
@@ -27,11 +27,11 @@ class MountCore {
  public:
   // How often a call is repeated because the server has lost handles.
   static constexpr int kMaxRepairs = 2;
-  // And in so many sessions one after the other, where it may be repeated at all.
+  // In how many sessions, one after the other, a call is tried that may be repeated at all.
   static constexpr int kMaxSessions = 4;
   // A query whose answer was overtaken by a change of our own is asked again this often.
   static constexpr int kMaxQueries = 3;
-  // A program takes an answer within this time after it was given.
+  // By this time after an answer was given, its program is assumed to have taken it.
   static constexpr Duration kAnswerIsTaken = std::chrono::seconds(1);
 
   MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, MountOptions with,
@@ -50,20 +50,21 @@ class MountCore {
   OpenFiles open_files{*this};
   std::map<OpenDirectory*, OpenDirectoryRef> open_directories;
 
-  // Expires with the mount, for what may last longer: a fetch, a reply that nobody waits for.
+  // Expires with the mount. For tasks that may outlive it: a fetch, a reply that nobody waits for.
   const std::shared_ptr<MountCore*> self = std::make_shared<MountCore*>(this);
   bool stopping = false;
-  // Advances with all that replies must be told to be older or newer than: a change of ours, an
-  // open, a notification to the kernel, a lease that goes. A request notes it (`asked_at`), and of
-  // a file that has changed since (Inode::changed_at) the reply says nothing that is believed.
+  // Advances with everything that replies must be told to be older or newer than: a change by this
+  // client, an open, a notification to the kernel, a lease that goes. Each request notes it
+  // (`asked_at`), and what its reply says of a file that has changed since (Inode::changed_at) is
+  // not believed.
   std::uint64_t logical_time = 0;
-  // The server's filesystem has a limit on the size of files, and does not tell it. A store that
-  // ends beyond this goes there at once, so that its writer learns of EFBIG; if it is taken, the
-  // limit is not below the next power of two, or close to it.
+  // The server's filesystem has a limit on the size of files, but does not tell it. A store that
+  // ends beyond this size goes to the server at once, so that its writer learns of EFBIG. If the
+  // server takes it, the limit is not below the next power of two, or only a little.
   std::uint64_t tested_size = (4ull << 30) - 1;
   void passed_size(std::uint64_t size);
-  // Threads (Call::thread) whose latest open was refused for them to look the path up again, and of
-  // which file it was.
+  // Threads (Call::thread) whose latest open was refused to make them look the path up again, and
+  // the file that each wanted to open.
   std::map<std::int32_t, NodeId> looking_again;
 
   NameCache names{*this};
@@ -87,15 +88,15 @@ class MountCore {
   Task<Status> write_back(InodeRef inode);
   // The kernel gives back so many references.
   void forget(NodeId node, std::uint64_t count);
-  // Nobody needs the inode any more for one reason: it goes if there is no other.
+  // One reason to keep the inode is gone: drops it if there is no other.
   void drop_if_unused(const InodeRef& inode);
 
   // --- The background
 
   // Runs `task`; shut_down() waits until it has ended.
   void spawn(std::string_view name, Task<void> task);
-  // Nobody waits for this one. It does not begin when the mount is gone by then, and has to see by
-  // `self` after each wait of its own whether it is still there.
+  // Nobody waits for this task. It does not begin when the mount is gone by then, and has to check
+  // `self` after each wait of its own whether the mount is still there.
   void spawn_unawaited(std::string_view name, Task<void> task);
   std::uint32_t background_tasks = 0;
   WaitQueue background_ended;
@@ -107,10 +108,10 @@ class MountCore {
   template <class Request>
   using HandleField = HandleBytes Request::NativeTableType::*;
 
-  // One request with its payload. When the session was lost under it, it is sent once more in the
-  // next: harmless for what can be repeated; `retried` tells those who must interpret the
-  // second answer. A request that names an open of `incarnation` is not, and fails with
-  // kSessionLost.
+  // One request with its payload. When the session is lost under it, it is sent again in the next
+  // one, which is harmless for requests that can be repeated; `retried` tells callers that must
+  // interpret the second answer. A request that names an open of session `incarnation` is not
+  // repeated, and fails with kSessionLost.
   template <class Request>
   Task<Result<rpc::RawReply>> exchange(Table<Request> request, rpc::Payload payload = {},
                                        bool* retried = nullptr, std::uint64_t incarnation = 0) {
@@ -126,15 +127,15 @@ class MountCore {
   }
 
   // The same for a request that names `inode` in its field `handle_at`, and perhaps `other` in
-  // `other_at`: when the server has lost a handle, the file is looked up again, as whoever calls,
-  // and the request repeated.
+  // `other_at`. When the server has lost a handle, the file is looked up again as the caller, and
+  // the request is repeated.
   template <class Request>
   Task<Result<rpc::RawReply>> exchange_on(InodeRef inode, HandleField<Request> handle_at,
                                           Table<Request> request, rpc::Payload payload = {},
                                           bool* retried = nullptr, std::uint64_t incarnation = 0,
                                           InodeRef other = nullptr,
                                           HandleField<Request> other_at = nullptr) {
-    // What the server is asked of a file is to be answered by what programs have made of it.
+    // What programs have set must reach the server before it answers anything about the file.
     if (AttributeWriteback::is_dirty(*inode)) co_await attribute_writeback.write(inode);
     if (other && AttributeWriteback::is_dirty(*other)) co_await attribute_writeback.write(other);
     for (int repairs = 0;; ++repairs) {
@@ -145,7 +146,7 @@ class MountCore {
       inode->forget_listed();
       if (other) other->forget_listed();
       if (repairs == kMaxRepairs) co_return reply;
-      // Another call may have found it meanwhile.
+      // Another call may have found the file meanwhile.
       bool repaired = inode->handle != request.*handle_at;
       if (other) repaired = repaired || other->handle != request.*other_at;
       if (repaired) continue;
@@ -159,7 +160,7 @@ class MountCore {
     }
   }
 
-  // Both with tables.
+  // Both, with decoded replies.
   template <class Request>
   Task<rpc::ReplyTo<Request>> call(Table<Request> request, bool* retried = nullptr,
                                    std::uint64_t incarnation = 0) {
@@ -193,7 +194,7 @@ class BackgroundTask {
 };
 
 wire::CallerT to_wire(const Caller& caller);
-// Whose change it is, of which file and through which open is the caller's to add.
+// The caller has to add whose change it is, of which file, and through which open.
 wire::SetAttrRequestT to_wire(const AttributeChange& change);
 std::unique_ptr<wire::CallerT> caller_of(const Call& call);
 Status check_name(std::string_view name);

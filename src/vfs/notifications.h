@@ -1,10 +1,10 @@
-// Notifications: what the kernel is told of a file unasked. Its pages are to be dropped, its
-// attributes not to be believed, its end has moved.
+// Notifications: what the kernel is told of a file unasked: to drop pages, to stop believing
+// attributes, and that the file's end has moved.
 //
 // The kernel ignores the attributes in answers to what it asked before it handled a notification
 // (KernelView::ignores()), and WRITEs that are on their way may bring pages from before one
-// (refilled_pages.h). So all notifications of pages and attributes go through here, where both is
-// noted.
+// (refilled_pages.h). So all notifications of pages and attributes go through this class, which
+// notes both.
 #pragma once
 
 #include <memory>
@@ -24,47 +24,49 @@ class Notifications {
   Notifications(const Notifications&) = delete;
   Notifications& operator=(const Notifications&) = delete;
 
-  // --- Pages. As cache::KernelPages::invalidate, to be waited for by nobody on whom a READ or a
-  // page's WRITE depends.
+  // --- Pages. As with cache::KernelPages::invalidate, nobody may wait for these on whom a READ or
+  // a page's WRITE depends.
 
   // Returns when the kernel has dropped its pages of `range`. `replaced` is held until then.
   Task<void> drop_pages(InodeRef inode, ByteRange range,
                         std::shared_ptr<const ReplacedBytes> replaced = nullptr);
-  // The same of all its pages of those files that nobody has open, after changes by somebody else:
-  // then none need be dropped when a change is found, for which the kernel would ignore the answer
-  // that tells of it.
+  // The same for all pages of those `files` that nobody has open, after changes by somebody else.
+  // Then none need be dropped when such a change is found, which would make the kernel ignore the
+  // answer that tells of it.
   Task<void> drop_unused_pages(std::vector<InodeRef> files);
-  // The same of pages that a WRITE has overtaken which is answered only then: so nobody reads them
-  // once write(2) has returned. The kernel may wait for a page that this WRITE itself has locked,
-  // which then is as new as the WRITE; therefore the wait has a bound.
+  // The same for pages that the kernel has filled with bytes older than a WRITE. The WRITE is
+  // answered only then, so nobody reads them once write(2) has returned. The kernel may wait for a
+  // page that this WRITE itself has locked, and which is as new as the WRITE; therefore the wait
+  // has a bound.
   Task<void> drop_overtaken(InodeRef inode, ByteRange pages,
                             std::shared_ptr<const ReplacedBytes> replaced);
-  // The kernel does so itself once a program takes the reply to an OPEN without keep_cache, which
-  // is next.
+  // To be called just before the reply to an OPEN without keep_cache: the kernel drops its pages
+  // itself once a program takes that reply.
   void kernel_drops_pages(const InodeRef& inode);
 
   // --- Attributes
 
-  // Returns when the kernel believes attributes of the files no more.
+  // Returns when the kernel has stopped believing attributes of the files.
   Task<void> expire_attributes(std::vector<InodeRef> files);
   // Whether the kernel, which keeps pages of the file, may not have taken the answer to a change
-  // yet that has made it longer without them (UncachedGrowth). It must not learn the new end from
-  // any other answer: on one that makes the file longer it clears its pages from there on
-  // (fuse_change_attributes()), perhaps much later, when they are full of what was appended since.
-  // False when there is anything else to tell that it goes by: another end, owner or mode.
+  // yet that has made the file longer past these pages (UncachedGrowth). It must not learn the new
+  // end from any other answer: on an answer that makes the file longer it clears its pages from
+  // there on (fuse_change_attributes()), perhaps much later, when they are full of what was
+  // appended since. False when the kernel must learn something else that it relies on: an end that
+  // somebody else has made, or another owner or mode.
   bool has_unstable_size(const Inode& inode) const;
-  // Before an answer that tells attributes: makes the kernel ignore them if that is so.
+  // Before an answer with attributes: makes the kernel ignore them if that is so.
   Task<void> tell_no_end(InodeRef inode);
-  // Before an answer to GETATTR that the kernel ignores: whoever has asked may map the file up to
-  // the size that it shows.
+  // Before an answer to GETATTR that the kernel ignores: the program that asked may map the file up
+  // to the size that it is shown, so the kernel is told of it in another way.
   Task<void> tell_growth(InodeRef inode);
 
  private:
   MountCore& core_;
 };
 
-// A change under way that may make a file longer. The kernel learns of that from the answer, so
-// nobody else tells it of an end meanwhile (Notifications::tell_growth()).
+// A change under way that may make a file longer. The kernel learns of that from the answer, so it
+// is not told of an end in another way meanwhile (Notifications::tell_growth()).
 class OwnGrowth {
  public:
   explicit OwnGrowth(InodeRef inode) : inode_(std::move(inode)) { ++inode_->kernel.growing; }
@@ -76,7 +78,8 @@ class OwnGrowth {
   const InodeRef inode_;
 };
 
-// One that does, and of which the kernel keeps no copy (Notifications::has_unstable_size()).
+// A change under way that makes a file longer, and of which the kernel keeps no copy
+// (Notifications::has_unstable_size()).
 class UncachedGrowth {
  public:
   UncachedGrowth(MountCore& core, InodeRef inode);
