@@ -1,9 +1,9 @@
-// AbsentNames: which names the kernel was told are not there, so that it can be told when nobody
-// says so any more.
+// AbsentNames: which names the kernel was told are not there, so that it can be told when that may
+// have changed.
 //
-// Programs ask for them all the time: a compiler for a header in each directory where it might be,
-// git for the rules of each directory. Under a lease of the directory (leases.h) the kernel is told
-// to believe the answer for long.
+// Programs ask for absent names all the time: a compiler for a header in each directory where it
+// might be, git for the rules of each directory. Under a lease of the directory (leases.h) the
+// kernel is told to believe the answer for long.
 #pragma once
 
 #include <boost/multi_index/hashed_index.hpp>
@@ -20,15 +20,15 @@ namespace foliofs::vfs {
 
 class AbsentNames {
  public:
-  // Some 10 MiB.
+  // Take some 10 MiB.
   static constexpr std::size_t kMost = 1 << 16;
 
-  // The kernel is told now that `name` is not there, to believe it until `until`. False when there
-  // is no room: then it is not to believe it at all.
+  // The kernel is being told that `name` is not there, to believe it until `until`. False when
+  // there is no room: then the kernel must not believe it at all.
   bool add(KernelName name, TimePoint now, TimePoint until);
-  // It asks for this one again, or has made it. False when it was not told of it.
+  // The kernel asks for this name again, or has made it. False when it was not told of it.
   bool remove(const KernelName& name);
-  // All of them; none is remembered any more.
+  // Returns all of them, and remembers none any more.
   std::vector<KernelName> take_all();
 
  private:

@@ -1,5 +1,6 @@
-// AbsentXattrs: extended attributes that a file was found not to have, at a version of it. The
-// kernel asks for a capability before it writes, and ls(1) for an ACL of each file it shows.
+// AbsentXattrs: extended attributes that a file was found not to have, at one version of the file.
+// The kernel asks for a capability before it writes, and ls(1) for an ACL of each file that it
+// shows.
 #pragma once
 
 #include <string>
@@ -14,7 +15,7 @@ class AbsentXattrs {
  public:
   // There is no `name` in the file as it is `as_of`.
   void add(const Attributes& as_of, std::string name);
-  // What the server says with the attributes: proto::kNoSecurityXattrs.
+  // What the server says about them with the attributes: proto::kNoSecurityXattrs.
   void take_flags(const Attributes& said);
   // This client has just made the file: it has no capability.
   void made(const Attributes& as_of);

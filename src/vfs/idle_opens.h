@@ -1,10 +1,10 @@
-// IdleOpens: opens of the server's through which files were read and that nobody uses any more,
-// kept for whoever opens the file next.
+// IdleOpens: opens at the server through which files were read and that nobody uses any more, kept
+// for the next open of the file.
 //
-// While the lease of a file is held, nobody changes whom it may be opened by, and what it holds,
-// without this client hearing of it first. So what the server has permitted it would permit again,
+// While this client holds the lease of a file, it is told before somebody else's change of the
+// file, or of who may open it, is answered. So the server would permit again what it has permitted,
 // and the same caller gets the same open without a round trip, as often as he likes. It is a real
-// open: of a file that loses its last name meanwhile it keeps the bytes. It is closed when the
+// open: if the file loses its last name meanwhile, the open keeps the bytes. It is closed when the
 // lease goes, when this client changes or removes the file, and when others need the room.
 #pragma once
 
@@ -31,25 +31,28 @@ class IdleOpens {
   IdleOpens(const IdleOpens&) = delete;
   IdleOpens& operator=(const IdleOpens&) = delete;
 
-  // Nobody uses `open` of the file any more. False when it is not to be kept, and so to be closed.
+  // Nobody uses this open of the file any more. False when it is not kept: the caller must close
+  // it.
   bool keep(const Inode& inode, const std::shared_ptr<ServerOpen>& open);
-  // One that the server has given with these flags of open(2), and would give to the same opener
-  // again; nullptr: there is none.
+  // An open that the server has given with these flags of open(2) and would give to the same opener
+  // again; nullptr when there is none.
   const ServerOpen* find(const Inode& inode, int flags) const;
-  // That of the file; kept no more. REQUIRES: there is one.
+  // Takes the file's open out of here. REQUIRES: there is one.
   std::shared_ptr<ServerOpen> take(const Inode& inode);
-  // Closes that of the file, if there is one, in the background, and as a rule before what is asked
-  // of the server next.
+  // Closes the file's open, if there is one, in the background, and as a rule before the next
+  // request reaches the server.
   void close(const Inode& inode);
   void close_all();
-  // The server has refused an open with `error`. True if that was for want of room, and there may
-  // be some now: what was kept here has been closed, or else the server has had time to ask others.
+  // The server has refused an open with `error`. True if that was for want of room and there may be
+  // some now: the opens kept here have been closed, or else the server has had time to ask other
+  // clients for theirs.
   Task<bool> make_room(Errno error);
   std::size_t size() const { return idle_.size(); }
 
  private:
-  // Where there is no room, one that was kept so long goes for a new one. Otherwise who reads more
-  // files than there is room for, one after the other and again, would find none of them.
+  // Where there is no room, an open that was kept for so long goes for a new one. Younger ones
+  // stay: otherwise a program that reads more files than there is room for, one after the other and
+  // again, would find none of them.
   static constexpr Duration kLong = std::chrono::seconds(10);
 
   struct Idle {

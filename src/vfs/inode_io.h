@@ -1,5 +1,6 @@
-// InodeIo: how the cache reaches one file: READ and WRITE over one of its opens, and the kernel's
-// pages above it. The mapping holds it, so it may outlive the inode by the length of a fetch.
+// InodeIo: how the cache reaches one file: READs and WRITEs through one of its opens, and the
+// kernel's pages above it. The mapping holds it, so it may outlive the inode by the length of a
+// fetch.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +18,7 @@ class MountCore;
 
 class InodeIo final : public cache::FolioStore, public cache::KernelPages {
  public:
-  // How often a call is repeated when sessions are lost under it one after the other.
+  // How often a call is tried when sessions are lost under it one after the other.
   static constexpr int kMaxAttempts = 3;
 
   InodeIo(MountCore& core, std::weak_ptr<Inode> inode);
@@ -36,13 +37,15 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
     std::uint64_t offset = 0;  // of the first byte
     std::uint64_t size = 0;    // of the file afterwards
   };
-  // At the end that the file has then. EIO when it is not known whether that has happened.
+  // Writes at the end that the file has by then. EIO when it is not known whether that has
+  // happened.
   Task<Result<Appended>> append(std::shared_ptr<ServerOpen> open, std::span<const std::byte> data);
   Task<Status> allocate(std::shared_ptr<ServerOpen> open, std::uint32_t mode, std::uint64_t offset,
                         std::uint64_t length);
   Task<Result<std::uint64_t>> seek(std::shared_ptr<ServerOpen> open, std::uint64_t offset,
                                    bool data);
-  // From an open of `source`, which may be this very file. How many bytes; fewer is no error.
+  // Copies from an open of `source`, which may be this very file. Returns how many bytes; fewer is
+  // no error.
   Task<Result<std::uint64_t>> copy(InodeIo& source, std::shared_ptr<ServerOpen> from,
                                    std::uint64_t from_offset, std::shared_ptr<ServerOpen> to,
                                    std::uint64_t to_offset, std::uint64_t length);
@@ -51,31 +54,31 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   void remove(const std::shared_ptr<ServerOpen>& open) { std::erase(opens_, open); }
   bool readable() const { return find(&ServerOpen::readable) != nullptr; }
 
-  // The number of the latest WRITE that has begun, and whether one up to `write` has not ended.
+  // The number of the latest WRITE that has begun; whether `write` or an earlier one is under way.
   std::uint64_t latest_write() const { return writes_begun_; }
   bool is_under_way(std::uint64_t write) const {
     return !writes_under_way_.empty() && *writes_under_way_.begin() <= write;
   }
   Task<void> until_written(std::uint64_t write);
 
-  // Whether all who have it open are this user.
+  // Whether all opens of the file are by this user.
   bool is_open_for(std::uint32_t uid) const {
     return std::all_of(opens_.begin(), opens_.end(),
                        [uid](const auto& open) { return open->opener.uid == uid; });
   }
 
-  // Somebody here holds the file open for writing.
+  // Whether somebody here holds the file open for writing.
   bool has_writable_open() const { return find(&ServerOpen::writable) != nullptr; }
 
-  // Stores came through `open` last: they are written back through it, so that the server sees who
-  // wrote (set-id bits, reserved blocks).
+  // The latest stores came through `open`. They are written back through it, so that the server
+  // sees who wrote (set-id bits, reserved blocks).
   void prefer(const std::shared_ptr<ServerOpen>& open);
 
-  // Whether `error` says that the server does not answer, so that nothing is known of what it has.
+  // Whether `error` says that the server does not answer, so that nobody knows what it has done.
   static bool is_away(Errno error);
 
-  // Makes `open` valid in the present session, and has what was locked in the file locked again.
-  // ESTALE when the file is gone.
+  // Makes `open` valid in the present session, and takes the file's locks again there. ESTALE when
+  // the file is gone.
   Task<Status> ensure_current(std::shared_ptr<ServerOpen> open);
 
   // A request that names `open` and may be repeated in another session.
@@ -95,8 +98,8 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
 
  private:
   Task<Status> ensure_reopened(std::shared_ptr<ServerOpen> open);
-  // Takes again the locks that were held through `open`, which has just been opened again. One that
-  // somebody else has now is lost.
+  // Takes the locks again that were held through `open`, which has just been opened again. A lock
+  // that somebody else has now is lost.
   Task<Status> reclaim_locks(std::shared_ptr<ServerOpen> open);
   Task<Status> reclaim_owner(std::shared_ptr<Inode> inode, std::shared_ptr<ServerOpen> open,
                              LockOwnerId id);
@@ -107,16 +110,16 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
   // Opens the file again in the present session, by another handle if need be.
   Task<Status> reopen(ServerOpen& open);
   std::shared_ptr<ServerOpen> find(bool (ServerOpen::*suitable)() const) const;
-  // Attributes after a change of our own, which was sent when asking_now() was `asked_at`.
+  // Attributes after a change by this client, which was sent when asking_now() was `asked_at`.
   void changed_by_us(const wire::Attributes& wire, std::uint64_t asked_at);
-  // A change of our own has failed, or nobody knows: part of it may have been done.
+  // A change by this client has failed, or was not answered: part of it may have been done.
   void changed_in_part();
-  // MountCore::logical_time, to tell by it later what has happened meanwhile.
+  // MountCore::logical_time, to tell later what has happened since.
   std::uint64_t asking_now() const;
   Task<Result<CarriedAttributes>> carry_attributes(std::shared_ptr<Inode> inode,
                                                    std::shared_ptr<ServerOpen> open,
                                                    wire::WriteRequestT& request);
-  // Records an error when the server's machine was restarted under bytes that were not committed.
+  // Records an error when the server's machine was restarted before bytes were committed.
   void check_verifier(Inode& inode);
   void note_acknowledged();
 

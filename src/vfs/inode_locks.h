@@ -1,9 +1,10 @@
 // InodeLocks: what programs of this client have locked in one file, so that it can be unlocked when
-// they close it, and taken again in another session.
+// they close the file, and locked again in another session.
 //
 // The server decides; this only records what it has granted. Requests of one owner go one at a
-// time, in its turn, because the server may take requests in any order and an unlock must not
-// overtake the lock that it undoes. Who has the turn waits for nothing but one reply.
+// time, each in its turn, because the server may take requests in any order and an unlock must not
+// overtake the lock that it undoes. Whoever has the turn waits for nothing but replies to its
+// requests.
 #pragma once
 
 #include <compare>
@@ -30,8 +31,8 @@ struct LockOwnerId {
 
 struct OwnerLocks {
   LockRanges ranges;
-  std::uint32_t pid = 0;             // that took the latest
-  std::shared_ptr<ServerOpen> open;  // through which that was
+  std::uint32_t pid = 0;             // of the process that took the latest
+  std::shared_ptr<ServerOpen> open;  // through which it took that
   std::uint64_t incarnation = 0;     // of the session that holds them
   // A request has failed without an answer: the server may hold more than `ranges`.
   bool in_doubt = false;
@@ -45,7 +46,7 @@ class InodeLocks {
   bool none() const { return owners.empty() && busy_.empty(); }
   // Whether the owner may have a lock, or is getting one.
   bool concern(LockOwnerId owner) const { return owners.contains(owner) || busy_.contains(owner); }
-  // Those whose latest lock was taken through `open`.
+  // The owners whose latest lock was taken through `open`.
   std::vector<LockOwnerId> owners_through(const std::shared_ptr<ServerOpen>& open) const {
     std::vector<LockOwnerId> through;
     for (const auto& [id, owner] : owners) {
@@ -53,7 +54,7 @@ class InodeLocks {
     }
     return through;
   }
-  // The open of a lock that another session than this one held; nullptr when there is none.
+  // The open of a lock that was held in a session other than this one; nullptr when there is none.
   std::shared_ptr<ServerOpen> open_of_stale(std::uint64_t incarnation) const {
     for (const auto& [id, owner] : owners) {
       if (owner.incarnation != incarnation) return owner.open;
@@ -61,7 +62,7 @@ class InodeLocks {
     return nullptr;
   }
 
-  // An owner's turn, for as long as this lives. The locks must outlive it.
+  // An owner's turn, for as long as this object lives. The locks must outlive it.
   class Turn {
    public:
     Turn(Turn&& other) noexcept

@@ -91,7 +91,7 @@ class Leases {
   static bool is_outdated(const Inode& inode);
   // Whether no other client looks at the file before this client returns the lease.
   bool is_exclusive(const Inode& inode) const;
-  // The reply to the request sent at `asked_at`, which has created the file, says so.
+  // The reply to the request sent at `asked_at`, which has created the file, gives such a lease.
   void exclusive_given(Inode& inode, std::uint64_t asked_at) const;
   // A reply to a request sent at `asked_at` has these `attributes` of the inode. Takes the lease
   // that they give; if they give none, none is held any more.

@@ -1,9 +1,9 @@
-// LockWaits: who waits for a lock that the server will grant some time, and what becomes of locks
+// LockWaits: the waits for locks that the server will grant some time, and what becomes of locks
 // when connections and sessions go.
 //
 // A wait is no request: nothing is under way while it lasts. It ends when the server says that the
-// lock is granted, or when it is interrupted; and whoever waits asks again when a connection was
-// lost, because the server's word may have been lost with it.
+// lock is granted, or when it is interrupted. When a connection is lost, every waiter asks again,
+// because the server's message may have been lost with it.
 #pragma once
 
 #include <cstdint>
@@ -20,12 +20,12 @@ class LockWaits {
   LockWaits(const LockWaits&) = delete;
   LockWaits& operator=(const LockWaits&) = delete;
 
-  // The id under which `wait` is known to the server; until remove().
+  // The id under which the server knows `wait`, until remove().
   std::uint64_t add(LockWaitRef wait);
   void remove(std::uint64_t waiter) { waits_.erase(waiter); }
   void interrupt_all();
 
-  // What the session has heard.
+  // Called for what the session reports.
   void granted(std::uint64_t waiter);
   void connection_lost();
   void session_renewed();

@@ -79,12 +79,13 @@ class MountCore {
 
   // --- Files
 
-  // Before the file is read or written here for the first time, or truncated.
+  // To be called before the file is read, written or truncated here for the first time.
   void prepare_mapping(const InodeRef& inode);
   cache::InvalidateRequest request_for(cache::InvalidateReason reason) const {
     return {options.invalidate, reason, true};
   }
-  // Sends what is dirty, if anything is, and waits for it. Also fsync and close report the error.
+  // Sends what is dirty, if anything is, and waits for it. fsync and close report the error as
+  // well.
   Task<Status> write_back(InodeRef inode);
   // The kernel gives back so many references.
   void forget(NodeId node, std::uint64_t count);

@@ -1,5 +1,5 @@
 // OpenFiles: what programs of this mount have open, from the kernel's OPEN to its RELEASE; and
-// files that were released before all that is dirty could be written.
+// files that were released before everything dirty could be written.
 #pragma once
 
 #include <map>
@@ -20,22 +20,21 @@ class OpenFiles {
   OpenFiles(const OpenFiles&) = delete;
   OpenFiles& operator=(const OpenFiles&) = delete;
 
-  // `flags` as open(2) has been given them. REQUIRES: the inode has a mapping
-  // (MountCore::prepare_mapping()).
+  // `flags` as given to open(2). REQUIRES: the inode has a mapping (MountCore::prepare_mapping()).
   OpenedFile add(const InodeRef& inode, std::shared_ptr<ServerOpen> open, int flags);
-  // The kernel has released it: nullptr when it had before.
+  // The kernel has released the file; nullptr when it had before.
   OpenFileRef take(OpenFile* file);
-  // The end of one that was taken, and of which nothing is left to write.
+  // Ends an open that was taken and has nothing left to write.
   Task<void> drop(OpenFileRef file);
 
   std::size_t size() const { return files_.size(); }
   std::vector<OpenFile*> all() const;
 
-  // Goes on in the background trying to write what could not be written when the file was released
-  // that had this open.
+  // Goes on trying, in the background, to write what could not be written when the file with this
+  // open was released.
   void write_later(InodeRef inode, std::shared_ptr<ServerOpen> open);
-  // The file has lost a name: was it the last, and nobody here has it open, then what could not be
-  // written is of no use.
+  // The file has lost a name. If it was the last one and nobody here has the file open, what could
+  // not be written is given up, because it is of no use.
   Task<void> lost_name(InodeRef inode);
 
  private:

@@ -12,24 +12,24 @@
 
 namespace foliofs::vfs {
 
-// As one of the server's sessions knows it.
+// An open as one of the server's sessions knows it.
 struct ServerOpen {
   std::uint64_t id = 0;
   std::uint64_t incarnation = 0;  // of the session that `id` belongs to
-  // What of open(2)'s flags concerns the server; the rest is the kernel's or ours.
+  // The flags of open(2) that concern the server; the rest are the kernel's or ours.
   static constexpr int kFlags = O_ACCMODE | proto::kOpenToExecute;
   int flags = 0;  // of those
   Caller opener;  // for opening it again in another session
-  // What MountCore::logical_time was when it was asked for, and the lease of the file that was held
+  // MountCore::logical_time when the open was asked for, and the lease of the file that was held
   // then; 0: none.
   std::uint64_t asked_at = 0;
   std::uint64_t lease = 0;
   bool reopening = false;
-  // Somebody else has taken a lock that was held through it: what was read or written under it
-  // cannot be relied on, and everything through this open says EIO from then on.
+  // Somebody else has taken a lock that was held through this open. What was read or written under
+  // the lock cannot be relied on, so everything through this open says EIO from then on.
   bool locks_lost = false;
-  // Requests under way that name it: the server may take them in any order, so CLOSE waits for
-  // them.
+  // Requests under way that name the open. CLOSE waits for them, because the server may take
+  // requests in any order.
   std::uint32_t requests = 0;
   WaitQueue requests_ended;
 

@@ -32,7 +32,7 @@ struct Attributes {
 
 Attributes from_wire(const wire::Attributes& attributes);
 
-// A version of a file: it becomes another one whenever somebody else than this client changes it.
+// A version of a file: another one whenever somebody other than this client changes the file.
 struct FileVersion {
   std::uint64_t change_epoch = 0;
   std::uint64_t foreign_changes = 0;
@@ -50,11 +50,11 @@ bool changed_by_others(const Attributes& before, const Attributes& now);
 
 // True when the server said `said` before it said `known`, although it arrived later.
 bool overtaken(const Attributes& said, const Attributes& known);
-// True when it certainly said it after `known`, although a change of this client's own was answered
-// meanwhile.
+// True when the server certainly said `said` after `known`, although a change by this client was
+// answered in between.
 bool is_later(const Attributes& said, const Attributes& known);
 
-// True when both can only be the same file, although the server gave it two handles.
+// True when both must be the same file, although the server gave it two handles.
 bool same_file(const Attributes& a, const Attributes& b);
 
 }  // namespace foliofs::vfs

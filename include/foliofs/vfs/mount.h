@@ -33,11 +33,11 @@ struct MountStats {
   rpc::RpcStats rpc;
   rpc::ConnectionState connection{};
   std::uint64_t inodes = 0;
-  std::uint64_t inode_bytes = 0;  // memory that they take, about
+  std::uint64_t inode_bytes = 0;  // memory that they take, roughly
   std::uint64_t open_files = 0;
   std::uint64_t idle_opens = 0;     // kept at the server, used by nobody
   std::uint64_t leases = 0;         // held
-  std::uint64_t lease_recalls = 0;  // messages of the server's
+  std::uint64_t lease_recalls = 0;  // messages from the server
 };
 
 // A node as the kernel knows it.
@@ -71,25 +71,25 @@ class Kernel {
   // As cache::KernelPages::invalidate, for the inode with this FUSE node id.
   virtual Task<void> invalidate_pages(std::uint64_t node_id, ByteRange range) = 0;
 
-  // Lets the kernel know that the file goes on to `size`, where its last byte is `last`. To be
-  // waited for by nobody for whom invalidate_pages() is not.
+  // Tells the kernel that the file goes on to `size`, where its last byte is `last`. Nobody may
+  // wait for this who may not wait for invalidate_pages().
   virtual Task<void> extend(std::uint64_t node_id, std::uint64_t size, std::byte last) = 0;
 
-  // Makes the kernel ask before it believes anything of these nodes' attributes and ACLs again, and
-  // of a directory the listing that it keeps. Waits for no lock that a request holds.
+  // Makes the kernel ask before it believes these nodes' attributes and ACLs again, and for a
+  // directory also the listing that it keeps. Waits for no lock that a request holds.
   virtual Task<void> expire_attributes(std::vector<KernelNode> nodes) = 0;
-  // The same of names. The kernel locks their directory for it, as it does for requests that change
-  // it: to be waited for by nobody on whom the answer to such a request depends.
+  // The same for names. The kernel locks their directory for it, as it does for requests that
+  // change the directory. So nobody may wait for this on whom the answer to such a request depends.
   virtual Task<void> expire_names(std::vector<KernelName> names) = 0;
-  // Whether a name that was expired stays, and is only asked for at its next use. Otherwise it
-  // goes, and with it what is mounted on it.
+  // Whether a name that was expired stays, and is only asked for at its next use. Otherwise the
+  // kernel drops it, and with it what is mounted on it.
   virtual bool keeps_expired_names() const = 0;
   // Whether expire_names() reaches names that the kernel was told are not there.
   virtual bool expires_absent_names() const = 0;
 
-  // Asks the kernel to forget files that nothing uses, which ends in forget() of their nodes; those
-  // that it needs stay. It may wait for whatever a request holds: to be waited for by nobody on
-  // whom the answer to one depends.
+  // Asks the kernel to forget files that nothing uses, which ends in forget() of their nodes; files
+  // that it needs stay. It may wait for whatever a request holds, so nobody may wait for this on
+  // whom the answer to a request depends.
   virtual Task<void> forget(std::vector<KernelFile> files) = 0;
 };
 
@@ -104,22 +104,23 @@ class Mount {
   const MountOptions& options() const;
   MountStats stats() const;
 
-  // Changes options of the live mount, all of them or, when one is refused, none. "invalidate"
-  // takes effect between invalidations, "kernel_cache" for files that are opened afterwards. What
-  // belongs to the process, "poll" and "log_level", is only recorded: the caller applies it.
+  // Changes options of the live mount: all of them or, when one is refused, none. "invalidate"
+  // takes effect between invalidations, "kernel_cache" for files that are opened afterwards. "poll"
+  // and "log_level" belong to the process and are only recorded: the caller applies them.
   OptionResult set_live_options(std::span<const OptionPair> pairs);
 
-  // `path` is relative to the root of the mount ("" is the root), without following symlinks.
-  // `mode`: the mount's own if none is given. A file of which nothing is cached: a report of zeros.
-  // A write error is in the report, not in the result. Errors: EISDIR, EINVAL when it is no regular
-  // file. Names that are known here are not asked for; for others the server is, as `caller`, and
-  // nothing is learnt from it but what file that is: ENOENT, EACCES …; ENOTCONN at once when it is
-  // away, ETIMEDOUT when it does not answer for some seconds.
+  // `path` is relative to the root of the mount ("" is the root); symlinks are not followed.
+  // `mode`: the mount's own if none is given. If nothing of the file is cached, the report has
+  // zeros. A write error is in the report, not in the result. Errors: EISDIR, EINVAL when it is no
+  // regular file. Names that are known here are not asked for. For others the server is asked, as
+  // `caller`, but only to find out which file that is: ENOENT, EACCES …; ENOTCONN at once when the
+  // server is away, ETIMEDOUT when it does not answer for some seconds.
   Task<Result<cache::InvalidateReport>> invalidate(Caller caller, std::string path,
                                                    std::optional<cache::InvalidateMode> mode,
                                                    bool flush);
 
-  // Writes back everything dirty; `progress` hears how many bytes are left. The first error.
+  // Writes back everything dirty; tells `progress` how many bytes are left. Returns the first
+  // error.
   Task<Status> drain(std::function<void(std::uint64_t dirty_bytes)> progress);
 
   // After the kernel has unmounted: drains, closes what is open, ends the background tasks.

@@ -3,12 +3,14 @@
 // Errors are the server's errno, or: ESTALE for a node that is gone, ETIMEDOUT when the server is
 // away (soft), EROFS on a read-only mount, ENAMETOOLONG, EIO when an outcome is unknown.
 //
-// READ, WRITE, SETATTR, FLUSH and FORGET never wait for the kernel's pages, but for a WRITE that an
-// older READ has overtaken, 10 ms at most; LOOKUP, GETATTR, OPEN and SETLK may, when they find that
-// the file has changed (docs/ARCHITECTURE.md).
+// READ, WRITE, SETATTR, FLUSH and FORGET never wait for the kernel's pages, with two exceptions: a
+// WRITE waits for 10 ms at most if the kernel has since filled its pages with older bytes, and an
+// append that the kernel keeps no copy of waits until it has dropped its pages from the old end on.
+// LOOKUP, GETATTR, OPEN and SETLK may wait for pages when they find that the file has changed
+// (docs/ARCHITECTURE.md).
 //
-// The kernel may close a file while a call on it goes on: the call was interrupted and its caller
-// is gone. So whoever calls holds the open file or directory by reference.
+// The kernel may close a file while a call on it goes on, because the call was interrupted and its
+// program is gone. So the caller of an operation holds the open file or directory by reference.
 #pragma once
 
 #include <chrono>
@@ -41,14 +43,14 @@ using OpenDirectoryRef = std::shared_ptr<OpenDirectory>;
 using NodeId = std::uint64_t;
 inline constexpr NodeId kRootNode = 1;
 
-// Who calls, and whether he still waits: an operation that has not taken effect yet stops with
-// EINTR once `abandoned` says true.
+// Which program calls, and whether it still waits: an operation that has not taken effect yet stops
+// with EINTR once `abandoned` says true.
 struct Call {
   Caller caller;
   std::function<bool()> abandoned;
-  // Of the caller, for what he makes; the modes that come with it are not masked yet.
+  // The program's, for files that it makes: the modes that come with the call are not masked yet.
   std::uint32_t umask = 0;
-  std::int32_t thread = 0;  // the caller's id; 0 where he is in a pid namespace that is not ours
+  std::int32_t thread = 0;  // the caller's id; 0 when it is in a pid namespace that is not ours
 };
 
 // The outcome of a lookup. Each Entry with a node counts as one reference that forget() takes back.
@@ -95,21 +97,21 @@ struct Store {
   std::uint64_t offset = 0;
   std::span<const std::byte> data;  // must stay until the call returns
   cache::WriteSource source = cache::WriteSource::kSystemCall;
-  bool append = false;  // O_APPEND is set now: to the end, wherever the kernel thinks that is
+  bool append = false;  // O_APPEND is set now: goes to the end, wherever the kernel thinks that is
   SyncWrite sync = SyncWrite::kNo;
-  bool kill_privileges = false;  // by somebody without CAP_FSETID: set-id bits go
+  bool kill_privileges = false;  // by a program without CAP_FSETID: set-id bits go
 };
 
 // A lock of fcntl(2), or with `whole_file` one of flock(2).
 struct FileLock {
-  std::uint64_t owner = 0;  // as the kernel numbers them; one of both kinds may have one number
+  std::uint64_t owner = 0;  // as the kernel numbers them; the two kinds may share a number
   bool whole_file = false;
   std::uint32_t type = 0;            // F_RDLCK, F_WRLCK, F_UNLCK
   std::uint64_t start = 0, end = 0;  // bytes [start, end], of fcntl(2) only
   std::uint32_t pid = 0;
 };
 
-// Somebody's wait for a lock, which may be ended.
+// A program's wait for a lock. It can be interrupted.
 class LockWait {
  public:
   void interrupt() {
@@ -118,12 +120,12 @@ class LockWait {
   }
   bool interrupted() const { return interrupted_; }
 
-  // The server has to be asked how it stands.
+  // The server must be asked for the state of the lock.
   void ask_again() {
     asks_again_ = true;
     changed_.wake_all();
   }
-  // Until one of these; takes an ask_again() that came before.
+  // Returns after either of these; takes an ask_again() that came before.
   Task<void> wait() {
     while (!interrupted_ && !asks_again_) co_await changed_.wait();
     asks_again_ = false;
@@ -167,7 +169,8 @@ class Operations {
 
   // Names.
   Task<Result<Entry>> lookup(Call call, NodeId parent, std::string name);
-  // The same without asking anybody, when a listing has shown the name not long ago.
+  // The same without asking the server: for names that a lease covers or a recent listing has
+  // shown.
   std::optional<Entry> try_lookup(NodeId parent, const std::string& name);
   void forget(NodeId node, std::uint64_t count);
   Task<Result<Entry>> mknod(Call call, NodeId parent, std::string name, std::uint32_t mode,
@@ -181,10 +184,9 @@ class Operations {
   Task<Result<std::string>> readlink(Call call, NodeId node);
 
   // Attributes.
-  // With `file` it is the kernel that wants to know the size for a read or a seek, without it a
-  // program asks.
+  // With `file`, the kernel asks for the size before a read or a seek; without it, a program asks.
   Task<Result<Attributes>> getattr(Call call, NodeId node, OpenFileRef file);
-  // The same without asking anybody, when what is known is recent enough.
+  // The same without asking the server, when what is known is recent enough.
   std::optional<Attributes> try_getattr(NodeId node, bool for_program);
   Task<Result<Attributes>> setattr(Call call, NodeId node, AttributeChange change,
                                    OpenFileRef file);
@@ -192,8 +194,8 @@ class Operations {
   std::chrono::microseconds attribute_timeout_us(NodeId node) const;
   Task<Result<FilesystemStats>> statfs(Call call, NodeId node);
 
-  // Extended attributes. Errors beside the server's: E2BIG for a value that is too large.
-  // Known without asking, as recent attributes are, that the file has none of this name.
+  // Extended attributes. Errors besides the server's: E2BIG for a value that is too large.
+  // Whether the file is known to have none of this name; good for as long as attributes are.
   bool lacks_xattr(NodeId node, std::string_view name) const;
   Task<Result<std::vector<std::byte>>> get_xattr(Call call, NodeId node, std::string name);
   // The names, each with a NUL.
@@ -205,8 +207,8 @@ class Operations {
   // Files. Until release() is called with it, the kernel may name an open file by its address.
   static OpenFileRef hold(OpenFile* file);
   Task<Result<OpenedFile>> open(Call call, NodeId node, int flags);
-  // The same without asking anybody, where the server has permitted it before, and nothing has
-  // changed since (src/vfs/idle_opens.h). `caller` is run only if all depends on who it is.
+  // The same without asking the server, where it has permitted such an open before and nothing has
+  // changed since (src/vfs/idle_opens.h). Runs `caller` only when everything else permits it.
   std::optional<OpenedFile> try_open(const std::function<Caller()>& caller, std::int32_t thread,
                                      NodeId node, int flags);
   Task<Result<CreatedFile>> create(Call call, NodeId parent, std::string name, std::uint32_t mode,
@@ -217,8 +219,8 @@ class Operations {
                 cache::ReadResult& result);
   Task<Status> write(Call call, OpenFileRef file, Store store);
   bool try_write(OpenFile* file, const Store& store);
-  // One close(2) of the file by `lock_owner`: everything dirty is written back, and its locks of
-  // fcntl(2) go; each failure is told once.
+  // One close(2) of the file by `lock_owner`: everything dirty is written back, and the owner's
+  // locks of fcntl(2) are given up. Each failure is reported once.
   Task<Status> flush(OpenFileRef file, std::uint64_t lock_owner = 0);
   bool try_flush(OpenFile* file, std::uint64_t lock_owner = 0);
   Task<Status> fsync(OpenFileRef file, bool data_only);
@@ -234,13 +236,14 @@ class Operations {
   Task<Result<std::uint64_t>> copy_range(Call call, OpenFileRef from, std::uint64_t from_offset,
                                          OpenFileRef to, std::uint64_t to_offset,
                                          std::uint64_t length);
-  // Locks, held at the server. The lock in the way of `lock`, or one of type F_UNLCK.
+  // Locks, held at the server.
+  // Returns the lock in the way of `lock`, or one of type F_UNLCK.
   Task<Result<FileLock>> test_lock(OpenFileRef file, FileLock lock);
-  // Once it is held, what others have written before shows; what was written here is with the
-  // server before it is held no more. With `wait`, which may then be interrupted (EINTR), waits for
-  // it. Errors: EAGAIN without `wait`; EDEADLK; ENOLCK; EIO when a lock of this open was lost.
+  // Once the lock is held, what others have written before shows. Before it is given up, what was
+  // written here is with the server. With `wait`, which can be interrupted (EINTR), waits for the
+  // lock. Errors: EAGAIN without `wait`; EDEADLK; ENOLCK; EIO when a lock of this open was lost.
   Task<Status> set_lock(Call call, OpenFileRef file, FileLock lock, LockWaitRef wait);
-  // The last close is over. What was dirtied since is written; calls that go on may hold `file`.
+  // The last close is over. Writes what was dirtied since; calls that go on may hold `file`.
   Task<void> release(OpenFile* file);
 
   // Directories, until release_directory().
@@ -248,11 +251,11 @@ class Operations {
   // Up to about 200 entries after `cookie` (0: from the beginning), as the server has them now.
   Task<Result<DirectoryEntries>> read_directory(Call call, OpenDirectoryRef directory,
                                                 std::uint64_t cookie, bool with_attributes);
-  // Before an entry of read_directory() is handed to the kernel: its attributes become those known
-  // now. It loses them, and their reference is given back, when they or the name are too old, and
-  // when the kernel knows them already.
+  // Called before an entry of read_directory() is handed to the kernel: its attributes become those
+  // known now. If these or the name are too old, or if the kernel knows them already, the entry
+  // loses them, and their reference is given back.
   void refresh(const OpenDirectory& directory, DirectoryEntry& entry);
-  // Names that were made, moved or removed in the directory are on the server's disk.
+  // Returns once names made, moved or removed in the directory are on the server's disk.
   Task<Status> fsync_directory(Call call, OpenDirectoryRef directory, bool data_only);
   void release_directory(OpenDirectory* directory);
 
@@ -263,7 +266,7 @@ class Operations {
   Task<void> drop_locks(OpenFileRef file, std::uint64_t lock_owner);
   Task<void> drop_locks_through(OpenFileRef file);
   Task<Status> put(Call call, OpenFileRef file, Store store);
-  // To wherever the server's file ends; once at most, whatever becomes of the connection.
+  // Stores where the server's file ends; once at most, whatever becomes of the connection.
   Task<Status> append(Call call, OpenFileRef file, Store store);
 
   MountCore& core_;
