@@ -11,8 +11,8 @@ namespace foliofs::vfs {
 
 namespace {
 
-// Whether kNoSecurityXattrs says that a file of this mode has no such attribute. Asked for the ACL
-// of a symlink, the server has another answer.
+// Whether kNoSecurityXattrs says that a file of this mode has no such attribute. It does not for
+// the ACL of a symlink: asked for that, the server has another answer.
 bool is_security_xattr(std::string_view name, std::uint32_t mode) {
   constexpr std::string_view kSecurity = XATTR_SECURITY_PREFIX;
   if (name.starts_with(kSecurity)) return name.size() > kSecurity.size();

@@ -17,11 +17,11 @@ Task<bool> AttributeCache::take(InodeRef inode, Attributes attributes, std::uint
   } else if (is_later(attributes, inode->attributes)) {
     inode->attributes = attributes;  // not to be believed, but nothing newer is known
   }
-  // The kernel has filled the page in which it knew the end with zeros behind it.
+  // The kernel has filled the page in which it knew the end, with zeros behind that.
   const bool grown = inode->cached_version && inode->mapping && inode->mapping->size() > end;
   bool changed = false;
   if (inode->mapping) {
-    // The reply to a change of our own may have told of changes by others already.
+    // The reply to a change by this client may already have told of changes by others.
     const Attributes& newest = old ? inode->attributes : attributes;
     changed = inode->cached_version && changed_by_others(*inode->cached_version, newest);
     const bool first = !inode->cached_version;
@@ -29,7 +29,7 @@ Task<bool> AttributeCache::take(InodeRef inode, Attributes attributes, std::uint
     if (first || changed || latest) *inode->cached_version = newest;
     // The time that programs were shown is not the file's any more.
     if (changed && !inode->dirty()) inode->mtime_shown = false;
-    // A change of our own has overtaken the answer, and with it the size that it brought.
+    // A change by this client has overtaken the answer, and with it the size that it brought.
     if ((first || changed) && !latest) inode->size_unknown = true;
   }
   if (changed || grown) {
@@ -62,15 +62,15 @@ Task<void> AttributeCache::learn_size(InodeRef inode) {
     auto reply = co_await core_.call_on<wire::GetAttrRequest>(inode, &wire::GetAttrRequestT::handle,
                                                               request);
     if (!reply || !reply.value().attributes) co_return;
-    // Somebody else has learnt it meanwhile, perhaps later than this answer.
+    // Another call has learnt the size meanwhile, perhaps from a later answer.
     if (!inode->size_unknown) co_return;
     const Attributes said = from_wire(*reply.value().attributes);
     size = said.size;
     if (inode->changed_at > asked_at || overtaken(said, inode->attributes)) continue;
     take_size(*inode, size);
   }
-  // A busy writer here overtakes every answer. Where it says that the file is longer, the bytes are
-  // there to be asked for.
+  // A busy writer here overtakes every answer. If an answer says that the file is longer, the bytes
+  // are there to be asked for.
   if (inode->size_unknown && size > inode->mapping->size()) inode->mapping->set_server_size(size);
 }
 
@@ -81,12 +81,13 @@ Task<void> AttributeCache::wait_until_valid(InodeRef inode) {
 void AttributeCache::take_own_change(Inode& inode, const Attributes& now, std::uint64_t asked_at) {
   const bool latest = inode.changed_at <= asked_at;
   changed(inode);
-  // Of our own WRITEs the one that was answered last need not be the one that reaches furthest.
-  // Others may have made the file shorter.
+  // Of this client's WRITEs, the one answered last need not be the one that reaches furthest. But
+  // if others have changed the file too, they may have made it shorter.
   const bool only_ours = version_of(now) == version_of(inode.attributes);
   const std::uint64_t size = only_ours ? std::max(inode.attributes.size, now.size) : 0;
   if (overtaken(now, inode.attributes)) {
-    // What others have done since, and another answer has told of, this change here takes back.
+    // Others have changed the file since, and another answer has told of that. Taking over this
+    // older change may have undone that here, so the server must be asked again.
     inode.attributes_expire = {};
     if (inode.mapping) inode.size_unknown = true;
   } else if (now.ctime_ns >= inode.attributes.ctime_ns) {
@@ -102,17 +103,18 @@ void AttributeCache::take_own_change(Inode& inode, const Attributes& now, std::u
   auto& cached = inode.cached_version;
   const bool ours = cached && version_of(*cached) == version_of(now);
   if (ours && now.ctime_ns >= cached->ctime_ns) *cached = now;
-  // When the server counts somebody else's change too, the next look must find it.
+  // When the server counts somebody else's change as well, the next look must find it.
   if (cached && !ours) inode.attributes_expire = {};
 }
 
 void AttributeCache::directory_changed(Inode& directory, const wire::Attributes* after,
                                        std::uint64_t asked_at) {
-  // Another change of ours was answered meanwhile: only a later ctime says which came last.
+  // Another change by this client was answered meanwhile. Only a later ctime says that this one
+  // came last.
   const bool overlapped = directory.changed_at > asked_at;
   forget(directory);
   if (after == nullptr) {
-    directory.lease.forget_names();  // it may have been done all the same
+    directory.lease.forget_names();  // the change may have been done all the same
     return;
   }
   const Attributes now = from_wire(*after);
@@ -135,7 +137,7 @@ void AttributeCache::directory_seen(Inode& directory, const wire::Attributes* be
 }
 
 TimePoint AttributeCache::believed_until(const Inode& inode, std::uint64_t asked_at) const {
-  // What is said while a lease is on its way back may be from before the change.
+  // While a lease is being returned, what the server says may be from before the change.
   const bool returning = inode.lease.returning != 0;
   if (returning || core_.leases.is_recalled(inode, asked_at) || Leases::is_outdated(inode))
     return {};
@@ -154,7 +156,7 @@ void AttributeCache::forget(Inode& inode) {
 
 void AttributeCache::changed_in_part(const InodeRef& inode) {
   forget(*inode);
-  // Bytes that are still to be written say themselves where the file ends.
+  // Bytes that are still to be written determine where the file ends.
   if (inode->mapping && !inode->dirty()) inode->size_unknown = true;
   if (!core_.stopping)
     core_.spawn_unawaited("expire attributes", core_.notifications.expire_attributes({inode}));
@@ -180,7 +182,7 @@ void AttributeCache::stored(const OpenFile& file, const Store& store, std::uint6
   }
 }
 
-// As relatime has it (mount(8)).
+// As relatime does (mount(8)).
 void AttributeCache::note_access(Inode& inode) const {
   constexpr std::int64_t kDayNs = 86'400'000'000'000;
   const Attributes& known = inode.attributes;

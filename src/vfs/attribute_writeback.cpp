@@ -15,7 +15,7 @@ bool AttributeWriteback::may_keep(const Inode& inode, const Caller& caller,
   constexpr std::uint32_t kKept =
       proto::kSetMode | proto::kSetUid | proto::kSetGid | proto::kSetAtime | proto::kSetMtime;
   const bool only_those = change.valid != 0 && (change.valid & ~kKept) == 0;
-  // Others wait for what is kept, so there must be a slot for it when all are taken.
+  // Other clients may wait for what is kept, so there must be a slot for it when all are taken.
   if (core_.session.hello().slots < rpc::kSlotsForOthers) return false;
   if (!only_those || core_.stopping || !core_.leases.is_exclusive(inode)) return false;
   const Attributes& known = inode.attributes;
@@ -23,7 +23,7 @@ bool AttributeWriteback::may_keep(const Inode& inode, const Caller& caller,
   const bool keeps_group = (change.valid & proto::kSetGid) == 0 || change.gid == known.gid;
   const std::uint32_t mode = (change.valid & proto::kSetMode) != 0 ? change.mode : 0;
   const bool has_set_id = ((mode | known.mode) & (S_ISUID | S_ISGID)) != 0;
-  // Bytes go through any open for writing, as its opener may.
+  // Bytes may go through any open for writing, with the rights of its opener.
   return keeps_owner && keeps_group && !has_set_id && caller.uid == known.uid &&
          inode.io->is_open_for(caller.uid) && known.is_regular();
 }
@@ -88,7 +88,7 @@ void AttributeWriteback::superseded(Inode& inode, std::uint32_t valid) {
 
 namespace {
 
-// The server has understood, and will say the same the next time.
+// The server has understood, and would say the same the next time.
 bool is_refusal(Errno error) {
   return error == Errno(EPERM) || error == Errno(EACCES) || error == Errno(EROFS) ||
          error == Errno(EINVAL) || error == Errno(ESTALE);
@@ -100,7 +100,7 @@ Task<void> AttributeWriteback::write(InodeRef inode) {
   if (!inode->dirty_attributes) co_return;
   DirtyAttributes& dirty = *inode->dirty_attributes;
   for (;;) {
-    // WRITEs from before the time of modification was set would move it again.
+    // WRITEs that began before the mtime was set would move it again.
     while (dirty.requests != 0 || inode->io->is_under_way(dirty.after_write)) {
       if (dirty.requests != 0) co_await dirty.answered.wait();
       co_await inode->io->until_written(dirty.after_write);
@@ -108,16 +108,17 @@ Task<void> AttributeWriteback::write(InodeRef inode) {
     if (dirty.unsent.valid == 0) co_return core_.drop_if_unused(inode);
     CarriedAttributes carried(inode);
     auto sent = co_await send(inode, carried);
-    // What was set meanwhile has its own turn.
+    // What was set meanwhile goes in the next round.
     if (sent || !carried.are_latest()) continue;
     const Errno error = sent.error();
     if (is_refusal(error)) dirty.unsent.valid = 0;
-    // Of a file that nobody can reach they are of no interest.
+    // Nobody is interested in the attributes of a file that nobody can reach.
     if (error == Errno(ESTALE)) continue;
     spdlog::warn("{}: owner, mode or times could not be set: {}", inode->name, errno_name(error));
     inode->mapping->errors().record(error);
     if (dirty.unsent.valid == 0) continue;
-    // Whoever is told may close the file, and others change it before the next attempt.
+    // The program that is told may close the file, and others may change it before the next
+    // attempt.
     dirty.unsure = true;
     write_when_old(inode);
     co_return;
@@ -128,7 +129,7 @@ Task<void> AttributeWriteback::write_for_others(InodeRef inode) {
   const std::uint32_t unsent = inode->dirty_attributes.get().unsent.valid;
   if ((unsent & proto::kSetMtime) != 0 && inode->has_few_dirty_bytes()) {
     (void)co_await core_.write_back(inode);
-    // As it was set; and the next time is somebody else's.
+    // With the mtime as it was set; the next mtime is the other client's.
     co_await core_.attribute_writeback.settle_mtime(inode);
   }
   co_await write(std::move(inode));
@@ -156,7 +157,7 @@ Task<Status> AttributeWriteback::send(InodeRef inode, CarriedAttributes& carried
       const Attributes now = from_wire(*reply.value().attributes);
       core_.attributes.take_own_change(*inode, now, asked_at);
       carried.arrived(now);
-      // Bytes that are still to come will need it once more.
+      // Bytes that are still to be written will need the shown mtime once more.
       const bool shown = (request.valid & proto::kSetMtime) != 0 && dirty.mtime_is_set;
       if (shown && !inode->dirty()) inode->mtime_shown = false;
       co_return success();
@@ -172,7 +173,8 @@ Task<Status> AttributeWriteback::send(InodeRef inode, CarriedAttributes& carried
   }
 }
 
-// What others have set came after what was set here: whoever set it knew that nobody else could.
+// What others have set came after what was set here, because nobody else could set anything
+// while the exclusive lease was held.
 Task<Status> AttributeWriteback::look_again(InodeRef inode) {
   DirtyAttributes& dirty = *inode->dirty_attributes;
   wire::GetAttrRequestT request;
@@ -186,7 +188,7 @@ Task<Status> AttributeWriteback::look_again(InodeRef inode) {
         co_await core_.session.call<wire::GetAttrRequest>(request, 0, rpc::Urgency::kOthersWait);
     if (!reply) dirty.unsure = true;
   }
-  // By another handle it is found when they are sent.
+  // If the file has another handle by now, it is found when the attributes are sent.
   if (!reply && reply.error() == Errno(ESTALE)) dirty.unsure = false;
   if (!reply && reply.error() != Errno(ESTALE)) co_return reply.error();
   if (!reply) co_return success();
@@ -223,7 +225,7 @@ Task<Status> AttributeWriteback::write_all() {
   });
   for (const InodeRef& inode : inodes) {
     co_await write(inode);
-    // The next would wait as long for a server that is away.
+    // The next file would wait as long for a server that is away.
     if (is_dirty(*inode)) co_return Errno(EIO);
   }
   co_return success();
@@ -275,7 +277,7 @@ Task<Result<CarriedAttributes>> AttributeWriteback::carry(InodeRef inode, const 
     auto looked = co_await look_again(inode);
     if (!looked) co_return looked.error();
   }
-  // The server must not have bytes before a mode that was set before them.
+  // The server must not get bytes before a mode that was set before them.
   while (dirty.requests != 0 && dirty.sent_version != dirty.version) {
     co_await dirty.answered.wait();
   }
@@ -315,7 +317,7 @@ void CarriedAttributes::arrived(const Attributes& now) {
   DirtyAttributes& dirty = *inode_->dirty_attributes;
   dirty.before = now;
   if (!are_latest()) return;
-  // A WRITE from before the time was set moves it again.
+  // A WRITE that began before the mtime was set moves it again.
   const bool moves = inode_->io->is_under_way(dirty.after_write);
   dirty.unsent.valid &= moves ? std::uint32_t{proto::kSetMtime} : 0;
 }

@@ -36,7 +36,7 @@ bool changed_by_others(const Attributes& before, const Attributes& now) {
   if (before.change_epoch == now.change_epoch) {
     return before.foreign_changes != now.foreign_changes;
   }
-  // The server has forgotten whose changes it counted: any trace of a change must do.
+  // The server has forgotten whose changes it counted, so any trace of a change must do.
   return before.mtime_ns != now.mtime_ns || before.ctime_ns != now.ctime_ns ||
          before.size != now.size;
 }
@@ -53,10 +53,11 @@ bool is_later(const Attributes& said, const Attributes& known) {
 }
 
 bool same_file(const Attributes& a, const Attributes& b) {
-  // An inode number is given to a new file once the old one is gone; its birth is another one then.
+  // A new file may get the inode number of an old one that is gone, but its birth time is another.
   const bool same =
       a.ino == b.ino && a.btime_ns == b.btime_ns && (a.mode & S_IFMT) == (b.mode & S_IFMT);
-  // Not every filesystem tells it. What a symlink says the kernel keeps for as long as it knows it.
+  // Not every filesystem tells the birth time. The kernel keeps the target of a symlink for as long
+  // as it knows the symlink, so a symlink in doubt counts as another one.
   const bool doubtful = S_ISLNK(a.mode) && a.btime_ns == 0 && a.ctime_ns != b.ctime_ns;
   return same && !doubtful;
 }

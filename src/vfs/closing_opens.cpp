@@ -6,7 +6,7 @@ namespace foliofs::vfs {
 
 namespace {
 
-// Before a CLOSE that was not answered is tried again.
+// The pause before a CLOSE that was not answered is tried again.
 constexpr Duration kPause = std::chrono::seconds(1);
 
 }  // namespace
@@ -47,7 +47,7 @@ Task<void> ClosingOpens::until_none(MountCore& core) {
   while (core.closing_opens.any()) co_await core.closing_opens.closed_.wait();
 }
 
-// REQUIRES: no request goes through it, or the mount does not end meanwhile.
+// REQUIRES: no request goes through `open`, or the mount does not end meanwhile.
 Task<Status> ClosingOpens::try_to_close(MountCore& core, std::shared_ptr<ServerOpen> open) {
   while (open->requests != 0) co_await open->requests_ended.wait();
   if (open->incarnation != core.session.incarnation()) co_return success();
@@ -60,7 +60,7 @@ Task<Status> ClosingOpens::try_to_close(MountCore& core, std::shared_ptr<ServerO
   co_return reply.error();
 }
 
-// Does not keep the mount from ending: the server may be away then.
+// Does not keep the mount from ending, because the server may be away then.
 Task<void> ClosingOpens::close_some(MountCore& core) {
   const std::weak_ptr<MountCore*> alive = core.self;
   ClosingOpens& closing = core.closing_opens;

@@ -8,11 +8,11 @@ namespace foliofs::vfs {
 
 namespace {
 
-// Between two requests to the kernel: the FORGETs of the first come; and longer and longer when
-// they do not, because programs need the files.
+// The pause between two requests to the kernel, in which the FORGETs of the first come. It gets
+// longer and longer when they do not, because programs need the files.
 constexpr Duration kShortPause = std::chrono::milliseconds(1);
 constexpr Duration kLongPause = std::chrono::seconds(1);
-// By so much inodes may be above their share before listings bring no more.
+// By how much inodes may exceed their share before listings bring no more.
 constexpr std::uint64_t kTolerance = 8 << 20;
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace foliofs::vfs {
 namespace {
 
 constexpr Duration kRoomPatience = std::chrono::seconds(5);
-// By then a server without room has asked everybody for what nobody uses, and has it.
+// By then a server without room has asked all clients for opens that nobody uses, and has got them.
 constexpr Duration kOthersClose = std::chrono::milliseconds(2500);
 
 }  // namespace
@@ -26,7 +26,7 @@ bool IdleOpens::keep(const Inode& inode, const std::shared_ptr<ServerOpen>& open
   const std::size_t most = core_.session.hello().idle_opens;
   if (core_.stopping || most == 0 || open->writable() || inode.lookups == 0) return false;
   if (!is_still_permitted(inode, *open)) return false;
-  // With the last open of a file the server drops locks of which the client does not know.
+  // When the last open of a file goes, the server drops locks that the client does not know of.
   if (open->requests != 0 || !inode.locks.get().none()) return false;
   close(inode);
   const TimePoint now = core_.clock.now();

@@ -27,7 +27,7 @@ Task<Status> InodeIo::ensure_current(std::shared_ptr<ServerOpen> open) {
   }
   auto inode = inode_.lock();
   while (current && inode) {
-    // Through whichever open bytes come or go, the locks are there before.
+    // Before bytes are read or written through any open, all the locks must be held again.
     auto locking = inode->locks.get().open_of_stale(session_.incarnation());
     if (!locking) break;
     auto locked = co_await ensure_reopened(locking);
@@ -170,10 +170,10 @@ Task<Status> InodeIo::write(cache::StoreWrite write) {
       request.flags |= proto::kWriteSetMtime;
       request.mtime_ns = inode->local_mtime_ns;
     }
-    // Any other opener's server takes set-id bits away by itself.
+    // If the opener is not root, the server takes set-id bits away by itself.
     const bool kills = inode && std::exchange(inode->kill_privileges, false);
     if (kills && open->opener.uid == 0) request.flags |= proto::kWriteKillPrivileges;
-    // Its lease is returned when the bytes are there.
+    // The lease is returned only when the bytes are there.
     const bool awaited = inode && inode->lease.returning != 0;
     const auto urgency = awaited ? rpc::Urgency::kOthersWait : rpc::Urgency::kNow;
     rpc::Payload payload;
@@ -243,7 +243,7 @@ Task<void> InodeIo::invalidate(ByteRange range) {
   auto core = core_.lock();
   if (!inode || !core) co_return;
   Task<void> drop = (*core)->notifications.drop_pages(std::move(inode), range);
-  core.reset();  // it may end while the kernel is at it
+  core.reset();  // the mount may end while the kernel drops pages
   co_await std::move(drop);
 }
 

@@ -1,4 +1,4 @@
-// Locks of a session that the server has forgotten, taken again in the next.
+// InodeIo: locks of a session that the server has forgotten are taken again in the next one.
 #include <fcntl.h>
 
 #include "inode_io.h"
@@ -44,7 +44,7 @@ Task<Status> InodeIo::reclaim_locks(std::shared_ptr<ServerOpen> open) {
       lose_locks(*inode, open, locked.error());
       break;
     }
-    // So that it is done once more.
+    // So that the open and its locks are tried once more.
     if (open->incarnation == incarnation) open->incarnation = 0;
     co_return locked;
   }
@@ -54,7 +54,7 @@ Task<Status> InodeIo::reclaim_locks(std::shared_ptr<ServerOpen> open) {
 Task<Status> InodeIo::reclaim_owner(InodeRef inode, std::shared_ptr<ServerOpen> open,
                                     LockOwnerId id) {
   const auto turn = co_await inode->locks->turn(id);
-  // It may have been unlocked before its turn came.
+  // The owner may have unlocked before its turn came.
   auto& owners = inode->locks->owners;
   const auto found = owners.find(id);
   if (found == owners.end() || found->second.open != open) co_return success();
@@ -77,13 +77,13 @@ void InodeIo::lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, 
   open->locks_lost = true;
   const auto owners = inode.locks->owners_through(open);
   for (const LockOwnerId id : owners) inode.locks->owners.erase(id);
-  // A program is to hear of it at its next read, which the kernel would answer from its pages. A
-  // READ may be what has found it, so nobody waits for them here.
+  // Programs must hear of this at their next read, which the kernel would answer from its pages.
+  // Nobody waits here until these are dropped, because a READ may be what has found the loss.
   auto core = core_.lock();
   if (!core) return;
   (*core)->spawn("pages of a lost lock",
                  (*core)->notifications.drop_pages(inode_.lock(), ByteRange::all()));
-  // Of those that were taken again before one was refused nobody knows any more.
+  // Some locks may have been taken again before one was refused, and nothing records them any more.
   (*core)->spawn("give up locks", give_up_locks(session_, inode_.lock(), open, owners));
 }
 
@@ -94,7 +94,7 @@ Task<void> InodeIo::give_up_locks(rpc::Session& session, InodeRef inode,
   const std::uint64_t incarnation = open->incarnation;
   for (const LockOwnerId id : owners) {
     const auto turn = co_await inode->locks->turn(id);
-    // It may have locked anew, through another open.
+    // The owner may have locked anew, through another open.
     if (inode->locks->owners.contains(id)) continue;
     wire::LockRequestT request = request_of(*open, id);
     request.type = F_UNLCK;

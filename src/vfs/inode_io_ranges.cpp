@@ -1,4 +1,4 @@
-// InodeIo: what the server does to ranges of a file by itself, and where its data is.
+// InodeIo: what the server itself does to ranges of a file, and where the file's data is.
 #include "inode_io.h"
 #include "mount_core.h"
 
@@ -13,7 +13,7 @@ Task<Result<InodeIo::Appended>> InodeIo::append(std::shared_ptr<ServerOpen> open
   request.open_id = open->id;
   request.flags = proto::kWriteAppend;
   auto inode = inode_.lock();
-  // Any other opener's server takes set-id bits away by itself.
+  // If the opener is not root, the server takes set-id bits away by itself.
   const bool kills = inode && inode->kill_privileges;
   if (kills && open->opener.uid == 0) request.flags |= proto::kWriteKillPrivileges;
   const iovec part{const_cast<std::byte*>(data.data()), data.size()};
@@ -24,7 +24,7 @@ Task<Result<InodeIo::Appended>> InodeIo::append(std::shared_ptr<ServerOpen> open
                                           payload, open->incarnation);
   if (!reply) {
     changed_in_part();
-    // It may have happened or not, and must not happen twice.
+    // The append may have happened or not, and must not happen twice.
     co_return reply.error() == rpc::kSessionLost ? Errno(EIO) : reply.error();
   }
   const auto* table = proto::view<wire::WriteReply>(reply.value().meta);

@@ -48,7 +48,7 @@ InodeRef InodeTable::find_by_handle(const HandleBytes& handle) const {
 InodeRef InodeTable::find_or_create(const HandleBytes& handle) {
   if (InodeRef known = find_by_handle(handle)) return known;
   auto inode = std::make_shared<Inode>();
-  // Not used again while this is mounted. Mounts are told apart by the generation
+  // Node ids are not used again while this is mounted. The generation tells mounts apart
   // (fuse/request.cpp).
   inode->node = ++last_node_;
   inode->handle = handle;
@@ -68,7 +68,7 @@ void InodeTable::change_handle(Inode& inode, HandleBytes handle) {
   forget_handle(inode);
   inode.handle = std::move(handle);
   if (!has(inode)) return;
-  by_handle_.erase(&inode);  // another one that had this handle
+  by_handle_.erase(&inode);  // another inode that had this handle
   by_handle_.insert(&inode);
   recount(inode);
 }
@@ -80,13 +80,13 @@ void InodeTable::forget_name(const Inode& inode, OldName name) {
   const InodeRef parent = find(inode.parent);
   if (!parent) return;
   if (name == OldName::kMayStay) return parent->lease.forget_names();
-  // A listing that goes on may count its entries, of which there is one less: it would skip one.
+  // A listing that goes on may count its entries. There is one less now, so it would skip one.
   parent->lease.names_listed = 0;
 }
 
 void InodeTable::change_name(Inode& inode, NodeId parent, const std::string& name, OldName before) {
   const bool same = inode.parent == parent && inode.name == name;
-  // Another one may have had the name meanwhile.
+  // Another inode may have had the name meanwhile.
   auto found = by_name_.find(Name{parent, name});
   if (same && (name.empty() || (found != by_name_.end() && *found == &inode))) return;
   forget_name(inode, before);
@@ -94,7 +94,7 @@ void InodeTable::change_name(Inode& inode, NodeId parent, const std::string& nam
   inode.parent = parent;
   inode.name = name;
   if (name.empty() || !has(inode)) return;
-  by_name_.erase(&inode);  // another one that had this name
+  by_name_.erase(&inode);  // another inode that had this name
   by_name_.insert(&inode);
   recount(inode);
 }

@@ -9,22 +9,22 @@ namespace foliofs::vfs {
 namespace {
 
 // How long a recall waits for the kernel to expire a name while another request has its directory;
-// if the name has not changed, and only the owner that Linux goes by may be an old one; and for the
-// kernel to drop pages of a file that somebody opens at that moment.
+// the same if the name has not changed and only the owner, which Linux relies on, may be out of
+// date; and for the kernel to drop pages of a file that somebody opens at that moment.
 constexpr Duration kNamesPatience = std::chrono::milliseconds(500);
 constexpr Duration kOwnersPatience = std::chrono::milliseconds(10);
 constexpr Duration kPagesPatience = std::chrono::milliseconds(10);
 // How long the recall of everything waits for names.
 constexpr Duration kAllNamesPatience = std::chrono::seconds(1);
-// A program that was told a name just before it expired may take the answer after that, which makes
-// the name good again, and the attributes of a file that the kernel had not known.
+// A program that was told a name just before it expired may take the answer after that. This makes
+// the name good again, and the attributes, too, of a file that the kernel had not known.
 constexpr Duration kAnswerIsTaken = MountCore::kAnswerIsTaken;
-// The server is told of dropped leases when they are so many, or have waited for so long. So many
-// of the longest handles are within what it takes as metadata of one request, 64 KiB.
+// The server is told of dropped leases when there are so many, or when they have waited for so
+// long. So many of the longest handles fit into what it takes as metadata of one request, 64 KiB.
 constexpr std::size_t kManyDropped = 256;
 static_assert(kManyDropped <= kMaxDroppedLeases && kManyDropped * (kMaxHandleBytes + 24) < 65536);
 constexpr Duration kDroppedWait = std::chrono::seconds(1);
-// It is known of so many of these messages what they have given up.
+// For how many of these messages the client remembers what they have given up.
 constexpr std::size_t kRememberedMessages = 8;
 
 bool gives_lease(const wire::Attributes* said) {
@@ -59,7 +59,7 @@ bool Leases::is_exclusive(const Inode& inode) const {
   return lease.exclusive != 0 && lease.exclusive == lease.number && holds(inode);
 }
 
-// The lease that is held may be of a later reply, after this one's has gone.
+// The lease that is held may be from a later reply, after the lease of this one has gone.
 void Leases::exclusive_given(Inode& inode, std::uint64_t asked_at) const {
   const bool ignored = takes_none_ || is_overtaken(inode, asked_at);
   if (!ignored && holds(inode)) inode.lease.exclusive = inode.lease.number;
@@ -72,12 +72,12 @@ void Leases::take(Inode& inode, const Attributes& attributes, std::uint64_t aske
     if (!ignored) inode.lease.number = 0;
   } else if (!holds(inode)) {
     inode.lease.number = ++last_number_;
-    // What was believed under an earlier one is not covered by this.
+    // What was believed under an earlier lease is not covered by this one.
     if (inode.attributes_expire == kWhileLeased) inode.attributes_expire = {};
   }
 }
 
-// Whether a reply that says `said` of the directory shows its names as its lease covers them.
+// Whether the lease of the directory covers the names in a reply with `said` as its attributes.
 bool Leases::gives_names(const Inode& directory, const wire::Attributes* said,
                          std::uint64_t asked_at) const {
   return gives_lease(said) && holds(directory) && !is_overtaken(directory, asked_at);
@@ -150,8 +150,8 @@ std::uint64_t Leases::held() const {
 
 // --- Recalled -----------------------------------------------------------------------------------
 
-// Answers that are on their way were given before the change, or may have been: they are shown to
-// who has asked, but not believed.
+// Answers that are on their way were given before the change, or may have been. They are shown to
+// the program that asked, but not believed.
 void Leases::lose(Inode& inode) {
   core_.idle_opens.close(inode);
   inode.attributes_expire = {};
@@ -175,7 +175,7 @@ Leases::Lost Leases::lose_recalled(wire::LeasesRecalledT& recalled) {
   for (const auto& lease : recalled.leases) {
     InodeRef inode = lease ? core_.inodes.find_by_handle(lease->handle) : nullptr;
     if (!inode) {
-      // It is in a reply that has not arrived yet, or was dropped.
+      // The lease is in a reply that has not arrived yet, or the inode was dropped.
       ignored_before_ = recalled_before_ = ++core_.logical_time;
       if (lease) dropped_.push_back(lease->handle);
       continue;
@@ -220,12 +220,12 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
                                 until_names_expired(core, own_expired));
   }
   names.insert(names.end(), own_names.begin(), own_names.end());
-  // Another session has recalls of its own by these numbers.
+  // In another session these numbers are those of other recalls.
   const bool same_session = incarnation == core.session.incarnation();
   leases.returned_.push_back({same_session ? recalled.recall : 0, inodes});
   leases.say_soon();
   leases.expire_just_told(inodes, std::move(names));
-  // Whoever has the file open sees what has become of it without asking.
+  // Programs that have the file open see what has become of it without asking.
   for (const InodeRef& inode : inodes) {
     const bool shown = inode->mapping && inode->open_count != 0;
     if (shown && !core.stopping) core.spawn_unawaited("revalidate", revalidate(core, inode));
@@ -234,7 +234,8 @@ Task<void> Leases::give_back(MountCore& core, wire::LeasesRecalledT recalled) {
 
 std::vector<KernelName> Leases::own_names(const std::vector<InodeRef>& inodes) {
   std::vector<KernelName> names;
-  // Too much for an owner that may have changed: somebody may be in a directory that goes.
+  // Otherwise names would be dropped: too much for an owner that may have changed, because a
+  // program may be in a directory that goes.
   if (!core_.kernel.keeps_expired_names()) return names;
   for (const InodeRef& inode : inodes) {
     const bool believed = std::exchange(inode->kernel.believes_name, false);
@@ -268,7 +269,7 @@ void Leases::expire_just_told(const std::vector<InodeRef>& inodes, std::vector<K
   std::erase_if(names, [&](const KernelName& name) {
     return !just_told(core_.inodes.find_by_name(name.parent_id, name.name));
   });
-  // What has the name by now may be new, and somebody in it.
+  // The name may lead to a new directory by now, and a program may be in it.
   for (KernelName& name : names) name.lost_directory = false;
   std::vector<InodeRef> shown;
   std::copy_if(inodes.begin(), inodes.end(), std::back_inserter(shown), just_told);
@@ -286,8 +287,8 @@ Task<void> Leases::expire_again(MountCore& core, std::vector<InodeRef> inodes,
   if (!names.empty()) co_await core.kernel.expire_names(std::move(names));
 }
 
-// The kernel is told of one directory after the other. It waits where a change of ours is under
-// way, whose answer may depend on this recall.
+// The kernel is told of one directory after the other. It waits for a directory in which a change
+// by this client is under way, and the answer to that change may depend on this recall.
 bool Leases::names_are_stuck() const {
   if (names_expiring_.empty()) return false;
   const auto& directories = names_expiring_.front();
@@ -300,7 +301,7 @@ Task<void> Leases::until_names_expired(MountCore& core, std::shared_ptr<bool> do
   while (!*done && !core.leases.names_are_stuck()) co_await core.leases.progress_.wait();
 }
 
-// Nobody waits for it: the server may be away when the mount ends.
+// Nobody waits for this task, because the server may be away when the mount ends.
 Task<void> Leases::revalidate(MountCore& core, InodeRef inode) {
   const std::weak_ptr<MountCore*> alive = core.self;
   wire::GetAttrRequestT request;
@@ -348,7 +349,7 @@ Task<void> Leases::expire_everything(MountCore& core) {
     std::vector<InodeRef> inodes;
     std::vector<KernelName> names = leases.absent_names_.take_all();
     core.inodes.for_each([&](const InodeRef& inode) {
-      // One that is held again is another lease, of which the kernel need not have been told.
+      // A lease that is held by now is another one, of which the kernel need not have been told.
       if (!inode->kernel.believes) return;
       inode->kernel.believes = false;
       inode->kernel.believed_until = {};
@@ -370,7 +371,7 @@ Task<void> Leases::expire_everything(MountCore& core) {
 // --- Said ---------------------------------------------------------------------------------------
 
 void Leases::dropped(const Inode& inode) {
-  // Not only what is held: the server may have given one that was not taken.
+  // Not only if it is held: the server may have given a lease that was not taken.
   const bool leased = holds(inode) || (inode.attributes.flags & proto::kLeased) != 0;
   if (!leased || core_.stopping) return;
   dropped_.push_back(inode.handle);
@@ -387,7 +388,7 @@ Task<void> Leases::say_dropped_later(MountCore& core) {
   core.leases.say_soon();
 }
 
-// Those that are known again stay.
+// Files that are known here again keep their leases.
 std::vector<std::unique_ptr<wire::LeasedFileT>> Leases::take_dropped() {
   std::vector<std::unique_ptr<wire::LeasedFileT>> files;
   GivenUp given_up;
@@ -423,7 +424,8 @@ void Leases::say_soon() {
   core_.spawn_unawaited("return leases", say_returned(core_));
 }
 
-// One message after the other, in the slot that is kept for them. As revalidate().
+// Sends one message after the other, in the slot that is kept for them. Nobody waits for this task,
+// as for revalidate().
 Task<void> Leases::say_returned(MountCore& core) {
   const std::weak_ptr<MountCore*> alive = core.self;
   Leases& leases = core.leases;
@@ -446,10 +448,10 @@ Task<void> Leases::say_returned(MountCore& core) {
     if (alive.expired()) co_return;
     for (const Returned& one : returned) leases.settle(one);
     if (!request.dropped.empty()) leases.dropped_said();
-    // Where the session is gone, so is what it had to return.
+    // If the session is gone, so are the leases that it had to return.
     if (!said) spdlog::debug("return of leases: {}", errno_name(said.error()));
     if (!said && said.error() == Errno(ENOTCONN)) break;  // the mount ends
-    // A server that refuses it gives no leases.
+    // A server that refuses the request gives no leases.
     const bool arrived =
         said || (said.error() != Errno(ETIMEDOUT) && said.error() != rpc::kSessionLost);
     if (request.everything) leases.returned_everything(arrived);
@@ -457,15 +459,15 @@ Task<void> Leases::say_returned(MountCore& core) {
   leases.saying_ = false;
 }
 
-// What was asked before the server knew that the lease is back may be from before the next change,
-// of which nobody was told.
+// The reply to a request from before the server knew of the return may be from before the next
+// change, of which this client was not told.
 void Leases::settle(const Returned& returned) {
   for (const InodeRef& inode : returned.inodes) {
     if (--inode->lease.returning == 0) lose(*inode);
   }
 }
 
-// When it could not be said, or the connection was lost meanwhile, it is said again.
+// If the message did not arrive, or the connection was lost meanwhile, it is sent again.
 void Leases::returned_everything(bool said) {
   if (returns_everything_ || say_everything_) return;
   if (said) {

@@ -6,7 +6,7 @@ namespace foliofs::vfs {
 
 namespace {
 
-// A grant that nobody waits for any more: given back.
+// Gives back a grant that nobody waits for any more.
 Task<void> give_back(MountCore& core, std::uint64_t waiter) {
   wire::CancelLockRequestT request;
   request.waiter = waiter;
@@ -14,8 +14,8 @@ Task<void> give_back(MountCore& core, std::uint64_t waiter) {
   if (!reply) spdlog::debug("cancel lock: {}", errno_name(reply.error()));
 }
 
-// Opens that hold locks are opened again at once, which takes the locks again, and not only when
-// somebody reads or writes: until then others could have them.
+// Opens that hold locks are opened again at once, which takes the locks again. Until a program next
+// reads or writes, others could get the locks.
 Task<void> reclaim(MountCore& core, InodeRef inode) {
   while (auto open = inode->locks.get().open_of_stale(core.session.incarnation())) {
     auto current = co_await inode->io->ensure_current(open);

@@ -7,11 +7,11 @@ namespace foliofs::vfs {
 
 namespace {
 
-// How long `foliofs invalidate` waits for the server to say what a name is that is not known here,
-// whatever the mount's own patience: somebody stands at a terminal.
+// How long `foliofs invalidate` waits for the server to look up a name that is not known here,
+// whatever the mount's own patience, because somebody waits at a terminal.
 constexpr Duration kNameAnswer = std::chrono::seconds(10);
 
-// A file on the way of a path. `inode` where it is known here; otherwise the server's own words.
+// A file on the way along a path: its `inode` if it is known here; otherwise what the server says.
 struct Found {
   InodeRef inode;
   HandleBytes stranger;
@@ -21,7 +21,7 @@ struct Found {
   const Attributes& attributes() const { return inode ? inode->attributes : stranger_attributes; }
 };
 
-// It may come after who asked has given up.
+// Shared, because the answer may come after the caller has given up.
 using Answer = std::shared_ptr<std::optional<Result<wire::EntryReplyT>>>;
 
 Task<void> ask(rpc::Session& session, wire::LookupRequestT request, Answer answer) {
@@ -141,7 +141,7 @@ Task<Result<cache::InvalidateReport>> Mount::invalidate(Caller caller, std::stri
   cache::InvalidateReport report;
   report.mode = request.mode;
   report.reason = request.reason;
-  // The size as well is to be asked for anew.
+  // The attributes must be asked for anew; the size too, below.
   if (file.inode) core.attributes.forget(*file.inode);
   if (!file.inode || !file.inode->mapping) co_return report;
   file.inode->size_unknown = true;
@@ -165,7 +165,7 @@ Task<Status> Mount::shut_down() {
   core.open_directories.clear();
   while (core.background_tasks > 0) co_await core.background_ended.wait();
   co_await core.cache.stop();
-  // What was written last may have spawned some.
+  // The last writes may have spawned some.
   while (core.background_tasks > 0) co_await core.background_ended.wait();
   co_return drained;
 }

@@ -73,7 +73,8 @@ MountCore::MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, 
   };
   events.answered_late = [this](proto::MessageType type, const Result<rpc::RawReply>& reply) {
     if (reply) closing_opens.close_unclaimed(type, reply.value());
-    // What was asked since may have been answered before it was done, and it ends no lease of ours.
+    // Requests sent since may have been answered before this change was done, and a change by this
+    // client ends none of its own leases.
     if (changes_files(type)) leases.lose_all_and_say_so();
   };
   events.out_of_touch = [this] {
@@ -94,7 +95,7 @@ MountCore::~MountCore() {
 }
 
 void MountCore::spawn(std::string_view name, Task<void> task) {
-  // Counted from now on: the mount could end before it begins.
+  // Counted from now on, because the mount could end before the task begins.
   auto run = [](std::unique_ptr<BackgroundTask> counted, Task<void> all_of_it) -> Task<void> {
     co_await std::move(all_of_it);
     counted.reset();

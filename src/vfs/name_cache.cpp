@@ -40,13 +40,13 @@ Task<Result<bool>> NameCache::find_again(InodeRef inode, wire::CallerT caller) {
 }
 
 Task<bool> NameCache::is_still(Call call, InodeRef inode, Attributes now, bool just_looked_up) {
-  // Whoever moves a file changes its ctime, so it is another version then.
+  // Moving a file changes its ctime, and so its version.
   const bool touched = now.nlink == 0 || version_of(now) != inode->named_version;
   InodeRef parent = core_.inodes.find(inode->parent);
   if (!touched || inode->name.empty() || !parent) co_return true;
   inode->named_version = version_of(now);
   const std::uint32_t links = std::max(std::exchange(inode->named_links, now.nlink), now.nlink);
-  // By which of several names the kernel has come nobody says.
+  // Nobody tells by which of several names the kernel has come.
   if (now.nlink != 0 && links > 1) co_return just_looked_up;
   bool same = false;
   if (now.nlink == 1) {
@@ -97,7 +97,7 @@ Task<InodeRef> NameCache::inode_for(InodeRef parent, std::string name, HandleByt
   if (by_another_name) core_.leases.name_superseded(*inode);
   core_.inodes.change_name(*inode, parent->node, name);
   if (by_another_name && version_of(attributes) != inode->named_version) {
-    // The kernel may remember it by the other one too, which may be another file's by now.
+    // The kernel may remember the file by its other name too, which may be another file's by now.
     inode->named_links = std::max(attributes.nlink, 2u);
   } else {
     inode->named_version = version_of(attributes);
@@ -113,10 +113,10 @@ Entry NameCache::entry_of(Inode& inode, NodeId parent, std::string_view name,
   entry.attributes = core_.attributes.shown(inode, asked_at);
   const bool owner_known = inode.kernel.knows_owner_and_mode(entry.attributes);
   const InodeRef directory = core_.inodes.find(parent);
-  // Of other names of the file nothing is remembered, so the kernel could not be told of them.
+  // Only one name of a file is remembered, so the kernel could not be told about the others.
   const bool sole_name = inode.attributes.is_directory() || inode.attributes.nlink <= 1;
-  // Nor of attributes that others may change without a recall, and Linux goes by the owner that it
-  // was told last wherever it believes the name (setattr_prepare(), may_delete()).
+  // Nor could it be told when others change attributes without a recall; and where Linux believes
+  // the name, it relies on the owner that it was told last (setattr_prepare(), may_delete()).
   const bool covered = directory && sole_name && inode.name == name && owner_known &&
                        core_.leases.covers_name(inode, *directory) && core_.leases.holds(inode);
   const Duration recent =

@@ -1,4 +1,4 @@
-// NameCache: directories are read, and what listings and leases say of names.
+// NameCache: reading directories, and what listings and leases say of names.
 #include "mount_core.h"
 #include "name_cache.h"
 
@@ -6,7 +6,7 @@ namespace foliofs::vfs {
 
 namespace {
 
-// Of a reply: some two hundred entries with attributes.
+// The size of a reply: some two hundred entries with attributes.
 constexpr std::uint32_t kReplyBytes = 64 << 10;
 
 }  // namespace
@@ -45,7 +45,7 @@ Task<Result<DirectoryEntries>> NameCache::read_directory(Call call, InodeRef dir
         core_.leases.name_seen(*entered, *directory, reply.value().directory.get(), asked_at);
       }
       entered->listed = {name_key(directory->node, entry.name), now, asked_at};
-      // Of several names of a file only the last that was seen is known.
+      // If a file has several names, only the one seen last is known.
       const auto links = std::max(entered->attributes.nlink, wire->attributes->nlink());
       if (!entered->attributes.is_directory() && links > 1) all_entered = false;
       entry.entry.emplace();
@@ -101,7 +101,7 @@ std::optional<Entry> NameCache::listed(const Inode& parent, const std::string& n
 bool NameCache::is_worth_listing(Inode& parent, const std::string& name) {
   NameLookups& lookups = *parent.name_lookups;
   if (core_.forgetting.exhausted()) return false;
-  // Nothing would be kept of a file that the kernel does not know.
+  // Nothing would be kept for a file that the kernel does not know.
   const InodeRef known = core_.inodes.find_by_name(parent.node, name);
   if (lookups.listing_is_useless || lookups.listing || !known || known->lookups == 0) return false;
   const TimePoint now = core_.clock.now();
@@ -117,8 +117,8 @@ Task<void> NameCache::list(Call call, InodeRef parent) {
   parent->name_lookups->listing = true;
   auto read = co_await read_directory(std::move(call), parent, 0, /*with_attributes=*/true);
   parent->name_lookups->listing = false;
-  // A long directory would have to be read as a whole for each of its names; one that may not be
-  // read can be searched all the same.
+  // A long directory would have to be read as a whole for each of its names. A directory that may
+  // not be read can still be searched.
   parent->name_lookups->listing_is_useless = !read || !read.value().end;
   if (!read) co_return;
   for (const auto& entry : read.value().entries) {

@@ -15,7 +15,7 @@ class PageNotification {
   }
   ~PageNotification() {
     inode_->refilled->notified();
-    // Who writes has an open.
+    // A program that writes has the file open.
     const bool written = inode_->io && inode_->io->has_writable_open();
     if (!written && !inode_->refilled->notifying()) inode_->refilled.reset();
   }
@@ -26,7 +26,7 @@ class PageNotification {
   const InodeRef inode_;
 };
 
-// The kernel is told of files for which it then ignores answers to what it has asked before.
+// A notification about files: the kernel then ignores answers about them to earlier requests.
 class Notification {
  public:
   Notification(MountCore& core, std::vector<InodeRef> inodes)
@@ -53,7 +53,7 @@ class Notification {
 }  // namespace
 
 void Notifications::kernel_drops_pages(const InodeRef& inode) {
-  // Who is about to write has had it open before.
+  // A program that is about to write has had the file open before.
   if (inode->open_count <= 1) return;
   auto until_taken = [](Clock& time, std::unique_ptr<PageNotification> notification) -> Task<void> {
     co_await time.sleep(MountCore::kAnswerIsTaken);
@@ -77,13 +77,13 @@ bool Notifications::has_unstable_size(const Inode& inode) const {
 Task<void> Notifications::tell_growth(InodeRef inode) {
   const std::uint64_t size = inode->mapping->size();
   const std::uint64_t changed_at = inode->changed_at;
-  // What was made longer here the kernel knows from the answer to that, and programs may have
-  // stored to the last byte through a mapping, of which nobody here has heard.
+  // If the file was made longer here, the kernel knows that from the answer, and programs may have
+  // stored to the last byte through a mapping, which nobody here knows of.
   auto is_news = [&] {
     const bool by_others = version_of(inode->attributes) != inode->kernel.version;
     return by_others && size > inode->kernel.size && inode->kernel.growing == 0;
   };
-  // Without an open nobody has mapped it, and it could not be read.
+  // Without an open nobody has mapped the file, and the byte could not be read.
   if (!is_news() || !inode->io->readable()) co_return;
   // The byte is stored into the kernel's page, so it must be the true one.
   auto last = co_await inode->mapping->read({size - 1, size}, nullptr);
@@ -99,7 +99,7 @@ Task<void> Notifications::tell_growth(InodeRef inode) {
     inode->kernel.reaches(size);
     inode->kernel.version = version_of(inode->attributes);
   }
-  // Somebody may have stored to it meanwhile, and the kernel now has an older byte.
+  // A program may have stored to it meanwhile, so that the kernel now has an older byte.
   auto now = co_await inode->mapping->read({size - 1, size}, nullptr);
   const bool still_true =
       now && now.value().bytes == 1 &&
@@ -147,7 +147,7 @@ Task<void> Notifications::drop_overtaken(InodeRef inode, ByteRange pages,
   constexpr Duration kPatience = std::chrono::milliseconds(10);
   const bool dropped =
       co_await wait_at_most(core_.clock, kPatience, drop_pages(inode, pages, std::move(replaced)));
-  // Whoever writes next to this file has not begun: the lock is with this WRITE until its answer.
+  // The next write(2) to this file has not begun: this WRITE has the lock until it is answered.
   if (dropped && inode->refilled && !inode->refilled->notifying()) inode->refilled.reset();
 }
 

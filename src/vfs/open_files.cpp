@@ -9,7 +9,7 @@ namespace {
 // How long unwritable bytes of a released file wait for the next attempt.
 constexpr Duration kWriteLaterInterval = std::chrono::seconds(5);
 
-// The last name is gone, and nobody here has it open.
+// The last name is gone, and nobody here has the file open.
 bool is_out_of_reach(const Inode& inode) {
   const bool nobody_has_it = inode.kept_open && inode.open_count == 1;
   return nobody_has_it && inode.attributes.nlink == 0;
@@ -28,8 +28,8 @@ OpenedFile OpenFiles::add(const InodeRef& inode, std::shared_ptr<ServerOpen> ope
   ++inode->open_count;
   inode->kernel.opened_at = ++core_.logical_time;
   core_.forgetting.used(*inode);
-  // An appender's data goes where the server's file ends, which the kernel may not know; so it must
-  // not keep the data under an offset of its own.
+  // An appender's data goes where the server's file ends, which the kernel may not know. So the
+  // kernel must not keep the data under an offset of its own.
   file->kernel_caches = core_.options.kernel_cache && (flags & O_APPEND) == 0;
   if (file->fills_pages()) ++inode->kernel.cached_opens;
   OpenedFile opened;
@@ -100,7 +100,7 @@ Task<void> OpenFiles::keep_writing(MountCore& core, InodeRef inode,
     request.reason = cache::InvalidateReason::kRelease;
     cache::ErrCursor attempt = inode->mapping->errors().sample();
     auto report = co_await inode->mapping->flush(request);
-    // The same failure again, of which somebody has been told.
+    // The same failure again, which has already been reported.
     if (inode->told_of_failure) (void)inode->mapping->errors().check(attempt);
     if (report.error != Errno(ESTALE)) continue;
     auto found = co_await core.names.find_again(inode, to_wire(open->opener));

@@ -41,7 +41,7 @@ Task<Result<Attributes>> send_setattr(MountCore& core, Call call, InodeRef inode
   co_return now;
 }
 
-// GETATTR; through the open `file` of the present session, if there is one.
+// GETATTR, through the open `file` if there is one and it belongs to the present session.
 Task<Result<Attributes>> send_getattr(MountCore& core, Call call, InodeRef inode,
                                       OpenFileRef file) {
   wire::GetAttrRequestT request;
@@ -93,7 +93,7 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
     if (inode->changed_at <= asked_at) break;
   }
   if (inode->size_unknown && inode->mapping) co_await core_.attributes.learn_size(inode);
-  // The kernel may be stuck in a notification, and does one after the other.
+  // The kernel handles one notification after the other, and may be stuck in one.
   const bool ignored = inode->kernel.ignores(came_at) && inode->kernel.notifications == 0;
   if (ignored && inode->mapping) co_await core_.notifications.tell_growth(inode);
   co_await core_.notifications.tell_no_end(inode);
@@ -110,8 +110,8 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
     core_.attribute_writeback.keep(inode, call.caller, change);
     co_return core_.attributes.shown(*inode, KernelView::kTaken);
   }
-  // Nothing to set: chown(-1, -1), or a write by somebody without CAP_FSETID is about to come. Both
-  // take set-id bits away; the server's kernel knows which, if it is given the chown.
+  // Nothing to set: it is chown(-1, -1), or a program without CAP_FSETID is about to write. Both
+  // take set-id bits away. The server's kernel knows which, if it is given the chown.
   const bool only_set_id_bits = change.valid == 0;
   if (only_set_id_bits) {
     change.valid = proto::kSetUid | proto::kSetGid;
@@ -122,7 +122,7 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   constexpr std::uint32_t kOwnerAndMode = proto::kSetMode | proto::kSetUid | proto::kSetGid;
   const bool sets_what_writing_changes =
       !only_set_id_bits && (change.valid & (kTimes | kOwnerAndMode)) != 0;
-  // Bytes written back later would move the time again, and take set-id bits away.
+  // Bytes written back later would move the times again, and take set-id bits away.
   if (sets_what_writing_changes) (void)co_await core_.write_back(inode);
   if ((change.valid & kTimes) != 0) inode->mtime_shown = false;
 
@@ -143,7 +143,8 @@ Task<Result<Attributes>> Operations::setattr(Call call, NodeId node, AttributeCh
   }
   const bool may_write = inode->io && inode->io->has_writable_open();
   if (!status && only_set_id_bits && may_write && status.error() == Errno(EPERM)) {
-    // Who may write need not be the owner. The bits go when the bytes arrive at the server.
+    // A program that may write need not be the owner. The set-id bits go when its bytes arrive at
+    // the server.
     drop_set_id_bits(*inode);
     status = success();
   }

@@ -14,7 +14,7 @@ Result<OpenedDirectory> Operations::open_directory(NodeId node) {
   OpenedDirectory opened;
   opened.directory = directory;
   Lease& lease = inode->lease;
-  // A stream from the time of another lease may bring what it was answered then.
+  // A stream from the time of another lease may add what it was answered then.
   const bool mixes = lease.listing_streams != 0 && lease.kernel_listing != lease.number;
   directory->cached = core_.options.kernel_cache && core_.leases.holds(*inode) && !mixes;
   if (!directory->cached) return opened;

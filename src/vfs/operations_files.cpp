@@ -5,7 +5,7 @@ namespace foliofs::vfs {
 
 namespace {
 
-// What of open(2)'s flags concerns the server where a file is made.
+// The flags of open(2) that concern the server when it makes a file.
 constexpr int kServerCreateFlags = O_ACCMODE | O_EXCL | O_TRUNC;
 
 std::shared_ptr<ServerOpen> make_open(std::uint64_t id, int flags, const Caller& caller,
@@ -22,7 +22,7 @@ bool to_the_end(const Store& store) {
   return store.append && store.source == cache::WriteSource::kSystemCall;
 }
 
-// Where the kernel keeps the file's pages it follows such a write with an FSYNC of its own.
+// If the kernel keeps the file's pages, it follows such a write with an FSYNC of its own.
 bool waits_for_commit(const OpenFile& file, const Store& store) {
   return store.sync != SyncWrite::kNo && !file.kernel_caches;
 }
@@ -35,7 +35,7 @@ OpenFileRef Operations::hold(OpenFile* file) {
 
 namespace {
 
-// A file of so few bytes comes whole with the reply to its OPEN.
+// A file of up to this size comes whole with the reply to its OPEN.
 constexpr std::uint64_t kSmallFileBytes = 64 << 10;
 
 // Room for the bytes of a small file of which nothing is cached; else nullptr.
@@ -48,7 +48,7 @@ std::unique_ptr<cache::Prefill> prefill_for(MountCore& core, const InodeRef& ino
   return inode->mapping->try_prefill(known.size);
 }
 
-// OPEN or CREATE; once more where the server had no room for another open and has some now.
+// Sends OPEN or CREATE; once more if the server had no room for another open and has some now.
 template <class Request>
 Task<Result<rpc::RawReply>> send_open(MountCore& core, InodeRef inode,
                                       MountCore::HandleField<Request> handle_at,
@@ -63,16 +63,17 @@ Task<Result<rpc::RawReply>> send_open(MountCore& core, InodeRef inode,
   co_return reply;
 }
 
-// The reply to OPEN carries no attributes, and sendfile(2), copy_file_range(2), RWF_APPEND and
-// locks from the end ask for none. So where the kernel believes the file to end elsewhere it gets
-// ESTALE, looks the path up once more, is told, and opens again; a second ESTALE it would pass on.
+// The kernel gets no attributes with the reply to OPEN, and sendfile(2), copy_file_range(2),
+// RWF_APPEND and locks from the end ask for none. So if it believes the file to end elsewhere it
+// gets ESTALE, looks the path up once more, is told the end, and opens again. A second ESTALE it
+// would pass on to the program.
 bool knows_end(const Inode& inode) {
   return inode.size_unknown || inode.mapping->size() == inode.kernel.size;
 }
 
-// The reply to OPEN carries no attributes, and the kernel reads no further than it believes the
-// file to go. Being told to drop pages, it asks. Of a mode, too, it must not believe an old one.
-// Whoever else opens the file meanwhile is not told that its pages are good.
+// The kernel gets no attributes with the reply to OPEN, and reads no further than it believes the
+// file to go. When it is told to drop pages, it asks. It must not believe an old mode either. Other
+// openers meanwhile are not told that its pages are good.
 Task<void> tell_news(MountCore& core, InodeRef inode, Attributes now, bool first) {
   const bool news = now.size != inode->kernel.size || now.mtime_ns != inode->kernel.mtime_ns;
   if (!(first && news) && !core.attributes.may_lose_set_id_bits(*inode)) co_return;
@@ -105,7 +106,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   InodeRef inode = core_.inodes.find(node);
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only && (flags & O_ACCMODE) != O_RDONLY) co_return Errno(EROFS);
-  // Who cannot be told from others is never made to try again.
+  // A thread that cannot be told from others is never made to try again.
   const auto refused = core_.looking_again.extract(call.thread);
   const bool tries_again = call.thread == 0 || !refused.empty();
   const bool looked_up = !refused.empty() && refused.mapped() == node;
@@ -138,8 +139,8 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
     core_.looking_again[call.thread] = node;
     co_return Errno(ESTALE);
   }
-  // The bytes and the version that they belong to are taken over with nothing in between. Older
-  // than what another reply has told of, the bytes are as old.
+  // The bytes and the version that they belong to are taken over with nothing in between. If
+  // another reply has told of a later version, the bytes are old, too.
   const bool late = overtaken(attributes, inode->attributes);
   if (prefill && !late) prefill->arrived(reply.value().payload_bytes);
   prefill.reset();  // readers wait for it, and what follows may wait for readers
@@ -149,7 +150,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   server_open->lease = lease;
   OpenedFile opened = core_.open_files.add(inode, std::move(server_open), flags);
   const bool changed = co_await core_.attributes.take(inode, attributes, asked_at);
-  // Bytes that cannot be written have been tried once more for it.
+  // take() has tried once more to write the bytes that cannot be written.
   if (inode->told_of_failure) (void)inode->mapping->errors().check(opened.file->errors);
   if (reply.value().payload_bytes != 0) core_.attributes.note_access(*inode);
   opened.keep_cache = !changed && !first;
@@ -165,8 +166,8 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
 
 namespace {
 
-// What a CREATE has made in a session that was lost before it could say so. `incarnation` becomes
-// that of the session which has opened it.
+// Opens what a CREATE has made in a session that was lost before it could answer. `incarnation`
+// becomes that of the session which has opened the file.
 Task<Result<wire::CreateReplyT>> open_created(MountCore& core, Call call, InodeRef parent,
                                               std::string name, int flags,
                                               std::uint64_t& incarnation) {
@@ -212,7 +213,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   std::uint64_t incarnation = answer ? answer.value().incarnation : 0;
   Result<wire::CreateReplyT> reply =
       answer ? proto::decode<wire::CreateReply>(answer.value().meta) : answer.error();
-  // Where the file was there already, nothing of the directory has changed.
+  // If the file was there already, nothing in the directory has changed.
   if (!reply || reply.value().created) {
     core_.attributes.directory_changed(
         *parent, reply ? reply.value().parent_attributes.get() : nullptr, asked_at);
@@ -225,7 +226,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   const Attributes attributes = from_wire(*reply.value().attributes);
   InodeRef inode = co_await core_.names.inode_for(parent, name, reply.value().handle, attributes);
   if (inode->mapping && (flags & O_TRUNC) != 0 && !reply.value().created) {
-    // The server has truncated a file that was here already.
+    // The server has truncated a file that is known here already.
     auto truncated =
         co_await inode->mapping->truncate(0, []() -> Task<Status> { co_return success(); });
     if (!truncated) co_return truncated.error();
@@ -235,7 +236,8 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
     core_.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
   }
   if ((attributes.flags & proto::kExclusive) != 0) core_.leases.exclusive_given(*inode, asked_at);
-  // An answer that was overtaken is not taken over, and with it the size of a file that was there.
+  // An answer that was overtaken is not taken over, nor is its size of a file that was there
+  // already.
   const bool late = inode->changed_at > asked_at;
   core_.attributes.changed(*inode);
   core_.prepare_mapping(inode);
@@ -254,7 +256,7 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
 // A READ of `range` is being answered.
 static void note_read(Inode& inode, ByteRange range) {
   if (inode.refilled) inode.refilled->fill(range);
-  // A mapping has pages although this open's reads and writes keep none.
+  // A program's mapping has pages even if reads and writes through this open keep none.
   if (range.end > inode.mapping->size()) inode.kernel.has_end = true;
 }
 
@@ -276,7 +278,7 @@ Task<Result<cache::ReadResult>> Operations::read(OpenFileRef file, std::uint64_t
   const ByteRange range = ByteRange::of(offset, length);
   if (inode->size_unknown) co_await core_.attributes.learn_size(inode);
   if (file->direct) co_return co_await mapping->read_direct(range);
-  note_read(*inode, range);  // its page is locked, and will be filled from what there is now
+  note_read(*inode, range);  // its page is locked, and will be filled from what is there now
   auto result = co_await mapping->read(range, &file->readahead);
   note_read(*inode, range);
   co_return result;
@@ -284,7 +286,8 @@ Task<Result<cache::ReadResult>> Operations::read(OpenFileRef file, std::uint64_t
 
 namespace {
 
-// The pages that the kernel has filled behind the back of this WRITE. The next one began after it.
+// The pages that the kernel has filled behind the back of this WRITE. The next WRITE begins after
+// it.
 ByteRange take_overtaken(OpenFile& file, const Store& store) {
   Inode& inode = *file.inode;
   const bool copied = store.source == cache::WriteSource::kSystemCall && !file.direct;
@@ -378,7 +381,7 @@ bool Operations::try_flush(OpenFile* file, std::uint64_t lock_owner) {
 
 Task<Status> Operations::flush(OpenFileRef file, std::uint64_t lock_owner) {
   InodeRef inode = file->inode;
-  inode->lease.exclusive = 0;  // whoever is told of this close may look
+  inode->lease.exclusive = 0;  // a client that is told of this close may look
   if (file->server_open->writable()) (void)co_await core_.write_back(inode);
   co_await core_.attribute_writeback.write(inode);
   if (file->server_open->writable()) co_await core_.attribute_writeback.settle_mtime(inode);
@@ -410,15 +413,15 @@ Task<void> Operations::release(OpenFile* file) {
 
   const bool writable = server_open->writable();
   if (writable && inode->dirty()) {
-    // Stored after the last FLUSH, or failed then. Laundering needs no gate, so it works here
-    // whatever went wrong before.
+    // Stored after the last FLUSH, or could not be written then. Laundering needs no gate, so it
+    // works here whatever went wrong before.
     auto request = core_.request_for(cache::InvalidateReason::kRelease);
     if (!inode->mapping->errors().check(owned->errors)) {
       request.mode = cache::InvalidateMode::kLaunder;
     }
     const bool told_already = inode->told_of_failure;
     co_await inode->mapping->flush(request);
-    // A failure that close(2) has reported is not news to whoever opens the file next.
+    // close(2) has reported the failure, so whoever opens the file next need not be told.
     if (told_already) (void)inode->mapping->errors().check(owned->errors);
   }
   inode->lease.exclusive = 0;

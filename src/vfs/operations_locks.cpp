@@ -1,4 +1,4 @@
-// Locks. They are held at the server; here is what surrounds them: waiting, making the file's data
+// Locks. They are held at the server. Here is what surrounds them: waiting, making the file's data
 // what it was when the lock was granted, and letting go when a file is closed.
 #include <fcntl.h>
 
@@ -8,7 +8,7 @@ namespace foliofs::vfs {
 
 namespace {
 
-// After a restart the server keeps locks for those who had them, for some seconds.
+// After a restart the server keeps locks for their former holders, for some seconds.
 constexpr Duration kReclaimRetry = std::chrono::milliseconds(200);
 constexpr Duration kUnlockRetry = std::chrono::seconds(1);
 
@@ -43,7 +43,7 @@ wire::LockRequestT request_for(const ServerOpen& open, const FileLock& lock) {
   return request;
 }
 
-// The server has not answered: it may hold what was asked for, or what was to be given up.
+// The server has not answered. It may hold a lock that was asked for or was to be given up.
 void put_in_doubt(InodeLocks& locks, LockOwnerId id, const std::shared_ptr<ServerOpen>& open) {
   OwnerLocks& owner = locks.owners[id];
   owner.in_doubt = true;
@@ -51,7 +51,7 @@ void put_in_doubt(InodeLocks& locks, LockOwnerId id, const std::shared_ptr<Serve
   owner.incarnation = open->incarnation;
 }
 
-// What the server has said, or not said, of a request for `lock` through `open`.
+// Records what the server has said, or not said, about a request for `lock` through `open`.
 void record(InodeLocks& locks, const FileLock& lock, const std::shared_ptr<ServerOpen>& open,
             const Result<wire::LockReplyT>& reply) {
   const LockOwnerId id = owner_of(lock);
@@ -86,7 +86,7 @@ Task<Result<bool>> ask(MountCore& core, OpenFileRef file, FileLock lock, std::ui
     wire::LockRequestT request = request_for(*open, lock);
     request.waiter = waiter;
     auto reply = co_await core.session.call<wire::LockRequest>(request, incarnation);
-    // In a session that has gone since, it is worth nothing.
+    // A reply from a session that has gone since is worth nothing.
     if (core.session.incarnation() != incarnation) continue;
     record(*inode->locks, lock, open, reply);
     if (!reply) co_return reply.error();
@@ -133,8 +133,8 @@ Task<Status> acquire(MountCore& core, Call call, OpenFileRef file, FileLock lock
 
 using IsDue = std::function<bool(const OwnerLocks&)>;
 
-// Tells the server that the owner of `lock` has these bytes no more; nothing unless it still is due
-// when the owner's turn comes.
+// Tells the server that the owner of `lock` gives up these bytes. Does nothing unless this still is
+// due when the owner's turn comes.
 Task<Status> let_go(MountCore& core, InodeRef inode, FileLock lock, IsDue is_due = nullptr) {
   const LockOwnerId id = owner_of(lock);
   const auto turn = co_await inode->locks->turn(id);
@@ -149,7 +149,7 @@ Task<Status> let_go(MountCore& core, InodeRef inode, FileLock lock, IsDue is_due
   owner.ranges.unlock(range.start, range.end);
   const bool everything = range.start == 0 && range.end == kLastLockByte;
   if (everything || (owner.ranges.empty() && !owner.in_doubt)) inode->locks->owners.erase(found);
-  // With the session that held it, it is gone already.
+  // If the session that held the lock is gone, so is the lock.
   if (incarnation != core.session.incarnation() || incarnation != open->incarnation) {
     co_return success();
   }
@@ -157,14 +157,14 @@ Task<Status> let_go(MountCore& core, InodeRef inode, FileLock lock, IsDue is_due
   const auto request = request_for(*open, lock);
   auto reply = co_await core.session.call<wire::LockRequest>(request, incarnation);
   if (reply || reply.error() == rpc::kSessionLost) co_return success();
-  // A session that is resumed still has it. The next unlock of this owner asks again, or the close.
+  // A session that is resumed still has the lock. The owner's next unlock or the close asks again.
   if (InodeIo::is_away(reply.error()) && open->incarnation == incarnation) {
     put_in_doubt(*inode->locks, id, open);
   }
   co_return reply.error();
 }
 
-// Everything of an owner, again until the server has answered.
+// Gives up everything of an owner, again and again until the server has answered.
 Task<void> drop_all_of(MountCore& core, InodeRef inode, LockOwnerId owner, IsDue is_due) {
   const std::weak_ptr<MountCore*> alive = core.self;
   for (;;) {
@@ -177,7 +177,7 @@ Task<void> drop_all_of(MountCore& core, InodeRef inode, LockOwnerId owner, IsDue
   }
 }
 
-// What was stored under the lock is with the server before anybody else can have it.
+// What was stored under the lock reaches the server before anybody else can have the lock.
 Task<Status> unlock(MountCore& core, OpenFileRef file, FileLock lock) {
   InodeRef inode = file->inode;
   (void)co_await core.write_back(inode);
@@ -214,7 +214,7 @@ Task<Status> Operations::set_lock(Call call, OpenFileRef file, FileLock lock, Lo
   auto held = co_await acquire(core_, call, file, lock, wait, waiter);
   if (wait) core_.lock_waits.remove(waiter);
   if (!held) co_return held;
-  // Who had it before may have changed the file.
+  // The previous holder may have changed the file.
   core_.attributes.forget(*file->inode);
   auto seen = co_await getattr(call, file->inode->node, file);
   if (seen) co_return success();
@@ -229,17 +229,17 @@ Task<void> Operations::drop_locks(OpenFileRef file, std::uint64_t lock_owner) {
   if (dropped) co_return;
   spdlog::debug("unlock at close: {}", errno_name(dropped.error()));
   if (dropped.error() != Errno(ETIMEDOUT) || core_.stopping) co_return;
-  // close(2) has waited long enough. Of what the process locks from now on nothing is taken away.
+  // close(2) has waited long enough. What the process locks from now on must not be taken away.
   auto nothing_since = [](const OwnerLocks& now) {
     return now.in_doubt && now.ranges.empty();
   };
   core_.spawn_unawaited("unlock", drop_all_of(core_, file->inode, owner, nothing_since));
 }
 
-// What a last close leaves: flock(2)'s locks, and those of fcntl(2) that belong to an open file
-// (F_OFD_SETLK), for which the kernel sends nothing. A process's own have gone at its close.
-// Where others here have the file open its CLOSE would not free them, so it waits until the server
-// has answered.
+// What a last close leaves: locks of flock(2), and those of fcntl(2) that belong to an open file
+// (F_OFD_SETLK), for which the kernel sends nothing. A process's own locks have gone at its close.
+// If others here have the file open, this open's CLOSE would not free the locks, so this waits
+// until the server has answered.
 Task<void> Operations::drop_locks_through(OpenFileRef file) {
   const auto open = file->server_open;
   for (const LockOwnerId owner : file->inode->locks.get().owners_through(open)) {

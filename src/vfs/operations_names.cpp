@@ -20,15 +20,15 @@ InodeTable::OldName old_name(bool is_gone) {
   return is_gone ? InodeTable::OldName::kIsGone : InodeTable::OldName::kMayStay;
 }
 
-// Whether nothing is under the old name of a file that was renamed in place of `victim`. Of two
-// names of one file both stay.
+// Whether nothing is left under the old name of a file that was renamed in place of `victim`. If
+// both are names of the same file, both stay.
 bool leaves_nothing(const Inode& moved, const HandleBytes& victim, std::uint32_t flags) {
   const bool is_plain = (flags & ~static_cast<std::uint32_t>(RENAME_NOREPLACE)) == 0;
   const bool sole_name = moved.attributes.is_directory() || moved.attributes.nlink <= 1;
   return is_plain && sole_name && victim != moved.handle;
 }
 
-// A file has lost a name: it may have others, under which its link count and ctime are seen.
+// A file has lost a name. It may have others, under which its new link count and ctime are seen.
 Task<void> note_victim(MountCore& core, HandleBytes handle,
                        std::unique_ptr<wire::Attributes> attributes, std::uint64_t asked_at) {
   if (handle.empty() || attributes == nullptr) co_return;
@@ -64,7 +64,7 @@ Task<Result<Entry>> Operations::lookup(Call call, NodeId parent_node, std::strin
     core_.leases.name_seen(*inode, *parent, directory, asked_at);
   }
   Entry entry = core_.names.entry_of(*inode, parent_node, name, came_at);
-  // Whoever has changed the name may have been told that nobody believes it any more.
+  // The client that has changed the name may have been told that nobody believes it any more.
   if (core_.leases.is_recalled(*parent, asked_at)) entry.name_timeout_us = Duration::zero();
   co_return entry;
 }
@@ -80,9 +80,9 @@ void Operations::forget(NodeId node, std::uint64_t count) {
   core_.forget(node, count);
 }
 
-// A reply with a new entry, after which the parent is another one. `reply` may be EEXIST
-// for a request that was sent twice because the server restarted: then the first one made it.
-// `other` is named by the request in `other_at`.
+// Sends a request that makes an entry in `parent`. If it was sent twice because the server
+// restarted, EEXIST means that the first one has made the entry. The request names `other` in its
+// field `other_at`.
 template <class Request>
 static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef parent, std::string name,
                                       typename Request::NativeTableType request,
@@ -105,7 +105,7 @@ static Task<Result<Entry>> make_entry(MountCore& core, Call call, InodeRef paren
   InodeRef inode = co_await core.names.enter(parent, name, reply.value().handle,
                                              from_wire(*reply.value().attributes), asked_at);
   core.leases.name_seen(*inode, *parent, reply.value().parent_attributes.get(), asked_at);
-  // In a directory that this request has made, and nobody else has changed yet, there is nothing.
+  // A directory that this request has made, and nobody else has changed yet, is empty.
   const bool made_it = inode->attributes.is_directory() && !retried;
   if (made_it && inode->attributes.foreign_changes == 0) {
     core.leases.names_listed(*inode, reply.value().attributes.get(), inode->lease.number, asked_at,
@@ -176,7 +176,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   InodeRef removed = core_.inodes.find_by_name(parent_node, name);
   if (removed) {
     removed->attributes_expire = {};
-    // One that was made since may have the name now.
+    // Another file, made since, may have the name now.
     if (reply) core_.inodes.change_name(*removed, 0, "", old_name(removed == known));
   }
   if (reply) {
@@ -189,7 +189,7 @@ Task<Status> Operations::unlink(Call call, NodeId parent_node, std::string name,
   co_return success();
 }
 
-// The file that is `name` now, if it is known here by another name.
+// The file that has this name now, if it is known here by another name.
 static Task<InodeRef> find_moved(MountCore& core, Call call, InodeRef parent, std::string name) {
   auto reply = co_await core.names.ask(to_wire(call.caller), parent, std::move(name));
   if (!reply) co_return nullptr;
@@ -235,13 +235,14 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
   if (reply) {
     co_await note_victim(core_, victim_handle, std::move(reply.value().victim), asked_at);
   }
-  // One that was made since may have the name now, or another client may have put one there before.
+  // Another file, made since, may have the old name now, or another client may have put one there
+  // before.
   const bool sure_what = moved && moved == core_.inodes.find_by_name(parent_node, name) &&
                          !core_.leases.is_recalled(*parent, asked_at);
   if (!sure_what) moved = co_await find_moved(core_, call, new_parent, new_name);
   InodeRef replaced = core_.inodes.find_by_name(new_parent_node, new_name);
   if (replaced && replaced != moved) {
-    // Of a directory that has just been replaced the server could not say more.
+    // The server could not say more of a directory that has just been replaced.
     if (replaced->handle != victim_handle) replaced->attributes_expire = {};
     const bool exchanged = (flags & RENAME_EXCHANGE) != 0;
     const bool is_gone = reply && !exchanged && replaced == known_there;
@@ -261,11 +262,12 @@ Task<Status> Operations::rename(Call call, NodeId parent_node, std::string name,
       core_.leases.name_seen(*moved, *new_parent, said.get(), asked_at);
     }
   }
-  // The kernel moves what it knew by the name, which somebody else may have moved away before.
+  // The kernel moves the file that it knew by the old name, which somebody else may have moved away
+  // before.
   const bool sure = moved && core_.leases.covers_name(*moved, *new_parent);
   if (!sure) core_.leases.name_doubtful(new_parent_node, new_name);
   if ((flags & RENAME_EXCHANGE) != 0) core_.leases.name_doubtful(parent_node, name);
-  // What is there now may not be known by that name.
+  // What has these names now may not be known by them here.
   if (!left_nothing) parent->lease.forget_names();
   if (!moved) new_parent->lease.forget_names();
   under_way.succeeded();

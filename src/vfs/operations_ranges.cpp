@@ -1,5 +1,5 @@
-// What the server does to ranges of open files by itself: appends, allocation, copies; and where
-// their data and holes are.
+// What the server itself does to ranges of open files: appends, allocation, copies; and where their
+// data and holes are.
 #include <linux/falloc.h>
 
 #include "mount_core.h"
@@ -8,10 +8,10 @@ namespace foliofs::vfs {
 
 namespace {
 
-// Most that one call copies: stores to the target wait for it.
+// The most that one call copies, because stores to the target wait for it.
 constexpr std::uint64_t kMaxCopyBytes = 64 << 20;
 
-// What FUSE passes on; others would move bytes that the kernel has pages of.
+// The modes that FUSE passes on. Others would move bytes of which the kernel has pages.
 constexpr std::uint32_t kAllocateModes =
     FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
 
@@ -37,7 +37,8 @@ Task<Status> Operations::append(Call call, OpenFileRef file, Store store) {
     co_return cache::ServerChange{{landed, size}, size};
   };
   Status status = co_await inode->mapping->change_on_server(ByteRange::all(), send);
-  // Who appends all the time overtakes every other answer, and this one had to wait till now.
+  // A program that appends all the time overtakes every other answer, and until now the mapping
+  // could not take the size in this one.
   const bool newest = inode->changed_at == changed_at && inode->attributes.size == size;
   if (status && newest && inode->size_unknown) AttributeCache::take_size(*inode, size);
   if (status) core_.attributes.stored(*file, store, landed);

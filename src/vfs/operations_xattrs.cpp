@@ -1,5 +1,5 @@
-// Extended attributes. Their values are not cached, but what a file does not have is remembered
-// (absent_xattrs.h).
+// Extended attributes. Their values are not cached, but the client remembers which ones a file does
+// not have (absent_xattrs.h).
 #include <linux/xattr.h>
 #include <sys/xattr.h>
 
@@ -9,7 +9,7 @@ namespace foliofs::vfs {
 
 namespace {
 
-// A value or a list of names.
+// Fetches a value or a list of names.
 template <class Request>
 Task<Result<std::vector<std::byte>>> fetch(MountCore& core, InodeRef inode,
                                            typename Request::NativeTableType request) {
@@ -22,7 +22,8 @@ Task<Result<std::vector<std::byte>>> fetch(MountCore& core, InodeRef inode,
   if (!reply) co_return reply.error();
   const auto* table = proto::view<wire::XattrReply>(reply.value().meta);
   if (table == nullptr || table->attributes() == nullptr) co_return Errno(EPROTO);
-  // Who asks for attributes next looks after it; the kernel may wait for us with the file locked.
+  // The next request for attributes deals with the change. This one must not wait for that, because
+  // the kernel may be waiting for us with the file locked.
   if (changed_by_others(inode->attributes, from_wire(*table->attributes()))) {
     inode->attributes_expire = {};
   }
@@ -30,7 +31,7 @@ Task<Result<std::vector<std::byte>>> fetch(MountCore& core, InodeRef inode,
   co_return bytes;
 }
 
-// The reply of a change.
+// Takes over the reply to a change.
 Status take_change(MountCore& core, Inode& inode, const rpc::RawReply& reply,
                    std::uint64_t asked_at) {
   const auto* table = proto::view<wire::AttrReply>(reply.meta);
@@ -62,7 +63,7 @@ Task<Result<std::vector<std::byte>>> Operations::get_xattr(Call call, NodeId nod
   const Attributes before = inode->attributes;
   auto value = co_await fetch<wire::GetXattrRequest>(core_, inode, get_request(call, name));
   if (value && name == XATTR_NAME_CAPS && inode->dirty()) {
-    // What is stored here takes it away.
+    // The bytes that are stored here take the capability away.
     (void)co_await core_.write_back(inode);
     value = co_await fetch<wire::GetXattrRequest>(core_, inode, get_request(call, name));
   }
@@ -117,8 +118,8 @@ Task<Status> Operations::remove_xattr(Call call, NodeId node, std::string name) 
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only) co_return Errno(EROFS);
   (void)co_await core_.write_back(inode);
-  // Nobody unprivileged gets past the kernel with this name: it is the kernel that takes the
-  // capability away because he is about to change the file. The server does it itself then.
+  // The kernel lets no unprivileged program remove this attribute. It sends such a request by itself
+  // to take the capability away before the program changes the file. The server then does the same.
   const bool by_kernel = name == XATTR_NAME_CAPS && call.caller.uid != 0;
   wire::RemoveXattrRequestT request;
   request.caller = caller_of(call);

@@ -6,7 +6,8 @@ namespace foliofs::vfs {
 
 namespace {
 
-// Where a file is read here and there and nobody writes, all between its pages counts as well.
+// Beyond this, when a file is read here and there and nobody writes, all between its pages counts,
+// too.
 constexpr std::size_t kMaxRanges = 32;
 
 }  // namespace
