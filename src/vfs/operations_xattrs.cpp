@@ -118,8 +118,8 @@ Task<Status> Operations::remove_xattr(Call call, NodeId node, std::string name) 
   if (!inode) co_return Errno(ESTALE);
   if (core_.options.read_only) co_return Errno(EROFS);
   (void)co_await core_.write_back(inode);
-  // The kernel lets no unprivileged program remove this attribute. It sends such a request by itself
-  // to take the capability away before the program changes the file. The server then does the same.
+  // The kernel lets no unprivileged program remove this attribute. It removes it by itself before
+  // such a program changes the file. The server does the same when the change is made there.
   const bool by_kernel = name == XATTR_NAME_CAPS && call.caller.uid != 0;
   wire::RemoveXattrRequestT request;
   request.caller = caller_of(call);
