@@ -20,7 +20,7 @@ namespace foliofs::vfs {
 
 class AbsentNames {
  public:
-  // Take some 10 MiB.
+  // They take some 10 MiB.
   static constexpr std::size_t kMost = 1 << 16;
 
   // The kernel is being told that `name` is not there, to believe it until `until`. False when

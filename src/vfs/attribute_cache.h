@@ -63,11 +63,11 @@ class AttributeCache {
 
   // --- What is believed, and shown
 
-  // Whether the attributes are good without asking the server: without the size, or with it.
+  // Whether the attributes, without the size or with it, can be used without asking the server.
   bool are_believed(const Inode& inode) const;
   bool are_known(const Inode& inode) const { return are_believed(inode) && !inode.size_unknown; }
   // What programs are shown: the server's attributes, and what is dirty here. The kernel is told in
-  // the answer to a request of `asked_at`.
+  // the answer to a request that came at `asked_at`.
   Attributes shown(Inode& inode, std::uint64_t asked_at);
   // How long the kernel may believe that.
   Duration timeout(const Inode& inode) const;

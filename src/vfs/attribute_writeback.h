@@ -40,9 +40,9 @@ struct DirtyAttributes {
   std::uint64_t after_write = 0;
   // The mtime that is shown (Inode::mtime_shown) was set by a program, not caused by a store.
   bool mtime_is_set = false;
-  // Grows when one is set, or does not count any more. The requests under way carry those of
-  // `sent_version`. Later requests wait for them, so that an older value does not overtake a newer
-  // one.
+  // Grows when an attribute is set or does not count any more. The requests under way carry those
+  // of `sent_version`. Later requests wait for them, so that an older value does not overtake a
+  // newer one.
   std::uint64_t version = 0;
   std::uint64_t sent_version = 0;
   std::uint32_t requests = 0;

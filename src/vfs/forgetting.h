@@ -25,7 +25,7 @@ class Forgetting {
   Forgetting(const Forgetting&) = delete;
   Forgetting& operator=(const Forgetting&) = delete;
 
-  // The kernel is being told of the inode, or opens it. It does not ask for what it knows well.
+  // The kernel is being told of the inode, or opens it. What the kernel knows well it uses unseen.
   void used(Inode& inode);
   // The inodes take more or less memory than before, or their share has changed.
   void memory_changed();

@@ -1,8 +1,8 @@
 // IdleOpens: opens at the server through which files were read and that nobody uses any more, kept
 // for the next open of the file.
 //
-// While this client holds the lease of a file, it is told before somebody else's change of the
-// file, or of who may open it, is answered. So the server would permit again what it has permitted,
+// While this client holds the lease of a file, it hears of any change to the file, or to who may
+// open it, before that change is answered. So the server would permit again what it has permitted,
 // and the same caller gets the same open without a round trip, as often as he likes. It is a real
 // open: if the file loses its last name meanwhile, the open keeps the bytes. It is closed when the
 // lease goes, when this client changes or removes the file, and when others need the room.

@@ -91,9 +91,9 @@ struct Inode : InodeByUse {
   WaitQueue revalidated;
 
   // The client must ask the server where the file ends before the next READ or GETATTR. Reasons: an
-  // invalidation by the user; a change of this client's overtook the answer that told of a foreign
-  // change; or the mapping could not take that size because the server was just being told of a
-  // change.
+  // invalidation by the user; a change by this client overtook the answer that told of a foreign
+  // change; or the mapping could not take the size in that answer because the server was just being
+  // told of a change.
   bool size_unknown = false;
 
   std::shared_ptr<InodeIo> io;              // of regular files, once opened

@@ -37,8 +37,8 @@ class InodeIo final : public cache::FolioStore, public cache::KernelPages {
     std::uint64_t offset = 0;  // of the first byte
     std::uint64_t size = 0;    // of the file afterwards
   };
-  // Writes at the end that the file has by then. EIO when it is not known whether that has
-  // happened.
+  // Writes at the end that the file has on the server then. EIO when it is not known whether that
+  // has happened.
   Task<Result<Appended>> append(std::shared_ptr<ServerOpen> open, std::span<const std::byte> data);
   Task<Status> allocate(std::shared_ptr<ServerOpen> open, std::uint32_t mode, std::uint64_t offset,
                         std::uint64_t length);

@@ -28,7 +28,7 @@ struct KernelView {
   TimePoint name_told{};
   TimePoint believed_until{};
   std::uint32_t mode = 0, uid = 0, gid = 0;
-  // The kernel was told to believe something of the file for long; and the name.
+  // Whether the kernel was told to believe something of the file for long, and whether the name.
   bool believes = false;
   bool believes_name = false;
 

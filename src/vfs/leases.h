@@ -1,5 +1,5 @@
 // Leases: what this client believes without asking, because the server has promised to tell it of a
-// change before it answers whoever made it; and how leases are given back.
+// change before that change is answered; and how the client gives leases back.
 //
 // A reply whose attributes say so gives a lease of the file. While the client holds the lease it
 // believes these attributes without asking; for a directory it also believes the names that it has
@@ -84,8 +84,8 @@ class Leases {
   // Whether the server may have given its reply about `inode`, to a request sent at `asked_at`,
   // before the inode's lease or all leases went.
   bool is_overtaken(const Inode& inode, std::uint64_t asked_at) const;
-  // The same for leases that went because the server said so. Whoever made the change may have had
-  // the answer to it, so the reply must not be believed at all.
+  // The same for leases that went because the server said so. The change may have been answered
+  // since, so the reply must not be believed at all.
   bool is_recalled(const Inode& inode, std::uint64_t asked_at) const;
   // Whether the known attributes are from before the inode's latest recall.
   static bool is_outdated(const Inode& inode);
@@ -98,9 +98,9 @@ class Leases {
   void take(Inode& inode, const Attributes& attributes, std::uint64_t asked_at);
 
   // A reply to a request sent at `asked_at` has shown `inode` under its name in `parent`, or has
-  // told that this client's request gave it the name. The name is covered if that reply, with
-  // `said` as the attributes of the parent, has given the parent's lease. A lease that came with
-  // another reply may have been given later.
+  // confirmed that this client gave it the name. The name is covered if that reply, with `said` as
+  // the attributes of the parent, has given the parent's lease. A lease that came with another
+  // reply may have been given later.
   void name_seen(Inode& inode, const Inode& parent, const wire::Attributes* said,
                  std::uint64_t asked_at) const;
   // How long the kernel may believe that `name` is not there: absence_seen() after a reply to a
@@ -110,7 +110,7 @@ class Leases {
                         std::uint64_t asked_at);
   Duration absence_known(const Inode& parent, const std::string& name);
   // A request of this client to make, move or remove `name` is over. Unless the kernel is told of
-  // its success, it goes on believing what it knew of the name.
+  // its success, the kernel goes on believing what it knew of the name.
   enum class Outcome { kSuccess, kFailure, kNobodyWaits };
   void name_changed(const Inode& parent, const std::string& name, Outcome outcome);
   // The inode is about to get another name here. The kernel may still believe the present one, so
@@ -134,11 +134,11 @@ class Leases {
   // leases that nobody uses.
   void dropped(const Inode& inode);
 
-  // Called for what the session reports.
+  // The server has recalled leases.
   void recalled(wire::LeasesRecalledT recalled);
   // All leases are void: the server has said so, or the client cannot know whether it has.
   void lose_all();
-  // The same, and the server, which waits for it, is told.
+  // The same, and tells the server, which waits to hear it.
   void lose_all_and_say_so();
 
   WaitQueue& progress() { return progress_; }
@@ -154,7 +154,7 @@ class Leases {
   };
   Lost lose_recalled(wire::LeasesRecalledT& recalled);
   static Task<void> give_back(MountCore& core, wire::LeasesRecalledT recalled);
-  // The names under which the kernel believes the files. It is to look them up again.
+  // The names under which the kernel believes the files, and which it is to look up again.
   std::vector<KernelName> own_names(const std::vector<std::shared_ptr<Inode>>& inodes);
   // In the background. The result becomes true once the kernel has stopped believing the names.
   std::shared_ptr<bool> begin_to_expire(const std::vector<KernelName>& names);
@@ -179,7 +179,7 @@ class Leases {
   bool was_given_up(const Inode& inode, std::uint64_t asked_at) const;
   void say_soon();
   struct Returned;
-  // These recalls are done with: the server has been told, or will be told that all is returned.
+  // These recalls are settled: the server has been told, or will be told that all is returned.
   void settle(const Returned& returned);
   void returned_everything(bool said);
 

@@ -25,7 +25,7 @@ class LockWaits {
   void remove(std::uint64_t waiter) { waits_.erase(waiter); }
   void interrupt_all();
 
-  // Called for what the session reports.
+  // What the session reports.
   void granted(std::uint64_t waiter);
   void connection_lost();
   void session_renewed();

@@ -29,9 +29,9 @@ class MountCore {
   static constexpr int kMaxRepairs = 2;
   // In how many sessions, one after the other, a call is tried that may be repeated at all.
   static constexpr int kMaxSessions = 4;
-  // A query whose answer was overtaken by a change of our own is asked again this often.
+  // How often a query is asked at most when changes of our own overtake its answers.
   static constexpr int kMaxQueries = 3;
-  // By this time after an answer was given, its program is assumed to have taken it.
+  // A program is assumed to take an answer within this time after it was given.
   static constexpr Duration kAnswerIsTaken = std::chrono::seconds(1);
 
   MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, MountOptions with,
@@ -96,8 +96,8 @@ class MountCore {
 
   // Runs `task`; shut_down() waits until it has ended.
   void spawn(std::string_view name, Task<void> task);
-  // Nobody waits for this task. It does not begin when the mount is gone by then, and has to check
-  // `self` after each wait of its own whether the mount is still there.
+  // Nobody waits for this task. It does not begin when the mount is gone by then. After each wait
+  // of its own it has to check by `self` whether the mount is still there.
   void spawn_unawaited(std::string_view name, Task<void> task);
   std::uint32_t background_tasks = 0;
   WaitQueue background_ended;

@@ -49,8 +49,8 @@ class NameCache {
   // One READDIR, as Operations::read_directory().
   Task<Result<DirectoryEntries>> read_directory(Call call, InodeRef directory, std::uint64_t cookie,
                                                 bool with_attributes);
-  // Called before a lookup: whether more lookups in `parent` are likely to follow, so that it had
-  // better be listed.
+  // Called before a lookup: whether more lookups in `parent` are likely to follow, so that listing
+  // it costs less.
   bool is_worth_listing(Inode& parent, const std::string& name);
   Task<void> list(Call call, InodeRef parent);
 
@@ -65,7 +65,7 @@ class NameCache {
   Task<InodeRef> inode_for(InodeRef parent, std::string name, HandleBytes handle,
                            Attributes attributes);
 
-  // --- What the kernel is told, in the answer to a request of `asked_at`
+  // --- What the kernel is told, in the answer to a request that came at `asked_at`
 
   // The entry of an inode that was entered as `name` in `parent`, `age` ago.
   Entry entry_of(Inode& inode, NodeId parent, std::string_view name, std::uint64_t asked_at,

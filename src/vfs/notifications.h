@@ -24,8 +24,8 @@ class Notifications {
   Notifications(const Notifications&) = delete;
   Notifications& operator=(const Notifications&) = delete;
 
-  // --- Pages. As with cache::KernelPages::invalidate, nobody may wait for these on whom a READ or
-  // a page's WRITE depends.
+  // --- Pages. As with cache::KernelPages::invalidate, code on which a READ or a page's WRITE
+  // depends must not wait for these.
 
   // Returns when the kernel has dropped its pages of `range`. `replaced` is held until then.
   Task<void> drop_pages(InodeRef inode, ByteRange range,
@@ -35,9 +35,9 @@ class Notifications {
   // answer that tells of it.
   Task<void> drop_unused_pages(std::vector<InodeRef> files);
   // The same for pages that the kernel has filled with bytes older than a WRITE. The WRITE is
-  // answered only then, so nobody reads them once write(2) has returned. The kernel may wait for a
-  // page that this WRITE itself has locked, and which is as new as the WRITE; therefore the wait
-  // has a bound.
+  // answered only after that, so nobody reads them once write(2) has returned. The kernel may wait
+  // for a page that this WRITE itself has locked, and which is as new as the WRITE; therefore the
+  // wait has a bound.
   Task<void> drop_overtaken(InodeRef inode, ByteRange pages,
                             std::shared_ptr<const ReplacedBytes> replaced);
   // To be called just before the reply to an OPEN without keep_cache: the kernel drops its pages
@@ -48,12 +48,12 @@ class Notifications {
 
   // Returns when the kernel has stopped believing attributes of the files.
   Task<void> expire_attributes(std::vector<InodeRef> files);
-  // Whether the kernel, which keeps pages of the file, may not have taken the answer to a change
-  // yet that has made the file longer past these pages (UncachedGrowth). It must not learn the new
-  // end from any other answer: on an answer that makes the file longer it clears its pages from
-  // there on (fuse_change_attributes()), perhaps much later, when they are full of what was
-  // appended since. False when the kernel must learn something else that it relies on: an end that
-  // somebody else has made, or another owner or mode.
+  // Whether the kernel keeps pages of the file and may not yet have taken the answer to a change
+  // that has made the file longer past these pages (UncachedGrowth). It must not learn the new end
+  // from any other answer: on an answer that makes the file longer it clears its pages from there
+  // on (fuse_change_attributes()), perhaps much later, when they are full of what was appended
+  // since. False when the kernel must learn something else that it relies on: an end that somebody
+  // else has made, or another owner or mode.
   bool has_unstable_size(const Inode& inode) const;
   // Before an answer with attributes: makes the kernel ignore them if that is so.
   Task<void> tell_no_end(InodeRef inode);

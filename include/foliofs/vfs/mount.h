@@ -71,15 +71,16 @@ class Kernel {
   // As cache::KernelPages::invalidate, for the inode with this FUSE node id.
   virtual Task<void> invalidate_pages(std::uint64_t node_id, ByteRange range) = 0;
 
-  // Tells the kernel that the file goes on to `size`, where its last byte is `last`. Nobody may
-  // wait for this who may not wait for invalidate_pages().
+  // Tells the kernel that the file goes on to `size`, where its last byte is `last`. Code that must
+  // not wait for invalidate_pages() must not wait for this either.
   virtual Task<void> extend(std::uint64_t node_id, std::uint64_t size, std::byte last) = 0;
 
   // Makes the kernel ask before it believes these nodes' attributes and ACLs again, and for a
   // directory also the listing that it keeps. Waits for no lock that a request holds.
   virtual Task<void> expire_attributes(std::vector<KernelNode> nodes) = 0;
   // The same for names. The kernel locks their directory for it, as it does for requests that
-  // change the directory. So nobody may wait for this on whom the answer to such a request depends.
+  // change the directory. So code on which the answer to such a request depends must not wait for
+  // this.
   virtual Task<void> expire_names(std::vector<KernelName> names) = 0;
   // Whether a name that was expired stays, and is only asked for at its next use. Otherwise the
   // kernel drops it, and with it what is mounted on it.
@@ -88,8 +89,8 @@ class Kernel {
   virtual bool expires_absent_names() const = 0;
 
   // Asks the kernel to forget files that nothing uses, which ends in forget() of their nodes; files
-  // that it needs stay. It may wait for whatever a request holds, so nobody may wait for this on
-  // whom the answer to a request depends.
+  // that it needs stay. It may wait for whatever a request holds, so code on which the answer to a
+  // request depends must not wait for this.
   virtual Task<void> forget(std::vector<KernelFile> files) = 0;
 };
 

@@ -48,7 +48,7 @@ inline constexpr NodeId kRootNode = 1;
 struct Call {
   Caller caller;
   std::function<bool()> abandoned;
-  // The program's, for files that it makes: the modes that come with the call are not masked yet.
+  // The program's umask, for files that it makes. The modes of the call are not masked yet.
   std::uint32_t umask = 0;
   std::int32_t thread = 0;  // the caller's id; 0 when it is in a pid namespace that is not ours
 };
