@@ -18,15 +18,15 @@ Task<bool> AttributeCache::take(InodeRef inode, Attributes attributes, std::uint
     inode->attributes = attributes;  // not to be believed, but nothing newer is known
   }
   // The kernel has filled the page in which it knew the end, with zeros behind that.
-  const bool grown = inode->cached_version && inode->mapping && inode->mapping->size() > end;
+  const bool grown = inode->cached_as_of && inode->mapping && inode->mapping->size() > end;
   bool changed = false;
   if (inode->mapping) {
     // The reply to a change by this client may already have told of changes by others.
     const Attributes& newest = old ? inode->attributes : attributes;
-    changed = inode->cached_version && changed_by_others(*inode->cached_version, newest);
-    const bool first = !inode->cached_version;
+    changed = inode->cached_as_of && changed_by_others(*inode->cached_as_of, newest);
+    const bool first = !inode->cached_as_of;
     const bool latest = !old && inode->changed_at <= asked_at;
-    if (first || changed || latest) *inode->cached_version = newest;
+    if (first || changed || latest) *inode->cached_as_of = newest;
     // The time that programs were shown is not the file's any more.
     if (changed && !inode->dirty()) inode->mtime_shown = false;
     // A change by this client has overtaken the answer, and with it the size that it brought.
@@ -100,7 +100,7 @@ void AttributeCache::take_own_change(Inode& inode, const Attributes& now, std::u
         std::min(inode.attributes_expire, core_.clock.now() + core_.options.actimeo_us);
   }
   if (inode.attributes.is_regular() && only_ours) inode.attributes.size = size;
-  auto& cached = inode.cached_version;
+  auto& cached = inode.cached_as_of;
   const bool ours = cached && version_of(*cached) == version_of(now);
   if (ours && now.ctime_ns >= cached->ctime_ns) *cached = now;
   // When the server counts somebody else's change as well, the next look must find it.

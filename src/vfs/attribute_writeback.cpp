@@ -139,7 +139,7 @@ Task<void> AttributeWriteback::write_for_others(InodeRef inode) {
 Task<Status> AttributeWriteback::send(InodeRef inode, CarriedAttributes& carried) {
   const DirtyAttributes& dirty = *inode->dirty_attributes;
   const AttributeChange& unsent = dirty.unsent;
-  for (int attempt = 0;; ++attempt) {
+  for (int attempt = 1;; ++attempt) {
     if (dirty.unsure) {
       auto looked = co_await look_again(inode);
       if (!looked) co_return looked;

@@ -83,7 +83,7 @@ struct Inode : InodeByUse {
   ListedName listed;
   Lazy<NameLookups> name_lookups;  // of a directory
   // The version that the cached data belongs to, to compare with what the server says next.
-  Lazy<Attributes> cached_version;
+  Lazy<Attributes> cached_as_of;
   // Invalidations under way because somebody other than this client has changed the file. OPEN,
   // LOOKUP and GETATTR wait until there are none. Requests that the kernel waits for while it drops
   // pages must not.

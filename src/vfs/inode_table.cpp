@@ -81,7 +81,7 @@ void InodeTable::forget_name(const Inode& inode, OldName name) {
   if (!parent) return;
   if (name == OldName::kMayStay) return parent->lease.forget_names();
   // A listing that goes on may count its entries. There is one less now, so it would skip one.
-  parent->lease.names_listed = 0;
+  parent->lease.listed_under = 0;
 }
 
 void InodeTable::change_name(Inode& inode, NodeId parent, const std::string& name, OldName before) {

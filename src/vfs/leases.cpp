@@ -117,8 +117,8 @@ bool Leases::covers_name(const Inode& inode, const Inode& parent) const {
 }
 
 bool Leases::knows_all_names(const Inode& directory) const {
-  return directory.lease.names_complete != 0 && holds(directory) &&
-         directory.lease.names_complete == directory.lease.number;
+  return directory.lease.complete_under != 0 && holds(directory) &&
+         directory.lease.complete_under == directory.lease.number;
 }
 
 void Leases::names_listed(Inode& directory, const wire::Attributes* said, std::uint64_t under,
@@ -126,11 +126,11 @@ void Leases::names_listed(Inode& directory, const wire::Attributes* said, std::u
   Lease& lease = directory.lease;
   const bool same = lease.number == under && directory.changed_at <= asked_at;
   const bool goes_on =
-      part.from == 0 || (lease.names_listed == under && lease.listed_to == part.from);
+      part.from == 0 || (lease.listed_under == under && lease.listed_to == part.from);
   if (!same || !goes_on || !gives_names(directory, said, asked_at)) return;
-  lease.names_listed = under;
+  lease.listed_under = under;
   lease.listed_to = part.to;
-  if (part.end) lease.names_complete = under;
+  if (part.end) lease.complete_under = under;
 }
 
 void Leases::name_doubtful(NodeId parent, const std::string& name) {

@@ -45,8 +45,8 @@ struct Lease {
   std::uint32_t returning = 0;  // recalls that have not been returned yet
   std::uint64_t exclusive = 0;  // the lease under which no other client looks at the file
   // For directories:
-  std::uint64_t names_complete = 0;  // the lease under which every name in it is known
-  std::uint64_t names_listed = 0;    // the one under which those before cookie `listed_to` are
+  std::uint64_t complete_under = 0;  // the lease under which every name in it is known
+  std::uint64_t listed_under = 0;    // the one under which those before cookie `listed_to` are
   std::uint64_t listed_to = 0;
   std::uint64_t kernel_listing = 0;   // the lease under which the kernel keeps a listing
   std::uint32_t listing_streams = 0;  // open, may add to that listing
@@ -56,7 +56,7 @@ struct Lease {
 
   // There may be a name in the directory that is not known.
   void forget_names() {
-    names_complete = names_listed = 0;
+    complete_under = listed_under = 0;
     ++names_forgotten;
   }
 };

@@ -66,7 +66,7 @@ Task<InodeRef> NameCache::enter(InodeRef parent, std::string name, HandleBytes h
   ++inode->lookups;
   core_.forgetting.memory_changed();
   (void)co_await core_.attributes.take(inode, attributes, asked_at);
-  co_await core_.notifications.tell_no_end(inode);
+  co_await core_.notifications.hide_unstable_size(inode);
   co_return inode;
 }
 

@@ -52,7 +52,7 @@ class Notification {
 
 }  // namespace
 
-void Notifications::kernel_drops_pages(const InodeRef& inode) {
+void Notifications::expect_pages_dropped(const InodeRef& inode) {
   // A program that is about to write has had the file open before.
   if (inode->open_count <= 1) return;
   auto until_taken = [](Clock& time, std::unique_ptr<PageNotification> notification) -> Task<void> {
@@ -107,7 +107,7 @@ Task<void> Notifications::tell_growth(InodeRef inode) {
   if (!still_true) co_await drop_pages(inode, {size - 1, size});
 }
 
-Task<void> Notifications::tell_no_end(InodeRef inode) {
+Task<void> Notifications::hide_unstable_size(InodeRef inode) {
   if (!has_unstable_size(*inode)) co_return;
   std::vector<InodeRef> files(1, inode);
   co_await expire_attributes(std::move(files));
@@ -142,8 +142,8 @@ Task<void> Notifications::drop_unused_pages(std::vector<InodeRef> files) {
   }
 }
 
-Task<void> Notifications::drop_overtaken(InodeRef inode, ByteRange pages,
-                                         std::shared_ptr<const ReplacedBytes> replaced) {
+Task<void> Notifications::drop_refilled(InodeRef inode, ByteRange pages,
+                                        std::shared_ptr<const ReplacedBytes> replaced) {
   constexpr Duration kPatience = std::chrono::milliseconds(10);
   const bool dropped =
       co_await wait_at_most(core_.clock, kPatience, drop_pages(inode, pages, std::move(replaced)));

@@ -38,11 +38,11 @@ class Notifications {
   // answered only after that, so nobody reads them once write(2) has returned. The kernel may wait
   // for a page that this WRITE itself has locked, and which is as new as the WRITE; therefore the
   // wait has a bound.
-  Task<void> drop_overtaken(InodeRef inode, ByteRange pages,
-                            std::shared_ptr<const ReplacedBytes> replaced);
+  Task<void> drop_refilled(InodeRef inode, ByteRange pages,
+                           std::shared_ptr<const ReplacedBytes> replaced);
   // To be called just before the reply to an OPEN without keep_cache: the kernel drops its pages
   // itself once a program takes that reply.
-  void kernel_drops_pages(const InodeRef& inode);
+  void expect_pages_dropped(const InodeRef& inode);
 
   // --- Attributes
 
@@ -56,7 +56,7 @@ class Notifications {
   // else has made, or another owner or mode.
   bool has_unstable_size(const Inode& inode) const;
   // Before an answer with attributes: makes the kernel ignore them if that is so.
-  Task<void> tell_no_end(InodeRef inode);
+  Task<void> hide_unstable_size(InodeRef inode);
   // Before an answer to GETATTR that the kernel ignores: the program that asked may map the file up
   // to the size that it is shown, so the kernel is told of it in another way.
   Task<void> tell_growth(InodeRef inode);

@@ -96,7 +96,7 @@ Task<Result<Attributes>> Operations::getattr(Call call, NodeId node, OpenFileRef
   // The kernel handles one notification after the other, and may be stuck in one.
   const bool ignored = inode->kernel.ignores(came_at) && inode->kernel.notifications == 0;
   if (ignored && inode->mapping) co_await core_.notifications.tell_growth(inode);
-  co_await core_.notifications.tell_no_end(inode);
+  co_await core_.notifications.hide_unstable_size(inode);
   if (for_program && inode->dirty()) inode->mtime_shown = true;
   co_return core_.attributes.shown(*inode, came_at);
 }

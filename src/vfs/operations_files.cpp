@@ -67,7 +67,7 @@ Task<Result<rpc::RawReply>> send_open(MountCore& core, InodeRef inode,
 // RWF_APPEND and locks from the end ask for none. So if it believes the file to end elsewhere it
 // gets ESTALE, looks the path up once more, is told the end, and opens again. A second ESTALE it
 // would pass on to the program.
-bool knows_end(const Inode& inode) {
+bool kernel_knows_end(const Inode& inode) {
   return inode.size_unknown || inode.mapping->size() == inode.kernel.size;
 }
 
@@ -91,9 +91,9 @@ std::optional<OpenedFile> Operations::try_open(const std::function<Caller()>& ca
   if (!inode || (flags & O_TRUNC) != 0) return std::nullopt;
   const ServerOpen* kept = core_.idle_opens.find(*inode, flags);
   if (kept == nullptr) return std::nullopt;
-  const bool settled = inode->revalidating == 0 && inode->cached_version &&
+  const bool settled = inode->revalidating == 0 && inode->cached_as_of &&
                        !AttributeWriteback::is_dirty(*inode) && !inode->told_of_failure &&
-                       !inode->size_unknown && knows_end(*inode);
+                       !inode->size_unknown && kernel_knows_end(*inode);
   if (!settled || core_.attributes.may_lose_set_id_bits(*inode)) return std::nullopt;
   if (kept->opener != caller()) return std::nullopt;
   core_.looking_again.erase(thread);
@@ -145,7 +145,7 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   if (prefill && !late) prefill->arrived(reply.value().payload_bytes);
   prefill.reset();  // readers wait for it, and what follows may wait for readers
   core_.prepare_mapping(inode);
-  const bool first = !inode->cached_version;
+  const bool first = !inode->cached_as_of;
   server_open->asked_at = asked_at;
   server_open->lease = lease;
   OpenedFile opened = core_.open_files.add(inode, std::move(server_open), flags);
@@ -155,12 +155,12 @@ Task<Result<OpenedFile>> Operations::open(Call call, NodeId node, int flags) {
   if (reply.value().payload_bytes != 0) core_.attributes.note_access(*inode);
   opened.keep_cache = !changed && !first;
   co_await tell_news(core_, inode, attributes, first);
-  if (!tries_again && !knows_end(*inode)) {
+  if (!tries_again && !kernel_knows_end(*inode)) {
     co_await core_.open_files.drop(core_.open_files.take(opened.file.get()));
     core_.looking_again[call.thread] = node;
     co_return Errno(ESTALE);
   }
-  if (!opened.keep_cache) core_.notifications.kernel_drops_pages(inode);
+  if (!opened.keep_cache) core_.notifications.expect_pages_dropped(inode);
   co_return opened;
 }
 
@@ -241,14 +241,14 @@ Task<Result<CreatedFile>> Operations::create(Call call, NodeId parent_node, std:
   const bool late = inode->changed_at > asked_at;
   core_.attributes.changed(*inode);
   core_.prepare_mapping(inode);
-  if (late && !inode->cached_version) inode->size_unknown = true;
-  if (!inode->cached_version) *inode->cached_version = attributes;
+  if (late && !inode->cached_as_of) inode->size_unknown = true;
+  if (!inode->cached_as_of) *inode->cached_as_of = attributes;
   if (reply.value().created) inode->absent_xattrs.made(inode->attributes);
   CreatedFile created;
   created.opened = core_.open_files.add(
       inode, make_open(reply.value().open_id, flags, call.caller, incarnation), flags);
   created.entry = core_.names.entry_of(*inode, parent_node, name, KernelView::kTaken);
-  core_.notifications.kernel_drops_pages(inode);
+  core_.notifications.expect_pages_dropped(inode);
   under_way.succeeded();
   co_return created;
 }
@@ -288,12 +288,12 @@ namespace {
 
 // The pages that the kernel has filled behind the back of this WRITE. The next WRITE begins after
 // it.
-ByteRange take_overtaken(OpenFile& file, const Store& store) {
+ByteRange take_refilled(OpenFile& file, const Store& store) {
   Inode& inode = *file.inode;
   const bool copied = store.source == cache::WriteSource::kSystemCall && !file.direct;
   if (!inode.refilled || !copied) return {};
   const ByteRange pages =
-      inode.refilled->overtaken_by(ByteRange::of(store.offset, store.data.size()));
+      inode.refilled->refilled_in(ByteRange::of(store.offset, store.data.size()));
   if (!inode.refilled->notifying()) inode.refilled.reset();
   return pages;
 }
@@ -305,7 +305,7 @@ bool grows_uncached(const OpenFile& file, const Store& store) {
 }
 
 // Whether the kernel writes back a page that may be older than a WRITE.
-bool may_be_overtaken(const Inode& inode, const Store& store) {
+bool may_be_older(const Inode& inode, const Store& store) {
   return store.source == cache::WriteSource::kPageWriteback && !inode.replaced.get().empty();
 }
 
@@ -316,7 +316,7 @@ bool Operations::try_write(OpenFile* file, const Store& store) {
   if (store.kill_privileges) inode.kill_privileges = true;
   if (file->direct || to_the_end(store) || waits_for_commit(*file, store)) return false;
   if (inode.refilled && store.source == cache::WriteSource::kSystemCall) return false;
-  if (may_be_overtaken(inode, store)) return false;
+  if (may_be_older(inode, store)) return false;
   if (file->server_open->locks_lost) return false;
   if (store.offset + store.data.size() > core_.tested_size) return false;
   if (!inode.mapping->try_write(store.offset, store.data, store.source)) return false;
@@ -327,7 +327,7 @@ bool Operations::try_write(OpenFile* file, const Store& store) {
 Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
   if (file->server_open->locks_lost) co_return Errno(EIO);
   if (store.kill_privileges) file->inode->kill_privileges = true;
-  const ByteRange old_pages = take_overtaken(*file, store);
+  const ByteRange old_pages = take_refilled(*file, store);
   std::optional<UncachedGrowth> uncached;
   if (grows_uncached(*file, store)) uncached.emplace(core_, file->inode);
   std::shared_ptr<const ReplacedBytes> replaced;
@@ -342,7 +342,7 @@ Task<Status> Operations::write(Call call, OpenFileRef file, Store store) {
     status = co_await put(call, file, store);
   }
   if (status && !old_pages.empty()) {
-    co_await core_.notifications.drop_overtaken(file->inode, old_pages, std::move(replaced));
+    co_await core_.notifications.drop_refilled(file->inode, old_pages, std::move(replaced));
   }
   if (!status || !waits_for_commit(*file, store)) co_return status;
   co_return co_await fsync(file, store.sync == SyncWrite::kData);
@@ -354,7 +354,7 @@ Task<Status> Operations::put(Call call, OpenFileRef file, Store store) {
   const std::uint64_t end = store.offset + store.data.size();
   const bool tests_size = end > core_.tested_size;
   std::vector<std::byte> merged;
-  if (may_be_overtaken(*file->inode, store)) {
+  if (may_be_older(*file->inode, store)) {
     merged.assign(store.data.begin(), store.data.end());
     file->inode->replaced.get().replace_in(store.offset, merged);
     store.data = merged;

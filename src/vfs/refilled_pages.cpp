@@ -18,7 +18,7 @@ void RefilledPages::fill(ByteRange range) {
   pages_.add({pages_.front().begin, pages_.back().end});
 }
 
-ByteRange RefilledPages::overtaken_by(ByteRange write) const {
+ByteRange RefilledPages::refilled_in(ByteRange write) const {
   const RangeSet::Ranges pages = pages_.present(whole_pages(write));
   if (pages.empty()) return {};
   return {pages.front().begin, pages.back().end};

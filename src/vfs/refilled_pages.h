@@ -8,9 +8,9 @@
 // affected.
 //
 // An open without keep_cache makes the kernel drop its pages too
-// (Notifications::kernel_drops_pages()). We cannot see when it does, so pages that are read around
-// that time count as refilled. What a program stores to such a page through a mapping before the
-// page goes is written back: replaced_bytes.h.
+// (Notifications::expect_pages_dropped()). We cannot see when it does, so pages that are read
+// around that time count as refilled. What a program stores to such a page through a mapping before
+// the page goes is written back: replaced_bytes.h.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ class RefilledPages {
   void fill(ByteRange range);
 
   // The pages of `write` that were filled since, as one range; empty when there are none.
-  ByteRange overtaken_by(ByteRange write) const;
+  ByteRange refilled_in(ByteRange write) const;
 
  private:
   std::uint32_t notifications_ = 0;

@@ -107,9 +107,9 @@ TEST_F(RefilledPages, AfterAnOpenThatLetsTheKernelDropThem) {
 TEST_F(RefilledPages, HereAndThereAreOneRange) {
   vfs::RefilledPages pages;
   for (std::uint64_t page = 0; page < 200; page += 2) pages.fill(ByteRange::of(page * 4096, 1));
-  EXPECT_FALSE(pages.overtaken_by({0, 1}).empty());
-  EXPECT_FALSE(pages.overtaken_by(ByteRange::of(198 * 4096, 1)).empty());
-  EXPECT_TRUE(pages.overtaken_by(ByteRange::of(200 * 4096, 1)).empty());
+  EXPECT_FALSE(pages.refilled_in({0, 1}).empty());
+  EXPECT_FALSE(pages.refilled_in(ByteRange::of(198 * 4096, 1)).empty());
+  EXPECT_TRUE(pages.refilled_in(ByteRange::of(200 * 4096, 1)).empty());
 }
 
 TEST_F(RefilledPages, OfOtherBytesStay) {
