@@ -1,7 +1,7 @@
 // Call: one request while it executes, and the table of what executes it.
 //
 // A handler runs first on the loop that owns the connection, where it must not wait long: EAGAIN
-// there means that it has to, has done nothing yet, and is run again in the lane of the export. It
+// there means that it has to, has done nothing yet, and is run again in the export's pool. It
 // validates what the client sent; an error that it returns becomes an ErrorReply.
 #pragma once
 
@@ -16,7 +16,8 @@ namespace foliofs::server {
 // Most that the reply of an OPEN carries.
 inline constexpr std::uint32_t kMaxOpenReadBytes = 128 * 1024;
 
-enum class Place { kLoop, kLane };
+// Where a handler runs: on the connection's loop, or on a thread of the export's BlockingPool.
+enum class Place { kLoop, kPool };
 
 // What a READ or an OPEN has got without waiting, kept for when it goes on in the pool.
 struct PartialRead {
@@ -50,10 +51,10 @@ struct Handler {
   bool modifies = false;
   // Never touches the store.
   bool trivial = false;
-  // It may have to wait for a call that occupies the lane, and then does that in the lane itself.
+  // It may have to wait for a call of those that block others, and then does that in the pool.
   bool waits_for_others = false;
-  // Others may have to wait for it when it runs in the lane.
-  bool occupies = false;
+  // Others may have to wait for it when it runs in the pool (BlockingPool::Blocker).
+  bool blocks_others = false;
   // Is this its request table?
   bool (*verify)(std::span<const std::byte> meta) = nullptr;
   Result<Reply> (*run)(Call& call, Place place) = nullptr;
@@ -62,7 +63,7 @@ struct Handler {
 // nullptr for a type that no session may send (Hello is the connection's own).
 const Handler* find_handler(proto::MessageType type);
 
-// Runs `handler`, whatever the session may do; never EAGAIN in the lane. kLeaseHeld: it is to be
+// Runs `handler`, whatever the session may do; never EAGAIN in the pool. kLeaseHeld: it is to be
 // run again once call.recalls are answered.
 Result<Reply> run_handler(const Handler& handler, Call& call, Place place);
 

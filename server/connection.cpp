@@ -58,9 +58,9 @@ std::size_t held_by(const Outgoing& frame) {
   return kFrameOverhead + 2 * std::size_t{frame.header.meta_bytes} + frame.payload.capacity();
 }
 
-// Calls with the same turn do not go beside each other in the lane: two WRITEs would only spin for
+// Calls with the same key do not go beside each other in the pool: two WRITEs would only spin for
 // the lock of their file.
-std::optional<std::uint64_t> turn_of(const Call& call) {
+std::optional<std::uint64_t> turn_key_of(const Call& call) {
   if (call.header.type != proto::MessageType::kWrite) return std::nullopt;
   return flatbuffers::GetRoot<wire::WriteRequest>(call.meta.data())->open_id();
 }
@@ -244,9 +244,9 @@ Status Connection::handle(Frame frame) {
     spdlog::info("session {} ended by its client: {}", session_->number(),
                  describe(session_->counters()));
     services_.sessions.remove(session_->id());
-    session_->let_others_go_on();  // nobody is to wait for the lane
-    Lane& lane = *session_->share().lane;
-    lane.post([session = std::move(session_)] { session->end(); });
+    session_->let_others_go_on();  // nobody is to wait for the pool
+    BlockingPool& pool = *session_->share().pool;
+    pool.post([session = std::move(session_)] { session->end(); });
   }
   return success();
 }
@@ -255,9 +255,9 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
   call->charge = charge_of(*call);
   held_bytes_ += call->charge;
   const Export& share = call->session->share();
-  Lane& lane = *share.lane;
-  const bool here =
-      handler.trivial || !(share.store->remote() || (handler.waits_for_others && lane.occupied()));
+  BlockingPool& pool = *share.pool;
+  const bool here = handler.trivial ||
+                    !(share.store->remote() || (handler.waits_for_others && pool.has_blockers()));
   if (here) {
     auto result = run_handler(handler, *call, Place::kLoop);
     if (result || result.error() != Errno(EAGAIN)) {
@@ -265,18 +265,18 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
       return;
     }
   }
-  auto occupation = handler.occupies ? Lane::Occupation(lane) : Lane::Occupation();
-  const std::optional<std::uint64_t> turn = turn_of(*call);
+  auto blocker = handler.blocks_others ? BlockingPool::Blocker(pool) : BlockingPool::Blocker();
+  const std::optional<std::uint64_t> turn_key = turn_key_of(*call);
   auto work = [&handler, from = weak_from_this(), call = std::move(call),
-               occupation = std::move(occupation)]() mutable {
-    auto result = run_handler(handler, *call, Place::kLane);
-    occupation.end();
+               blocker = std::move(blocker)]() mutable {
+    auto result = run_handler(handler, *call, Place::kPool);
+    blocker.end();
     finish(handler, call, std::move(result), from);
   };
-  if (turn) {
-    lane.post_in_turn(*turn, std::move(work));
+  if (turn_key) {
+    pool.post_in_turn(*turn_key, std::move(work));
   } else {
-    lane.post(std::move(work));
+    pool.post(std::move(work));
   }
 }
 
@@ -303,11 +303,11 @@ void Connection::finish(const Handler& handler, const std::shared_ptr<Call>& cal
 void Connection::run_again(const Handler& handler, const std::shared_ptr<Call>& call,
                            const std::weak_ptr<Connection>& from) {
   auto run = [&handler, call, from] {
-    finish(handler, call, run_handler(handler, *call, Place::kLane), from);
+    finish(handler, call, run_handler(handler, *call, Place::kPool), from);
   };
   Recalls recalls = std::exchange(call->recalls, {});
   recalls.send(std::chrono::steady_clock::now(),
-               [&lane = *call->session->share().lane, run = std::move(run)] { lane.post(run); });
+               [&pool = *call->session->share().pool, run = std::move(run)] { pool.post(run); });
 }
 
 // A connection that holds too much is not read from; and what it has to say may be that it returns
@@ -331,8 +331,8 @@ void Connection::replay(Outgoing reply, std::shared_ptr<Call> call) {
   reply.charge = charge_of(*call);
   held_bytes_ += reply.charge;
   auto shared = std::make_shared<Outgoing>(std::move(reply));
-  Lane& lane = *call->session->share().lane;
-  lane.post([self = shared_from_this(), shared, call = std::move(call)] {
+  BlockingPool& pool = *call->session->share().pool;
+  pool.post([self = shared_from_this(), shared, call = std::move(call)] {
     shared->payload = replay_open_payload(*call, *shared->meta);
     shared->header.payload_bytes = static_cast<std::uint32_t>(shared->payload.size());
     self->deliver(std::move(*shared));

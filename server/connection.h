@@ -1,6 +1,6 @@
 // Connection: one client's TCP connection, from Hello to its end.
 //
-// Reads frames, has them executed (here, or in the export's lane when they would wait) and sends
+// Reads frames, has them executed (here, or in the export's pool when they would wait) and sends
 // replies in whatever order they come. Everything runs on the loop that the connection belongs to,
 // but for deliver() and fence(). A frame that no client that keeps to the protocol sends ends the
 // connection with one line in the log.
@@ -60,7 +60,7 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   // Closes the connection after the time that a client has for its HELLO, unless the timer is
   // cancelled before. `why` is for the log.
   void arm_deadline(std::string why);
-  // The root's attributes, from the lane when the store is remote.
+  // The root's attributes, from the pool when the store is remote.
   Task<Result<wire::Attributes>> look_at_root();
   Task<Status> refuse(proto::FrameHeader hello, Errno error, std::string text);
   // True when an earlier session was resumed. EINVAL when that one is of another export.
@@ -75,7 +75,7 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   // the connection that the call came over, if it is still there.
   static void finish(const Handler& handler, const std::shared_ptr<Call>& call,
                      Result<Reply> result, const std::weak_ptr<Connection>& from);
-  // Runs the call once more, in the lane, when those have returned their exclusive leases that kept
+  // Runs the call once more, in the pool, when those have returned their exclusive leases that kept
   // it from being done.
   static void run_again(const Handler& handler, const std::shared_ptr<Call>& call,
                         const std::weak_ptr<Connection>& from);

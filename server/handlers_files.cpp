@@ -5,7 +5,7 @@ namespace foliofs::server {
 
 namespace {
 
-// More than this goes to the lane, so that a loop is not kept from its other connections by a copy.
+// More than this goes to the pool, so that a loop is not kept from its other connections by a copy.
 constexpr std::size_t kInlineWriteBytes = 64 << 10;
 constexpr std::size_t kInlineWritePieces = 8;
 
@@ -134,9 +134,9 @@ Buffer replay_open_payload(Call& call, const proto::MetaBuffer& meta) {
   auto open = call.session->find_open(reply.open_id());
   if (!open || reply.attributes() == nullptr) return {};
   call.partial.attributes = *reply.attributes();
-  const CallContext context = context_for(call, open.value().opener, Place::kLane);
+  const CallContext context = context_for(call, open.value().opener, Place::kPool);
   const std::uint32_t wanted = first_bytes_wanted(request_of<wire::OpenRequest>(call));
-  (void)read_first_bytes(call, context, *open.value().file, wanted, Place::kLane);
+  (void)read_first_bytes(call, context, *open.value().file, wanted, Place::kPool);
   return std::move(call.partial.data);
 }
 

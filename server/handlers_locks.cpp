@@ -78,7 +78,7 @@ void drop_locks_if_closed(const Call& call, const OpenFile& file) {
   const FileId id = file.id();
   const std::uint64_t session = call.session->number();
   if (!locks.concerns(session, id)) return;
-  // In the lane it may have been opened anew, and locked through that.
+  // A call in the pool may have opened it anew, and locked through that.
   call.session->unless_open(id, [&] { locks.drop(session, id); });
 }
 

@@ -47,7 +47,7 @@ void Connection::arm_deadline(std::string why) {
 Task<Result<wire::Attributes>> Connection::look_at_root() {
   if (!session_->share().store->remote()) co_return root_attributes(*session_);
   auto found = std::make_shared<std::optional<Result<wire::Attributes>>>();
-  session_->share().lane->post([self = shared_from_this(), session = session_, found] {
+  session_->share().pool->post([self = shared_from_this(), session = session_, found] {
     auto attributes = root_attributes(*session);
     asio::post(self->socket_.get_executor(), [self, found, attributes] {
       *found = attributes;

@@ -61,7 +61,7 @@ std::size_t most_strangers() {
 
 // Of each export. A thread that sleeps on the disk costs nothing, but with many exports they add
 // up.
-std::size_t lane_threads(std::size_t exports) {
+std::size_t pool_threads(std::size_t exports) {
   return std::clamp<std::size_t>(64 / std::max<std::size_t>(exports, 1), 2, 8);
 }
 
@@ -159,9 +159,10 @@ Checked<void> Server::open_exports() {
     const std::string remark = store.value()->remark();
     if (!remark.empty()) spdlog::warn("export {}: {}", share.name, remark);
     services_.exports.emplace(
-        share.name, Export{.options = share,
-                           .store = std::move(store.value()),
-                           .lane = std::make_unique<Lane>(lane_threads(options_.exports.size()))});
+        share.name,
+        Export{.options = share,
+               .store = std::move(store.value()),
+               .pool = std::make_unique<BlockingPool>(pool_threads(options_.exports.size()))});
   }
   for (auto& [name, share] : services_.exports) {
     const std::string why_not = watch_disk(share);
@@ -299,15 +300,15 @@ Task<void> Server::keep_house() {
     for (auto& session : services_.sessions.take_lost(now, services_.grace)) {
       spdlog::info("session {} ended, its client did not come back: {}", session->number(),
                    server::describe(session->counters()));
-      session->let_others_go_on();  // nobody is to wait for the lane
-      session->share().lane->post([session] { session->end(); });
+      session->let_others_go_on();  // nobody is to wait for the pool
+      session->share().pool->post([session] { session->end(); });
     }
     services_.sessions.revoke_overdue_leases(now, options_.recall_patience);
     services_.sessions.keep_room_for_opens();
     if (now - idle_dropped < kIdle) continue;
     idle_dropped = now;
     for (auto& [name, share] : services_.exports) {
-      share.lane->post([&store = *share.store] { store.drop_idle(); });
+      share.pool->post([&store = *share.store] { store.drop_idle(); });
     }
   }
 }
@@ -322,7 +323,7 @@ void Server::close_all(Worker& worker) {
 }
 
 // Connections are closed on their loops, whose coroutines then end by themselves. What still
-// executes in a lane is waited for: a write that has begun is done, or reports its error to
+// executes in a pool is waited for: a write that has begun is done, or reports its error to
 // nobody.
 void Server::stop() {
   for (auto& [name, share] : services_.exports) share.watch.reset();
@@ -342,7 +343,7 @@ void Server::stop() {
   for (auto& worker : workers_) worker->loop.join();
   const auto sessions = services_.sessions.take_all();
   for (const auto& session : sessions) session->leases().end();  // calls that wait for them go on
-  for (auto& [name, share] : services_.exports) share.lane->join();
+  for (auto& [name, share] : services_.exports) share.pool->join();
   for (const auto& session : sessions) session->end();
 }
 

@@ -330,18 +330,5 @@ TEST(BufferPoolTest, ResultsThatAreSmallDoNotHoldLargeBuffers) {
   EXPECT_EQ(buffer.bytes().data(), bytes) << "not copied for a little";
 }
 
-TEST(LaneTest, IsOccupiedWhileSomethingSaysSo) {
-  Lane lane(1);
-  EXPECT_FALSE(lane.occupied());
-  {
-    Lane::Occupation one(lane);
-    Lane::Occupation two(std::move(one));
-    EXPECT_TRUE(lane.occupied());
-    two.end();
-    EXPECT_FALSE(lane.occupied());
-  }
-  EXPECT_FALSE(lane.occupied());
-}
-
 }  // namespace
 }  // namespace foliofs::server
