@@ -84,9 +84,9 @@ Connection::Connection(Socket socket, Services& services)
 
 Task<void> Connection::serve(std::shared_ptr<Connection> self) {
   self->reading_ = true;
-  const Lobby::Ticket ticket = self->services_.lobby.enter(self);
+  const PendingConnections::Ticket ticket = self->services_.pending.add(self);
   Status status = co_await self->greet();
-  self->services_.lobby.leave(ticket);
+  self->services_.pending.remove(ticket);
   while (status && !self->bye_) {
     auto frame = co_await self->receive();
     status = frame ? self->handle(std::move(frame.value())) : frame.error();

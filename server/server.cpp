@@ -52,10 +52,10 @@ std::size_t nodes_per_export(std::size_t exports) {
 
 // A connection each, and an eighth of the descriptors for both. What is left of all is for what
 // calls need while they run.
-std::size_t most_sessions() {
+std::size_t max_sessions() {
   return std::clamp<std::size_t>(descriptor_limit() / 12, 4, 4096);
 }
-std::size_t most_strangers() {
+std::size_t max_pending_connections() {
   return std::clamp<std::size_t>(descriptor_limit() / 32, 4, 256);
 }
 
@@ -103,7 +103,7 @@ std::string text_of(const tcp::endpoint& endpoint) {
 }  // namespace
 
 Server::Server(Options options)
-    : options_(std::move(options)), services_(most_sessions(), most_strangers()) {
+    : options_(std::move(options)), services_(max_sessions(), max_pending_connections()) {
   services_.grace = options_.grace;
   services_.hello_timeout = options_.hello_timeout;
   services_.write_verifier = make_write_verifier();

@@ -7,14 +7,14 @@
 
 #include "server/buffer_pool.h"
 #include "server/export.h"
-#include "server/lobby.h"
+#include "server/pending_connections.h"
 #include "server/session.h"
 
 namespace foliofs::server {
 
 struct Services {
-  Services(std::size_t most_sessions, std::size_t most_strangers)
-      : sessions(most_sessions), lobby(most_strangers) {}
+  Services(std::size_t max_sessions, std::size_t max_pending)
+      : sessions(max_sessions), pending(max_pending) {}
 
   // Immutable while the server runs. Exports outlive sessions, buffers outlive everything.
   BufferPool buffers;
@@ -25,7 +25,7 @@ struct Services {
 
   // Thread-safe.
   SessionTable sessions;
-  Lobby lobby;
+  PendingConnections pending;
 };
 
 }  // namespace foliofs::server

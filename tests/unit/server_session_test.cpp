@@ -4,7 +4,7 @@
 #include <atomic>
 #include <thread>
 
-#include "server/lobby.h"
+#include "server/pending_connections.h"
 #include "server/session.h"
 
 namespace foliofs::server {
@@ -295,18 +295,18 @@ TEST(SessionTableTest, AFullOneGivesUpTheLongestLostThatHoldsNothing) {
   EXPECT_EQ(table.begin(share, false, false, 1).error(), Errno(EBUSY));
 }
 
-TEST(LobbyTest, WhoHasWaitedLongestGoes) {
-  Lobby lobby(2);
+TEST(PendingConnectionsTest, WhoHasWaitedLongestGoes) {
+  PendingConnections pending(2);
   const auto first = std::make_shared<Recorder>();
   const auto second = std::make_shared<Recorder>();
   const auto third = std::make_shared<Recorder>();
   const auto fourth = std::make_shared<Recorder>();
-  lobby.enter(first);
-  const auto ticket = lobby.enter(second);
-  lobby.enter(third);
+  pending.add(first);
+  const auto ticket = pending.add(second);
+  pending.add(third);
   EXPECT_EQ(first->fenced, 1);
-  lobby.leave(ticket);
-  lobby.enter(fourth);
+  pending.remove(ticket);
+  pending.add(fourth);
   EXPECT_EQ(second->fenced + third->fenced + fourth->fenced, 0);
 }
 
