@@ -209,12 +209,12 @@ TEST_F(SessionTest, NothingIsOpenedWhileTheLastCloseIsDoneWith) {
 TEST_F(SessionTest, OthersNeedNotWaitUntilItsOpensAreClosed) {
   bool closed = false;
   session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed), {});
-  LockWish wish;
-  wish.owner = {session_.number(), 1};
-  wish.range.type = LockType::kWrite;
-  LockWish others = wish;
+  LockRequest wanted;
+  wanted.owner = {session_.number(), 1};
+  wanted.range.type = LockType::kWrite;
+  LockRequest others = wanted;
   others.owner.session = session_.number() + 1;
-  ASSERT_TRUE(share_.locks->lock(wish, 0, false, {}).value());
+  ASSERT_TRUE(share_.locks->lock(wanted, 0, false, {}).value());
   ASSERT_TRUE(share_.locks->test(others));
   session_.let_others_go_on();
   EXPECT_FALSE(share_.locks->test(others));
