@@ -26,12 +26,7 @@ class KernelHandles final : public HandleSource {
   explicit KernelHandles(int root) : root_(root) {}
 
   Result<HandleBody> identify(int fd) override {
-    KernelHandle kernel{};
-    kernel.handle.handle_bytes = MAX_HANDLE_SZ;
-    int mount_id = 0;
-    if (::name_to_handle_at(fd, "", &kernel.handle, &mount_id, AT_EMPTY_PATH) != 0) {
-      return last_errno();
-    }
+    BOOST_OUTCOME_TRY(const KernelHandle kernel, kernel_handle_of(fd));
     HandleBody body{kKernelBody};
     const std::int32_t type = kernel.handle.handle_type;
     const auto* type_bytes = reinterpret_cast<const std::uint8_t*>(&type);

@@ -15,10 +15,6 @@ namespace {
 // from the client, so O_APPEND must not override them, and O_DIRECT or O_SYNC are its own affair.
 constexpr int kOpenFlags = O_ACCMODE | O_TRUNC;
 
-bool in_file_range(std::uint64_t offset, std::size_t length) {
-  return offset <= INT64_MAX && length <= INT64_MAX - offset;
-}
-
 }  // namespace
 
 Result<Opened> LocalStore::opened(const CallContext& context, UniqueFd fd, NodeRef node,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/credentials.h"
+#include "server/fd_path.h"
 #include "server/local_calls.h"
 #include "server/local_store.h"
 
@@ -84,7 +85,7 @@ bool has_name(int fd) {
 Result<Entry> LocalStore::link(const CallContext& context, HandleView file, HandleView parent,
                                Name name) {
   BOOST_OUTCOME_TRY(auto node, resolve(context, file));
-  const auto source = fd_name(node->fd.get());
+  const FdName source(node->fd.get());
   // With AT_EMPTY_PATH linkat would want CAP_DAC_READ_SEARCH.
   auto entry = make_entry(context, parent, name, node->type, [&](int dir) {
     ChangeScope change(*this, *node, context);  // a new link changes the file's ctime

@@ -11,10 +11,6 @@ namespace foliofs::server {
 
 namespace {
 
-bool in_file_range(std::uint64_t offset, std::uint64_t length) {
-  return offset <= INT64_MAX && length <= INT64_MAX - offset;
-}
-
 // At the end that the file has when each call is made, whoever else appends. The descriptor's own
 // position says where that was.
 Result<std::uint64_t> append_all(int fd, std::span<const std::byte> data, ChangeScope& scope) {

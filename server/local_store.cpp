@@ -9,6 +9,7 @@
 
 #include "foliofs/base/clock.h"
 #include "server/credentials.h"
+#include "server/fd_path.h"
 #include "server/local_calls.h"
 
 namespace foliofs::server {
@@ -149,7 +150,7 @@ bool LocalFile::slow_to_close() const {
 
 UniqueFd LocalStore::reopen(int fd, int flags) {
   return with_descriptor(
-      [&] { return ::openat(proc_fds_.get(), fd_name(fd).c_str(), flags | O_CLOEXEC | O_NOCTTY); });
+      [&] { return ::openat(proc_fds_.get(), FdName(fd).c_str(), flags | O_CLOEXEC | O_NOCTTY); });
 }
 
 Result<UniqueFd> LocalStore::open_child(int directory, const char* name) {
@@ -303,7 +304,7 @@ Status LocalStore::change_owner_and_mode(int fd, const AttributeChanges& changes
     scope.touched();
   }
   if ((changes.valid & proto::kSetMode) != 0) {
-    if (::fchmodat(proc_fds_.get(), fd_name(fd).c_str(), changes.mode & 07777, 0) != 0) {
+    if (::fchmodat(proc_fds_.get(), FdName(fd).c_str(), changes.mode & 07777, 0) != 0) {
       return last_errno();
     }
     scope.touched();
@@ -329,11 +330,10 @@ Status LocalStore::change_times(int fd, const AttributeChanges& changes) const {
 Status LocalStore::change_size(Node& node, LocalFile* open, std::uint64_t size) const {
   if (node.type == S_IFDIR) return Errno(EISDIR);
   if (node.type != S_IFREG) return Errno(EINVAL);
-  if (size > INT64_MAX) return Errno(EFBIG);
+  if (!in_file_range(size, 0)) return Errno(EFBIG);
   const auto length = static_cast<off_t>(size);
-  const std::string path = "/proc/self/fd/" + std::string(fd_name(node.fd.get()).c_str());
-  const int failed =
-      open != nullptr ? ::ftruncate(open->fd(), length) : ::truncate(path.c_str(), length);
+  const int failed = open != nullptr ? ::ftruncate(open->fd(), length)
+                                     : ::truncate(FdPath(node.fd.get()).c_str(), length);
   if (failed != 0) return last_errno();
   return success();
 }

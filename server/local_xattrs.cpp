@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "server/credentials.h"
+#include "server/fd_path.h"
 #include "server/local_calls.h"
 #include "server/local_store.h"
 
