@@ -1,5 +1,4 @@
 // LocalStore: opening files, and their data.
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "foliofs/proto/open_flags.h"
@@ -64,7 +63,7 @@ namespace {
 // Whether the thread, as it acts now, may execute the file.
 bool may_execute(const Node& node) {
   return node.type == S_IFREG &&
-         ::syscall(SYS_faccessat2, node.fd.get(), "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0;
+         ::faccessat(node.fd.get(), "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0;
 }
 
 }  // namespace
@@ -159,7 +158,7 @@ Result<std::size_t> LocalStore::read(const CallContext& context, OpenFile& file,
   auto& local = static_cast<LocalFile&>(file);
   if (!in_file_range(offset, into.size())) return Errno(EINVAL);
   BOOST_OUTCOME_TRYV(act_as(context.caller));
-  const bool waits = context.waiting == Waiting::kAllowed || in_memory_;
+  const bool waits = context.waiting == Waiting::kAllowed || filesystem_.in_memory;
   const int flags = waits ? 0 : RWF_NOWAIT;
   std::size_t done = 0;
   while (done < into.size()) {

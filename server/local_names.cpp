@@ -1,6 +1,5 @@
 // LocalStore: what has to do with names. Files are in local_files.cpp.
 #include <dirent.h>
-#include <sys/syscall.h>
 
 #include <cstring>
 #include <vector>
@@ -218,15 +217,6 @@ Result<std::string> LocalStore::readlink(const CallContext& context, HandleView 
 
 namespace {
 
-// As getdents64 fills it in.
-struct RawEntry {
-  std::uint64_t ino;
-  std::int64_t offset;
-  std::uint16_t length;
-  std::uint8_t type;  // the name follows
-};
-constexpr std::size_t kRawNameAt = 19;
-
 bool is_dot(const char* name) {
   return std::strcmp(name, ".") == 0;
 }
@@ -283,29 +273,29 @@ Result<DirectoryRead> LocalStore::read_directory(const CallContext& context, Han
   }
   DirectoryRead read;
   BOOST_OUTCOME_TRY(read.directory, attributes_of(context, *node));
-  alignas(RawEntry) std::array<char, 32768> raw;
+  alignas(dirent64) std::array<char, 32768> raw;
   std::size_t count = 0;
   for (;;) {
-    const long filled = ::syscall(SYS_getdents64, fd.get(), raw.data(), raw.size());
+    const ssize_t filled = ::getdents64(fd.get(), raw.data(), raw.size());
     if (filled < 0) return last_errno();
     if (filled == 0) {
       if (cookie == 0) node->lists_quickly = count <= kFewEntries;
       read.end = true;
       return read;
     }
-    for (long at = 0; at < filled;) {
+    for (ssize_t at = 0; at < filled;) {
       if (sink.full() || (!waits && count == kFewEntries)) {
         node->lists_quickly = false;
         return read;
       }
       ++count;
-      const auto* found = reinterpret_cast<const RawEntry*>(raw.data() + at);
-      const char* name = raw.data() + at + kRawNameAt;
-      at += found->length;
+      const auto* found = reinterpret_cast<const dirent64*>(raw.data() + at);
+      const char* name = found->d_name;
+      at += found->d_reclen;
       DirectoryEntry entry;
-      entry.cookie = static_cast<std::uint64_t>(found->offset);
-      entry.ino = found->ino;
-      entry.type = DTTOIF(found->type);
+      entry.cookie = static_cast<std::uint64_t>(found->d_off);
+      entry.ino = found->d_ino;
+      entry.type = DTTOIF(found->d_type);
       entry.name = name;
       // What is above the export is nobody's business.
       if (is_dot_dot(name) && node == root_) entry.ino = node->id.inode;

@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
-
-#include <algorithm>
 
 #include "foliofs/base/clock.h"
 #include "server/credentials.h"
@@ -58,49 +55,6 @@ ChangeScope::~ChangeScope() {
 
 // --- LocalStore --------------------------------------------------------------------------------
 
-namespace {
-
-// statfs::f_type; 0 where it is not known.
-std::uint32_t filesystem_type(int fd) {
-  struct statfs info {};
-  return ::fstatfs(fd, &info) == 0 ? static_cast<std::uint32_t>(info.f_type) : 0;
-}
-
-// Filesystems whose calls wait for another machine, or for a process of this one.
-bool is_remote(std::uint32_t type) {
-  constexpr std::uint32_t kTypes[] = {0x6969 /* NFS */,
-                                      0xff534d42 /* CIFS */,
-                                      0xfe534d42 /* SMB2 */,
-                                      0x01021997 /* 9p */,
-                                      0x65735546 /* FUSE */,
-                                      0x00c36400 /* Ceph */,
-                                      0x5346414f /* AFS */,
-                                      0x6b414653 /* kAFS */,
-                                      0x73757245 /* Coda */,
-                                      0x0bd00bd0 /* Lustre */,
-                                      0x47504653 /* GPFS */};
-  return std::ranges::find(kTypes, type) != std::end(kTypes);
-}
-
-// There a change of one name is one of others too, which nobody mentions. So it is in a directory
-// with `chattr +F`, which does not show here.
-bool finds_names_in_any_case(std::uint32_t type) {
-  constexpr std::uint32_t kTypes[] = {0x4d44 /* FAT */,
-                                      0x2011bab0 /* exFAT */,
-                                      0x5346544e /* NTFS */,
-                                      0x7366746e /* NTFS3 */,
-                                      0x4244 /* HFS */,
-                                      0x482b /* HFS+ */,
-                                      0xf995e849 /* HPFS */};
-  return std::ranges::find(kTypes, type) != std::end(kTypes);
-}
-
-bool is_in_memory(std::uint32_t type) {
-  return type == 0x01021994 /* tmpfs */ || type == 0x858458f6 /* ramfs */;
-}
-
-}  // namespace
-
 LocalStore::LocalStore(const LocalStoreOptions& options, UniqueFd root, UniqueFd proc_fds)
     : proc_fds_(std::move(proc_fds)),
       root_fd_(std::move(root)),
@@ -130,11 +84,8 @@ Result<std::unique_ptr<FileStore>> LocalStore::open_tree(const LocalStoreOptions
   struct statx info {};
   if (!look_at(root_fd, info)) return last_errno();
   store->root_device_ = id_of(info).device;
-  const std::uint32_t type = filesystem_type(root_fd);
-  store->remote_ = is_remote(type);
-  store->ignores_case_ = finds_names_in_any_case(type);
-  store->in_memory_ = is_in_memory(type);
-  store->security_xattrs_ = !store->remote_ && store->has_security_xattrs(root_fd);
+  store->filesystem_ = filesystem_traits(root_fd);
+  store->security_xattrs_ = !store->filesystem_.remote && store->has_security_xattrs(root_fd);
   BOOST_OUTCOME_TRY(store->root_, store->adopt(store->reopen(root_fd, O_PATH | O_CLOEXEC)));
   return store;
 }
@@ -154,6 +105,7 @@ UniqueFd LocalStore::reopen(int fd, int flags) {
 }
 
 Result<UniqueFd> LocalStore::open_child(int directory, const char* name) {
+  // glibc has no openat2().
   struct open_how how {};
   how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   how.resolve = RESOLVE_NO_XDEV;
@@ -270,7 +222,8 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, i
     };
     const std::int64_t ctime_ns = to_ns(info.stx_ctime);
     // tmpfs does not move ctime before Linux 6.1.
-    said |= in_memory_ ? look() : inode.xattr_flags(ctime_ns, SystemClock().wall_ns(), look);
+    said |=
+        filesystem_.in_memory ? look() : inode.xattr_flags(ctime_ns, SystemClock().wall_ns(), look);
   }
   const bool exclusive = flags == Flags::kMade && leased && inode.make_exclusive(*context.holder);
   if (exclusive) said |= proto::kExclusive;

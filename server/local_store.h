@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "server/file_store.h"
+#include "server/filesystem_traits.h"
 #include "server/handle_source.h"
 #include "server/name_locks.h"
 #include "server/node_table.h"
@@ -41,8 +42,8 @@ class LocalStore final : public FileStore {
   static Result<std::unique_ptr<FileStore>> open_tree(const LocalStoreOptions& options);
 
   std::string remark() const override { return remark_; }
-  bool remote() const override { return remote_; }
-  bool ignores_case() const override { return ignores_case_; }
+  bool remote() const override { return filesystem_.remote; }
+  bool ignores_case() const override { return filesystem_.ignores_case; }
   void drop_idle() override;
   Handle root() const override { return root_->handle; }
 
@@ -191,11 +192,7 @@ class LocalStore final : public FileStore {
   std::unique_ptr<HandleSource> source_;
   std::string remark_;
   std::uint64_t root_device_ = 0;
-  bool remote_ = false;
-  bool ignores_case_ = false;
-  // There is no RWF_NOWAIT, a read waits at most for swapped pages, and ctime may not tell of
-  // xattrs.
-  bool in_memory_ = false;
+  FilesystemTraits filesystem_;
   bool security_xattrs_ = false;  // as has_security_xattrs(), where asking waits for nobody
   InodeTable inodes_;
   NameLocks names_;  // held by whoever changes one
