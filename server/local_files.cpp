@@ -16,14 +16,14 @@ constexpr int kOpenFlags = O_ACCMODE | O_TRUNC;
 
 }  // namespace
 
-Result<Opened> LocalStore::opened(const CallContext& context, UniqueFd fd, NodeRef node,
-                                  Flags flags) {
+Result<Opened> LocalStore::finish_open(const CallContext& context, UniqueFd fd, NodeRef node,
+                                       Occasion occasion) {
   Opened opened;
   opened.handle = node->handle;
-  BOOST_OUTCOME_TRY(opened.attributes,
-                    attributes_of(context, fd.get(), *node->inode, view_of(node->handle), flags));
-  opened.file =
-      std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_, flags == Flags::kMade);
+  BOOST_OUTCOME_TRY(opened.attributes, attributes_of(context, fd.get(), *node->inode,
+                                                     view_of(node->handle), occasion));
+  opened.file = std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_,
+                                            occasion == Occasion::kCreated);
   return opened;
 }
 
@@ -97,7 +97,7 @@ Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, i
   if (!fd && fd.error() == Errno(EACCES) && executes) fd = open_to_execute(context, *node);
   if (!fd) return fd.error();
   if (change) (void)change->finish(true);
-  return opened(context, std::move(fd.value()), std::move(node), Flags::kLookedUp);
+  return finish_open(context, std::move(fd.value()), std::move(node), Occasion::kAsked);
 }
 
 Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, Name name,
@@ -112,7 +112,8 @@ Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, 
   if (!fd) return last_errno();
   auto created = [&]() -> Result<Opened> {
     BOOST_OUTCOME_TRY(auto node, adopt(reopen(fd.get(), O_PATH)));
-    BOOST_OUTCOME_TRY(auto result, opened(context, std::move(fd), std::move(node), Flags::kMade));
+    BOOST_OUTCOME_TRY(auto result,
+                      finish_open(context, std::move(fd), std::move(node), Occasion::kCreated));
     result.created = true;
     return result;
   }();

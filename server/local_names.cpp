@@ -20,7 +20,7 @@ Result<Entry> LocalStore::lookup(const CallContext& context, HandleView parent, 
   if (!node && !absent) return node.error();
   if (!attributes) return attributes.error();
   if (absent) return Entry{{}, {}, attributes.value()};
-  return entry_of(context, *node.value(), attributes, Flags::kLookedUp);
+  return entry_of(context, *node.value(), attributes, Occasion::kAsked);
 }
 
 Result<NodeRef> LocalStore::find_child(const Node& parent, Name name) {
@@ -30,9 +30,9 @@ Result<NodeRef> LocalStore::find_child(const Node& parent, Name name) {
 
 Result<Entry> LocalStore::entry_of(const CallContext& context, const Node& node,
                                    const Result<wire::Attributes>& parent_attributes,
-                                   Flags flags) const {
+                                   Occasion occasion) const {
   if (!parent_attributes) return parent_attributes.error();
-  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, node, flags));
+  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, node, occasion));
   return Entry{node.handle, attributes, parent_attributes.value()};
 }
 
@@ -49,7 +49,7 @@ Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView pare
   BOOST_OUTCOME_TRY(auto node, find_child(*directory, name));
   // Somebody has put another file there meanwhile. The kernel takes none of another type.
   if (type != 0 && node->type != type) return Errno(EEXIST);
-  return entry_of(context, *node, attributes, Flags::kAfterChange);
+  return entry_of(context, *node, attributes, Occasion::kAfterChange);
 }
 
 Result<Entry> LocalStore::mknod(const CallContext& context, HandleView parent, Name name,
@@ -248,7 +248,7 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
   CallContext without_asking = context;
   without_asking.recalls = nullptr;
   auto attributes = attributes_of(without_asking, fd.value().get(), *inodes_.get(id_of(info)),
-                                  view_of(handle.value()), Flags::kLookedUp);
+                                  view_of(handle.value()), Occasion::kAsked);
   if (!attributes) return;
   entry.handle = handle.value();
   entry.attributes = attributes.value();

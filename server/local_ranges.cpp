@@ -93,7 +93,7 @@ Result<Copied> LocalStore::copy(const CallContext& context, OpenFile& from,
   Copied result;
   result.bytes = static_cast<std::uint64_t>(copied);
   BOOST_OUTCOME_TRY(result.to, change.finish(copied > 0));
-  BOOST_OUTCOME_TRY(result.from, attributes_of(context, source, Flags::kAfterChange));
+  BOOST_OUTCOME_TRY(result.from, attributes_of(context, source, Occasion::kAfterChange));
   return result;
 }
 

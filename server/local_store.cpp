@@ -201,10 +201,10 @@ wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts cou
 }
 
 Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, int fd, Inode& inode,
-                                                   HandleView handle, Flags flags) const {
+                                                   HandleView handle, Occasion occasion) const {
   // The lease comes first: whoever changes the file after it has been looked at finds the lease.
   const bool leased = context.holder != nullptr && inode.lease_to(*context.holder, handle);
-  if (flags != Flags::kAfterChange) {
+  if (occasion != Occasion::kAfterChange) {
     BOOST_OUTCOME_TRYV(may_look_at(context, inode));
   }
   struct statx info {};
@@ -214,30 +214,32 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, i
     look_at(fd, info);
     return stamp_of(info);
   });
-  std::uint32_t said = leased ? std::uint32_t{proto::kLeased} : 0;
-  // Looked at after the version was observed: what is said is true of that one or of a later one.
-  if (flags != Flags::kNone && security_xattrs_) {
+  std::uint32_t flags = leased ? std::uint32_t{proto::kLeased} : 0;
+  // Looked at after the version was observed: what the flags say is true of that one or of a later
+  // one.
+  if (occasion != Occasion::kAlongside && security_xattrs_) {
     const auto look = [&] {
       return security_flag(fd);
     };
     const std::int64_t ctime_ns = to_ns(info.stx_ctime);
     // tmpfs does not move ctime before Linux 6.1.
-    said |=
+    flags |=
         filesystem_.in_memory ? look() : inode.xattr_flags(ctime_ns, SystemClock().wall_ns(), look);
   }
-  const bool exclusive = flags == Flags::kMade && leased && inode.make_exclusive(*context.holder);
-  if (exclusive) said |= proto::kExclusive;
-  return describe(info, counts, said);
+  const bool exclusive =
+      occasion == Occasion::kCreated && leased && inode.make_exclusive(*context.holder);
+  if (exclusive) flags |= proto::kExclusive;
+  return describe(info, counts, flags);
 }
 
 Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context,
-                                                   const LocalFile& file, Flags flags) const {
-  return attributes_of(context, file.fd(), file.inode(), view_of(file.node().handle), flags);
+                                                   const LocalFile& file, Occasion occasion) const {
+  return attributes_of(context, file.fd(), file.inode(), view_of(file.node().handle), occasion);
 }
 
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, HandleView file) {
   BOOST_OUTCOME_TRY(auto node, resolve(context, file));
-  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, *node, Flags::kLookedUp));
+  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, *node, Occasion::kAsked));
   // Removed behind our back: do not be the one who keeps its blocks on the disk.
   if (attributes.nlink() == 0) nodes_.unlinked(node->id);
   return attributes;
@@ -245,7 +247,7 @@ Result<wire::Attributes> LocalStore::attributes(const CallContext& context, Hand
 
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, OpenFile& file) {
   auto& local = static_cast<LocalFile&>(file);
-  return attributes_of(context, local, Flags::kLookedUp);
+  return attributes_of(context, local, Occasion::kAsked);
 }
 
 Status LocalStore::change_owner_and_mode(int fd, const AttributeChanges& changes,

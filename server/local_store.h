@@ -131,31 +131,34 @@ class LocalStore final : public FileStore {
   }
 
   // The occasion on which attributes are told.
-  enum class Flags {
-    // No look for xattrs, and so never kNoSecurityXattrs.
-    kNone,
-    // With kNoSecurityXattrs where it is so, which may cost a system call more.
-    kLookedUp,
-    // As kLookedUp, of a file that the session has just made: it gets an exclusive lease if it
-    // alone has one.
-    kMade,
-    // As kLookedUp, but never kLeaseHeld: the change is done, and it is too late to wait.
+  enum class Occasion {
+    // They go along with an answer about something else: no look for xattrs, and so never
+    // kNoSecurityXattrs.
+    kAlongside,
+    // They are what is asked for: with kNoSecurityXattrs where it is so, which may cost a system
+    // call more.
+    kAsked,
+    // As kAsked, of a file that the session has just made: it gets an exclusive lease if it alone
+    // has one.
+    kCreated,
+    // As kAsked, but never kLeaseHeld: the change is done, and it is too late to wait.
     kAfterChange,
   };
   // `handle` is what clients know the file by; without one there is no lease of it. kLeaseHeld as
   // may_look_at() has it.
   Result<wire::Attributes> attributes_of(const CallContext& context, int fd, Inode& inode,
-                                         HandleView handle, Flags flags = Flags::kNone) const;
+                                         HandleView handle,
+                                         Occasion occasion = Occasion::kAlongside) const;
   Result<wire::Attributes> attributes_of(const CallContext& context, const Node& node,
-                                         Flags flags = Flags::kNone) const {
-    return attributes_of(context, node.fd.get(), *node.inode, view_of(node.handle), flags);
+                                         Occasion occasion = Occasion::kAlongside) const {
+    return attributes_of(context, node.fd.get(), *node.inode, view_of(node.handle), occasion);
   }
   // Through the open, as its mode may not be looked at any other way.
   Result<wire::Attributes> attributes_of(const CallContext& context, const LocalFile& file,
-                                         Flags flags = Flags::kNone) const;
+                                         Occasion occasion = Occasion::kAlongside) const;
   static HandleView view_of(const Handle& handle) { return {handle.data(), handle.size()}; }
   wire::Attributes describe(const struct statx& info, ChangeCounts counts,
-                            std::uint32_t flags = 0) const;
+                            std::uint32_t flags) const;
   // Whether this filesystem, and not only this file, can have ACLs and attributes in `security.`.
   bool has_security_xattrs(int fd) const;
   // kNoSecurityXattrs, or 0 when that is not so or not known.
@@ -164,7 +167,8 @@ class LocalStore final : public FileStore {
 
   Result<NodeRef> find_child(const Node& parent, Name name);
   Result<Entry> entry_of(const CallContext& context, const Node& node,
-                         const Result<wire::Attributes>& parent_attributes, Flags flags) const;
+                         const Result<wire::Attributes>& parent_attributes,
+                         Occasion occasion) const;
   template <class Make>
   Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, mode_t type,
                            Make make);
@@ -176,7 +180,9 @@ class LocalStore final : public FileStore {
   Result<UniqueFd> open_as_owner(const CallContext& context, const Node& node, int flags,
                                  bool override_mode);
   Result<UniqueFd> open_to_execute(const CallContext& context, const Node& node);
-  Result<Opened> opened(const CallContext& context, UniqueFd fd, NodeRef node, Flags flags);
+  // What an open or a creation answers, once there is a descriptor.
+  Result<Opened> finish_open(const CallContext& context, UniqueFd fd, NodeRef node,
+                             Occasion occasion);
   // Takes back the creation of `name`, if it still is the file behind `fd`.
   void remove_again(const Node& parent, Name name, int fd) const;
   void fill_entry(const CallContext& context, int directory, DirectoryEntry& entry);
