@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "server/inode_table.h"
+#include "server/inode.h"
 
 namespace foliofs::server {
 

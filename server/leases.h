@@ -1,6 +1,6 @@
 // Leases: what sessions believe of files without asking, and how they are told when it ends.
 //
-// A lease is a session's entry in a file's record (inode_table.h). It is given with a reply that
+// A lease is a session's entry in a file's record (inode.h). It is given with a reply that
 // shows the file's attributes, before these are looked at, and lost by a change that another
 // session makes. Whoever changes a file collects the leases that this ends (Recalls); the change is
 // made, the holders are told, and its maker gets his answer once all of them have returned theirs
@@ -21,6 +21,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "server/change_counts.h"
 #include "server/file_handle.h"
 
 namespace foliofs::server {
@@ -29,12 +30,6 @@ class Inode;
 class LeaseHolder;
 
 using LeaseTime = std::chrono::steady_clock::time_point;
-
-// How often a file has been changed by others than a session, as that session counts.
-struct ChangeCounts {
-  std::uint64_t foreign = 0;
-  std::uint64_t epoch = 0;
-};
 
 // What a client is told of a file that it holds a lease of no more.
 struct RecalledLease {

@@ -9,8 +9,9 @@
 #include <cstdint>
 
 #include "foliofs/base/unix_time.h"
+#include "server/change_counts.h"
+#include "server/file_id.h"
 #include "server/file_store.h"
-#include "server/inode_table.h"
 
 namespace foliofs::server {
 

@@ -14,6 +14,7 @@
 #include "server/file_store.h"
 #include "server/filesystem_traits.h"
 #include "server/handle_source.h"
+#include "server/inode_table.h"
 #include "server/name_locks.h"
 #include "server/node_table.h"
 #include "server/write_stream.h"

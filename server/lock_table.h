@@ -30,7 +30,7 @@
 
 #include "foliofs/base/lock_ranges.h"
 #include "foliofs/base/result.h"
-#include "server/inode_table.h"
+#include "server/file_id.h"
 
 namespace foliofs::server {
 

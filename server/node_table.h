@@ -18,7 +18,8 @@
 
 #include "foliofs/base/unique_fd.h"
 #include "server/file_handle.h"
-#include "server/inode_table.h"
+#include "server/file_id.h"
+#include "server/inode.h"
 
 namespace foliofs::server {
 
