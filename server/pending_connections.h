@@ -8,7 +8,7 @@
 #include <memory>
 #include <mutex>
 
-#include "server/session.h"
+#include "server/reply_sink.h"
 
 namespace foliofs::server {
 

@@ -8,7 +8,7 @@
 #include "server/buffer_pool.h"
 #include "server/export.h"
 #include "server/pending_connections.h"
-#include "server/session.h"
+#include "server/session_table.h"
 
 namespace foliofs::server {
 

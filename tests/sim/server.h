@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "server/call.h"
+#include "server/session_table.h"
 #include "tests/sim/memory_store.h"
 #include "tests/sim/scheduler.h"
 #include "tests/sim/wire.h"

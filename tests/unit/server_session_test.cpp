@@ -6,6 +6,7 @@
 
 #include "server/pending_connections.h"
 #include "server/session.h"
+#include "server/session_table.h"
 
 namespace foliofs::server {
 namespace {
