@@ -82,7 +82,7 @@ class DescriptorHandles final : public HandleSource {
 Result<std::unique_ptr<HandleSource>> make_kernel_handles(int root) {
   std::unique_ptr<HandleSource> source = std::make_unique<KernelHandles>(root);
   BOOST_OUTCOME_TRY(auto body, source->identify(root));
-  const UniqueFd again(source->open({body.data(), body.size()}));
+  const UniqueFd again(source->open(body));
   if (!again) return last_errno();
   return source;
 }

@@ -44,9 +44,7 @@ Result<Opened> open_existing(Call& call, const Caller& caller, HandleView parent
   if (entry.value().handle.empty()) return Errno(EROFS);
   if ((flags & O_EXCL) != 0) return Errno(EEXIST);
   if (S_ISDIR(entry.value().attributes.mode())) return Errno(EISDIR);
-  const Handle& handle = entry.value().handle;
-  return call.store().open(caller.context(), {handle.data(), handle.size()}, flags,
-                           /*reclaim=*/false);
+  return call.store().open(caller.context(), entry.value().handle, flags, /*reclaim=*/false);
 }
 
 }  // namespace

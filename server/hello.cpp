@@ -23,12 +23,11 @@ std::string log_name(std::string name) {
 }
 
 Result<wire::Attributes> root_attributes(const Session& session) {
-  const FileStore& store = *session.share().store;
-  const Handle root = store.root();
-  const Identity nobody{
-      session.share().options.squash.anon_uid, session.share().options.squash.anon_gid, {}};
+  FileStore& store = *session.share().store;
+  const SquashRule& squash = session.share().options.squash;
+  const Identity nobody{squash.anon_uid, squash.anon_gid, {}};
   const CallContext context{nobody, session.number()};
-  return session.share().store->attributes(context, {root.data(), root.size()});
+  return store.attributes(context, store.root());
 }
 
 }  // namespace

@@ -2,8 +2,10 @@
 #include <sys/uio.h>
 
 #include "foliofs/proto/open_flags.h"
+#include "server/change_scope.h"
 #include "server/credentials.h"
 #include "server/local_calls.h"
+#include "server/local_file.h"
 #include "server/local_store.h"
 
 namespace foliofs::server {
@@ -16,12 +18,17 @@ constexpr int kOpenFlags = O_ACCMODE | O_TRUNC;
 
 }  // namespace
 
+bool LocalFile::slow_to_close() const {
+  struct statx info {};
+  return look_at(fd(), info) && info.stx_nlink == 0 && holds_much(info);
+}
+
 Result<Opened> LocalStore::finish_open(const CallContext& context, UniqueFd fd, NodeRef node,
                                        Occasion occasion) {
   Opened opened;
   opened.handle = node->handle;
-  BOOST_OUTCOME_TRY(opened.attributes, attributes_of(context, fd.get(), *node->inode,
-                                                     view_of(node->handle), occasion));
+  BOOST_OUTCOME_TRY(opened.attributes,
+                    attributes_of(context, fd.get(), *node->inode, node->handle, occasion));
   opened.file = std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_,
                                             occasion == Occasion::kCreated);
   return opened;

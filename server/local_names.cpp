@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "server/change_scope.h"
 #include "server/credentials.h"
 #include "server/fd_path.h"
 #include "server/local_calls.h"
@@ -248,7 +249,7 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
   CallContext without_asking = context;
   without_asking.recalls = nullptr;
   auto attributes = attributes_of(without_asking, fd.value().get(), *inodes_.get(id_of(info)),
-                                  view_of(handle.value()), Occasion::kAsked);
+                                  handle.value(), Occasion::kAsked);
   if (!attributes) return;
   entry.handle = handle.value();
   entry.attributes = attributes.value();

@@ -3,8 +3,10 @@
 #include <linux/falloc.h>
 #include <sys/uio.h>
 
+#include "server/change_scope.h"
 #include "server/credentials.h"
 #include "server/local_calls.h"
+#include "server/local_file.h"
 #include "server/local_store.h"
 
 namespace foliofs::server {

@@ -5,55 +5,13 @@
 #include <sys/syscall.h>
 
 #include "foliofs/base/clock.h"
+#include "server/change_scope.h"
 #include "server/credentials.h"
 #include "server/fd_path.h"
 #include "server/local_calls.h"
+#include "server/local_file.h"
 
 namespace foliofs::server {
-
-// --- ChangeScope -------------------------------------------------------------------------------
-
-ChangeScope::ChangeScope(const LocalStore& store, int fd, Inode& inode, const CallContext& context)
-    : store_(store), fd_(fd), inode_(inode), context_(context), info_() {
-  inode_.begin_change([this] {
-    look_at(fd_, info_);
-    return stamp_of(info_);
-  });
-}
-
-ChangeScope::ChangeScope(const LocalStore& store, const Node& node, const CallContext& context)
-    : ChangeScope(store, node.fd.get(), *node.inode, context) {
-  if (context.holder != nullptr) {
-    if (S_ISDIR(info_.stx_mode)) inode_.keep_returned_leases();
-    inode_.lease_to(*context.holder, {node.handle.data(), node.handle.size()});
-  }
-}
-
-Result<wire::Attributes> ChangeScope::finish(bool changed, const std::vector<std::string>& names) {
-  finished_ = true;
-  bool seen = true;
-  std::vector<LostLease> lost;
-  const auto look = [&] {
-    seen = look_at(fd_, info_);
-    return stamp_of(info_);
-  };
-  const ChangeCounts counts = inode_.end_change(context_.session, changed, look, lost);
-  if (context_.recalls != nullptr && !lost.empty()) {
-    context_.recalls->add(inode_.shared_from_this(), inode_.leased_handle(), lost, names);
-  }
-  if (!seen) return Errno(EIO);
-  const bool leased = context_.holder != nullptr && inode_.is_leased_to(*context_.holder);
-  return store_.describe(info_, counts, leased ? std::uint32_t{proto::kLeased} : 0);
-}
-
-ChangeScope::~ChangeScope() {
-  if (finished_) return;
-  const int kept_errno = errno;
-  (void)finish(touched_);
-  errno = kept_errno;
-}
-
-// --- LocalStore --------------------------------------------------------------------------------
 
 LocalStore::LocalStore(const LocalStoreOptions& options, UniqueFd root, UniqueFd proc_fds)
     : proc_fds_(std::move(proc_fds)),
@@ -94,11 +52,6 @@ void LocalStore::drop_idle() {
   if (source_->can_reopen()) nodes_.drop_idle();
 }
 
-bool LocalFile::slow_to_close() const {
-  struct statx info {};
-  return look_at(fd(), info) && info.stx_nlink == 0 && holds_much(info);
-}
-
 UniqueFd LocalStore::reopen(int fd, int flags) {
   return with_descriptor(
       [&] { return ::openat(proc_fds_.get(), FdName(fd).c_str(), flags | O_CLOEXEC | O_NOCTTY); });
@@ -117,7 +70,7 @@ Result<UniqueFd> LocalStore::open_child(int directory, const char* name) {
 
 Result<Handle> LocalStore::identify(int fd) const {
   BOOST_OUTCOME_TRY(auto body, source_->identify(fd));
-  return signer_.seal({body.data(), body.size()});
+  return signer_.seal(body);
 }
 
 Handle LocalStore::handle_in_use(int fd, const FileId& id) {
@@ -234,7 +187,7 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, i
 
 Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context,
                                                    const LocalFile& file, Occasion occasion) const {
-  return attributes_of(context, file.fd(), file.inode(), view_of(file.node().handle), occasion);
+  return attributes_of(context, file.fd(), file.inode(), file.node().handle, occasion);
 }
 
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, HandleView file) {

@@ -9,15 +9,12 @@
 
 #include <sys/stat.h>
 
-#include <mutex>
-
 #include "server/file_store.h"
 #include "server/filesystem_traits.h"
 #include "server/handle_source.h"
 #include "server/inode_table.h"
 #include "server/name_locks.h"
 #include "server/node_table.h"
-#include "server/write_stream.h"
 
 namespace foliofs::server {
 
@@ -101,7 +98,6 @@ class LocalStore final : public FileStore {
                       OpenFile& to, std::uint64_t to_offset, std::uint64_t length) override;
 
  private:
-  friend class LocalFile;
   friend class ChangeScope;
 
   LocalStore(const LocalStoreOptions& options, UniqueFd root, UniqueFd proc_fds);
@@ -152,12 +148,11 @@ class LocalStore final : public FileStore {
                                          Occasion occasion = Occasion::kAlongside) const;
   Result<wire::Attributes> attributes_of(const CallContext& context, const Node& node,
                                          Occasion occasion = Occasion::kAlongside) const {
-    return attributes_of(context, node.fd.get(), *node.inode, view_of(node.handle), occasion);
+    return attributes_of(context, node.fd.get(), *node.inode, node.handle, occasion);
   }
   // Through the open, as its mode may not be looked at any other way.
   Result<wire::Attributes> attributes_of(const CallContext& context, const LocalFile& file,
                                          Occasion occasion = Occasion::kAlongside) const;
-  static HandleView view_of(const Handle& handle) { return {handle.data(), handle.size()}; }
   wire::Attributes describe(const struct statx& info, ChangeCounts counts,
                             std::uint32_t flags) const;
   // Whether this filesystem, and not only this file, can have ACLs and attributes in `security.`.
@@ -205,66 +200,6 @@ class LocalStore final : public FileStore {
   NameLocks names_;  // held by whoever changes one
   NodeTable nodes_;
   NodeRef root_;
-};
-
-// A file held open.
-class LocalFile final : public OpenFile {
- public:
-  LocalFile(UniqueFd fd, NodeRef node, NodeTable& nodes, bool has_made_it)
-      : fd_(std::move(fd)), node_(std::move(node)), nodes_(nodes), has_made_it_(has_made_it) {
-    nodes_.opened(*node_);
-  }
-  ~LocalFile() override { nodes_.closed(*node_); }
-  LocalFile(const LocalFile&) = delete;
-  LocalFile& operator=(const LocalFile&) = delete;
-
-  bool slow_to_close() const override;
-  FileId id() const override { return node_->id; }
-  int fd() const { return fd_.get(); }
-  Inode& inode() const { return *node_->inode; }
-  const Node& node() const { return *node_; }
-  bool has_made_it() const { return has_made_it_; }
-  // Held by whoever uses the descriptor's position.
-  std::mutex& position_mutex() { return position_mutex_; }
-  // How it is written.
-  WriteStream& stream() { return stream_; }
-
- private:
-  const UniqueFd fd_;
-  const NodeRef node_;
-  NodeTable& nodes_;
-  const bool has_made_it_;
-  std::mutex position_mutex_;
-  WriteStream stream_;
-};
-
-// Brackets a change of one file: from here to finish() what happens to it is the session's doing.
-// Leases that others have of it end with finish().
-class ChangeScope {
- public:
-  // What it refers to must outlive the scope.
-  ChangeScope(const LocalStore& store, int fd, Inode& inode, const CallContext& context);
-  // The session gets a lease of the node, and knows from here on what becomes of it.
-  ChangeScope(const LocalStore& store, const Node& node, const CallContext& context);
-  ChangeScope(const ChangeScope&) = delete;
-  ChangeScope& operator=(const ChangeScope&) = delete;
-  ~ChangeScope();
-
-  // A part of it is done: should the rest fail, and nobody say finish(), it counts as a change all
-  // the same. The file's times may not show it, as they move in steps.
-  void touched() { touched_ = true; }
-  // The operation is over; `changed` when it succeeded. The attributes that it left. Of a
-  // directory, `names` are those in it that it has touched. Once at most.
-  Result<wire::Attributes> finish(bool changed, const std::vector<std::string>& names = {});
-
- private:
-  const LocalStore& store_;
-  const int fd_;
-  Inode& inode_;
-  const CallContext& context_;
-  struct statx info_;
-  bool touched_ = false;
-  bool finished_ = false;
 };
 
 }  // namespace foliofs::server

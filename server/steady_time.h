@@ -1,5 +1,4 @@
-// SteadyTime: when something happens, for periods and deadlines. Unlike the client the server knows
-// no other clock than the machine's.
+// SteadyTime: when something happens, for periods and deadlines.
 #pragma once
 
 #include <chrono>
