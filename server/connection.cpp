@@ -244,9 +244,7 @@ Status Connection::handle(Frame frame) {
     spdlog::info("session {} ended by its client: {}", session_->number(),
                  describe(session_->counters()));
     services_.sessions.remove(session_->id());
-    session_->let_others_go_on();  // nobody is to wait for the pool
-    BlockingPool& pool = *session_->share().pool;
-    pool.post([session = std::move(session_)] { session->end(); });
+    Session::end_in_pool(std::move(session_));
   }
   return success();
 }

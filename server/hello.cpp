@@ -142,7 +142,7 @@ Outgoing Connection::hello_reply(const proto::FrameHeader& header, const wire::A
   reply.grace_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(services_.grace).count());
   reply.write_verifier = services_.write_verifier;
-  reply.idle_opens = session_->most_idle_opens();
+  reply.idle_opens = session_->max_idle_opens();
   if (resumed) reply.slot_sequences = session_->sequences();
   return make_frame(header, make_reply(proto::encode(reply)));
 }

@@ -37,13 +37,16 @@ void Inode::drop_void_leases() {
   std::erase_if(leases_, [](const Lease& lease) { return lease.is_void(); });
 }
 
+bool Inode::is_known_by(HandleView handle) const {
+  return std::equal(handle_.begin(), handle_.end(), handle.begin(), handle.end());
+}
+
 bool Inode::lease_to(LeaseHolder& holder, HandleView handle) {
   if (!holder.may_hold() || handle.empty()) return false;
   std::lock_guard lock(mutex_);
   drop_void_leases();
   // Where a handle is the number of a descriptor, it may have become another one meanwhile.
-  const bool same = std::equal(handle_.begin(), handle_.end(), handle.begin(), handle.end());
-  if (!leases_.empty() && !same) return false;
+  if (!leases_.empty() && !is_known_by(handle)) return false;
   for (const Lease& lease : leases_) {
     if (lease.holder.get() == &holder) return lease.recalls == 0;
     if (lease.exclusive) return false;
@@ -63,14 +66,18 @@ bool Inode::is_leased_to(const LeaseHolder& holder) const {
   });
 }
 
+void Inode::recall(Lease& lease, std::vector<LostLease>& lost) const {
+  ++lease.recalls;
+  lost.push_back({lease.holder, lease.generation, counts(lease.holder->session())});
+}
+
 // What a holder asks for meanwhile he does not believe for long, but the names of this change he
 // does not know yet: so he is told of each, also while he is being asked.
 void Inode::take_leases(std::uint64_t changer, std::vector<LostLease>& lost) {
   drop_void_leases();
   for (Lease& lease : leases_) {
     if (lease.holder->session() == changer) continue;
-    ++lease.recalls;
-    lost.push_back({lease.holder, lease.generation, counts(lease.holder->session())});
+    recall(lease, lost);
   }
 }
 
@@ -99,8 +106,7 @@ void Inode::take_exclusive(std::uint64_t session, std::vector<LostLease>& lost) 
   std::lock_guard lock(mutex_);
   for (Lease& lease : leases_) {
     if (!lease.keeps_from(session)) continue;
-    ++lease.recalls;
-    lost.push_back({lease.holder, lease.generation, counts(lease.holder->session())});
+    recall(lease, lost);
   }
 }
 
@@ -118,7 +124,7 @@ void Inode::lease_returned(const LeaseHolder& holder, std::uint64_t generation) 
 
 void Inode::lease_given_up(const LeaseHolder& holder, std::uint64_t generation, HandleView handle) {
   std::lock_guard lock(mutex_);
-  if (!std::equal(handle_.begin(), handle_.end(), handle.begin(), handle.end())) return;
+  if (!is_known_by(handle)) return;
   std::erase_if(leases_, [&](const Lease& lease) {
     const bool meant = lease.holder.get() == &holder && lease.generation == generation;
     if (!meant || lease.recalls > 0) return false;

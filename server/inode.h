@@ -135,6 +135,9 @@ class Inode : public std::enable_shared_from_this<Inode> {
   };
 
   void drop_void_leases();
+  // Whether leaseholders know the file by `handle`.
+  bool is_known_by(HandleView handle) const;
+  void recall(Lease& lease, std::vector<LostLease>& lost) const;
   void take_leases(std::uint64_t changer, std::vector<LostLease>& lost);
   void count_own(std::uint64_t session);
   ChangeCounts counts(std::uint64_t session) const;

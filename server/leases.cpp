@@ -11,8 +11,7 @@ namespace foliofs::server {
 namespace {
 
 std::size_t hash_of(HandleView handle) {
-  return std::hash<std::string_view>()(
-      {reinterpret_cast<const char*>(handle.data()), handle.size()});
+  return std::hash<std::string_view>()(text_of(handle));
 }
 
 }  // namespace

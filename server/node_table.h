@@ -72,9 +72,6 @@ class NodeTable {
   NodeRef touch(List::iterator found);
   void erase(List::iterator found);
   void evict_down_to(std::size_t target, std::size_t tries);
-  static std::string_view key_of(HandleView handle) {
-    return {reinterpret_cast<const char*>(handle.data()), handle.size()};
-  }
 
   const std::size_t capacity_;
   mutable std::mutex mutex_;  // guards what follows

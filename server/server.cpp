@@ -94,6 +94,10 @@ std::uint64_t make_write_verifier() {
   return parsed.ec == std::errc() ? verifier : random_value<std::uint64_t>();
 }
 
+UniqueFd open_root(const Export& share) {
+  return UniqueFd(::open(share.options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
 std::string text_of(const tcp::endpoint& endpoint) {
   const std::string address = endpoint.address().to_string();
   return endpoint.address().is_v6() ? fmt::format("[{}]:{}", address, endpoint.port())
@@ -184,7 +188,7 @@ std::string Server::watch_disk(Export& share) {
     share.leases->open();
     return {};
   }
-  UniqueFd root(::open(share.options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd root = open_root(share);
   auto watch = !root ? last_errno() : DiskWatch::start(root.get(), [this, &share] {
     share.leases->close_for(kQuiet);
     services_.sessions.revoke_leases(share);
@@ -198,15 +202,12 @@ std::string Server::watch_disk(Export& share) {
 }
 
 bool Server::overlaps_another(const Export& share) const {
-  const auto root_of = [](const Export& one) {
-    return UniqueFd(::open(one.options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  };
   const auto contains = [&](const Export& outer, const Export& inner) {
-    auto tree = DiskTree::open(root_of(outer).get());
+    auto tree = DiskTree::open(open_root(outer).get());
     // Where it cannot be told, the disk cannot be watched either, and what is not to be watched may
     // be the same.
     if (!tree) return share.options.sole;
-    return tree.value().contains(root_of(inner).get());
+    return tree.value().contains(open_root(inner).get());
   };
   return std::any_of(services_.exports.begin(), services_.exports.end(), [&](const auto& item) {
     const Export& other = item.second;
@@ -300,8 +301,7 @@ Task<void> Server::keep_house() {
     for (auto& session : services_.sessions.take_lost(now, services_.grace)) {
       spdlog::info("session {} ended, its client did not come back: {}", session->number(),
                    server::describe(session->counters()));
-      session->let_others_go_on();  // nobody is to wait for the pool
-      session->share().pool->post([session] { session->end(); });
+      Session::end_in_pool(std::move(session));
     }
     services_.sessions.revoke_overdue_leases(now, options_.recall_patience);
     services_.sessions.keep_room_for_opens();

@@ -74,7 +74,7 @@ bool Session::give_up() {
   return true;
 }
 
-void Session::let_others_go_on() {
+void Session::release_locks_and_leases() {
   {
     // First: a LOCK that executes now gives back what it gets after this (handlers_locks.cpp).
     std::lock_guard lock(mutex_);
@@ -85,7 +85,7 @@ void Session::let_others_go_on() {
 }
 
 void Session::end() {
-  let_others_go_on();
+  release_locks_and_leases();
   std::unordered_map<std::uint64_t, OpenRecord> closing;  // closed after the lock: that may block
   SinkRef gone;
   std::lock_guard lock(mutex_);
@@ -93,6 +93,12 @@ void Session::end() {
   closing.swap(opens_);
   rooms_ -= closing.size();
   budget_.used -= closing.size();
+}
+
+void Session::end_in_pool(std::shared_ptr<Session> session) {
+  session->release_locks_and_leases();
+  BlockingPool& pool = *session->share_.pool;
+  pool.post([session = std::move(session)] { session->end(); });
 }
 
 bool Session::has_ended() const {
@@ -268,7 +274,7 @@ void Session::lock_granted(std::uint64_t waiter) {
 }
 
 void Session::want_opens() {
-  if (most_idle_opens() == 0) return;
+  if (max_idle_opens() == 0) return;
   notify(proto::MessageType::kOpensWanted, proto::encode(wire::OpensWantedT()));
 }
 

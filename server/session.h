@@ -99,6 +99,7 @@ class Session final : public LockListener, public LeaseListener {
 
   const SessionId& id() const { return id_; }
   std::uint64_t number() const { return number_; }
+  // The export that it is of.
   const Export& share() const { return share_; }
   bool read_only() const { return read_only_; }
   std::uint32_t slots() const { return static_cast<std::uint32_t>(slots_.size()); }
@@ -119,11 +120,14 @@ class Session final : public LockListener, public LeaseListener {
   std::optional<SteadyTime> idle_since() const;
   // As expire(), now, if it still is idle.
   bool give_up();
-  // Ends what others may wait for, leases and locks, and does not block; nothing is admitted any
-  // more. end() is to follow.
-  void let_others_go_on();
+  // Ends what others may wait for, and does not block; nothing is admitted any more. end() is to
+  // follow.
+  void release_locks_and_leases();
   // The same, and closes every open file, which may block.
   void end();
+  // Ends the session: its locks and leases at once, so that nobody waits for a thread; the rest in
+  // the export's pool.
+  static void end_in_pool(std::shared_ptr<Session> session);
   bool has_ended() const;
 
   // The sequence of the last request taken in each slot.
@@ -140,7 +144,7 @@ class Session final : public LockListener, public LeaseListener {
   Result<OpenRoom> make_room();
   // How many opens the client may keep that nobody uses. Who opens a file again without asking does
   // not see what has just been changed on the disk itself.
-  std::uint32_t most_idle_opens() const {
+  std::uint32_t max_idle_opens() const {
     if (!share_.options.sole) return 0;
     return static_cast<std::uint32_t>(std::min<std::size_t>(budget_.per_session / 8, 16384));
   }

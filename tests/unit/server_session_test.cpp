@@ -217,7 +217,7 @@ TEST_F(SessionTest, OthersNeedNotWaitUntilItsOpensAreClosed) {
   others.owner.session = session_.number() + 1;
   ASSERT_TRUE(share_.locks->lock(wanted, 0, false, {}).value());
   ASSERT_TRUE(share_.locks->test(others));
-  session_.let_others_go_on();
+  session_.release_locks_and_leases();
   EXPECT_FALSE(share_.locks->test(others));
   EXPECT_TRUE(session_.has_ended());
   EXPECT_FALSE(session_.attach(second_));
@@ -239,8 +239,8 @@ TEST(SessionTableTest, OpensAreAskedBackWhenThereIsLittleRoom) {
   auto keeps_none = table.begin(ordinary, false, false, 1).value();
   auto told = std::make_shared<Recorder>(), untold = std::make_shared<Recorder>();
   ASSERT_TRUE(keeps->attach(told) && keeps_none->attach(untold));
-  EXPECT_EQ(keeps->most_idle_opens(), 2u);
-  EXPECT_EQ(keeps_none->most_idle_opens(), 0u);
+  EXPECT_EQ(keeps->max_idle_opens(), 2u);
+  EXPECT_EQ(keeps_none->max_idle_opens(), 0u);
 
   std::vector<OpenRoom> taken;
   for (int i = 0; i < 14; ++i) taken.push_back(std::move(keeps_none->make_room().value()));
