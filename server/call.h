@@ -22,11 +22,11 @@ enum class Place { kLoop, kPool };
 // What a READ or an OPEN has got without waiting, kept for when it goes on in the pool.
 struct PartialRead {
   bool begun = false;
-  OpenRoom room;  // OPEN only, as what follows
-  std::shared_ptr<OpenFile> opened;
+  OpenRoom room;                     // of an OPEN
+  std::shared_ptr<OpenFile> opened;  // by an OPEN
   Buffer data;
-  std::size_t filled = 0;
-  wire::Attributes attributes;
+  std::size_t filled = 0;       // bytes of `data` that are there
+  wire::Attributes attributes;  // from before any of them was read
 };
 
 struct Call {
@@ -34,8 +34,8 @@ struct Call {
   proto::FrameHeader header;
   std::vector<std::byte> meta;
   Buffer payload;
-  BufferPool* buffers = nullptr;
-  std::size_t charge = 0;
+  BufferPool* buffers = nullptr;  // of the server
+  std::size_t charge = 0;         // bytes that count against its connection until the reply does
   PartialRead partial;
   Recalls recalls;  // leases of others that the call has ended, or that keep it from being done
 

@@ -85,7 +85,7 @@ Connection::Connection(Socket socket, Services& services)
 Task<void> Connection::serve(std::shared_ptr<Connection> self) {
   self->reading_ = true;
   const PendingConnections::Ticket ticket = self->services_.pending.add(self);
-  Status status = co_await self->greet();
+  Status status = co_await self->answer_hello();
   self->services_.pending.remove(ticket);
   while (status && !self->bye_) {
     auto frame = co_await self->receive();
@@ -353,7 +353,7 @@ void Connection::deliver(Outgoing frame) {
 // Others wait for what a notice has the client do, so it does not queue behind replies, which may
 // be many megabytes. Before it goes what has begun to leave, the reply to HELLO, and earlier
 // notices.
-std::size_t Connection::place_of(const proto::FrameHeader& header) const {
+std::size_t Connection::queue_position(const proto::FrameHeader& header) const {
   if (!header.is_notice() || output_.empty()) return output_.size();
   const bool first_stays =
       output_sent_ > 0 || output_.front().frame.header.type == proto::MessageType::kHello;
@@ -368,11 +368,11 @@ void Connection::enqueue(Outgoing frame) {
   progress_.wake_all();
   if (!socket_.is_open()) return;
   // A client that has just come back asks anyway.
-  if (frame.header.is_notice() && !greeted_) return;
+  if (frame.header.is_notice() && !hello_answered_) return;
   const std::size_t held = held_by(frame);
   held_bytes_ += held;
   const proto::HeaderBytes header = proto::encode_header(frame.header);
-  const auto place = output_.begin() + static_cast<std::ptrdiff_t>(place_of(frame.header));
+  const auto place = output_.begin() + static_cast<std::ptrdiff_t>(queue_position(frame.header));
   output_.insert(place, Pending{header, std::move(frame), held});
   if (reading_ || flush_posted_ || draining_) return;
   flush_posted_ = true;

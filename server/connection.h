@@ -55,8 +55,9 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   Task<void> until_room();
   Errno violation(std::string why);
 
-  // Hello.
-  Task<Status> greet();
+  // Hello (hello.cpp).
+  // Begins or resumes the session and answers; an error when the connection is over.
+  Task<Status> answer_hello();
   // Closes the connection after the time that a client has for its HELLO, unless the timer is
   // cancelled before. `why` is for the log.
   void arm_deadline(std::string why);
@@ -85,8 +86,8 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
 
   // Writing.
   void enqueue(Outgoing frame);
-  // Where in output_ a frame with this header goes.
-  std::size_t place_of(const proto::FrameHeader& header) const;
+  // Where in output_ a frame with this header is to be put.
+  std::size_t queue_position(const proto::FrameHeader& header) const;
   void flush();
   bool send_some();
   static Task<void> drain(std::shared_ptr<Connection> self);
@@ -99,8 +100,8 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   const std::string peer_;
   std::shared_ptr<Session> session_;  // from Hello on
   std::string why_;                   // what the client did wrong
-  bool bye_ = false;
-  bool greeted_ = false;  // HELLO has been answered; no notice goes out before
+  bool bye_ = false;                  // BYE has come: nothing more is read
+  bool hello_answered_ = false;       // HELLO has been answered; no notice goes out before
 
   std::vector<std::byte> input_;  // received, not yet taken: [input_begin_, input_end_)
   std::size_t input_begin_ = 0;

@@ -23,6 +23,7 @@ struct ExportOptions {
   bool sole = false;
 };
 
+// Variables of this type are called `share`: `export` is a keyword.
 struct Export {
   ExportOptions options;
   // The store's files refer to it.

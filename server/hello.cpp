@@ -57,7 +57,7 @@ Task<Result<wire::Attributes>> Connection::look_at_root() {
   co_return found->value_or(Errno(ECONNRESET));
 }
 
-Task<Status> Connection::greet() {
+Task<Status> Connection::answer_hello() {
   // Ends a client that says nothing, and one that does not go after it was refused.
   arm_deadline("no hello in time");
   auto frame = co_await receive();
@@ -83,7 +83,7 @@ Task<Status> Connection::greet() {
   if (!root) co_return co_await refuse(header, root.error(), "the export's root is out of reach");
   ++deadlines_;
   deadline_.cancel();
-  greeted_ = true;
+  hello_answered_ = true;
   enqueue(hello_reply(header, root.value(), begun.value()));
   co_return success();
 }

@@ -1,4 +1,4 @@
-// Small conversions around the system calls that the local store makes. Private to it.
+// What the local store makes of system calls, and of what they say of a file. Private to it.
 #pragma once
 
 #include <fcntl.h>
@@ -19,9 +19,11 @@ namespace foliofs::server {
 // thread's umask has been set. local_xattrs.cpp.
 mode_t apply_umask(int directory, CreationMode mode);
 
-// Takes a file's set-id bits away, as far as the server may. Whether it has.
+// Takes a file's set-id bits away, as far as the server may. Whether it has. The thread may act as
+// the server afterwards. local_xattrs.cpp.
 Result<bool> kill_set_id_bits(int fd);
 
+// statx(2) of the file behind `fd`; any descriptor will do. False with errno.
 inline bool look_at(int fd, struct statx& info) {
   return ::statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME,
                  &info) == 0;

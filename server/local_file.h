@@ -26,7 +26,7 @@ class LocalFile final : public OpenFile {
   int fd() const { return fd_.get(); }
   Inode& inode() const { return *node_->inode; }
   const Node& node() const { return *node_; }
-  // Whether the file was made by the call that has opened it.
+  // Whether the call that has opened the file has made it.
   bool has_made_it() const { return has_made_it_; }
   // Held by whoever uses the descriptor's position.
   std::mutex& position_mutex() { return position_mutex_; }

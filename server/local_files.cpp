@@ -144,7 +144,7 @@ void LocalStore::remove_again(const Node& parent, Name name, int fd) const {
 Result<Opened> LocalStore::create(const CallContext& context, HandleView parent, Name name,
                                   CreationMode mode, int flags) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
-  BOOST_OUTCOME_TRY(auto held, names_.hold(context.waiting, directory->id, name));
+  BOOST_OUTCOME_TRY(auto held, name_locks_.hold(context.waiting, directory->id, name));
   // On the disk others may make and remove the name between our two steps, but not for ever.
   for (int tries = 0; tries < 8; ++tries) {
     auto made = create_new(context, *directory, name, mode, flags);

@@ -37,13 +37,11 @@ Result<Entry> LocalStore::entry_of(const CallContext& context, const Node& node,
   return Entry{node.handle, attributes, parent_attributes.value()};
 }
 
-// `make(directory)` makes the name, of a file of `type` (0: not known), and returns 0, or -1 with
-// errno.
 template <class Make>
 Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView parent, Name name,
                                      mode_t type, Make make) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
-  BOOST_OUTCOME_TRY(const auto held, names_.hold(context.waiting, directory->id, name));
+  BOOST_OUTCOME_TRY(const auto held, name_locks_.hold(context.waiting, directory->id, name));
   ChangeScope change(*this, *directory, context);
   if (make(directory->fd.get()) != 0) return last_errno();
   auto attributes = change.finish(true, {name.c_str()});
@@ -131,7 +129,7 @@ std::optional<wire::Attributes> to_optional(Result<wire::Attributes> attributes)
   return attributes.value();
 }
 
-bool goes_slowly(const struct statx& info) {
+bool slow_to_unlink(const struct statx& info) {
   return info.stx_nlink == 1 && holds_much(info);
 }
 
@@ -141,11 +139,11 @@ Result<NamesChanged> LocalStore::unlink(const CallContext& context, HandleView p
                                         bool directory) {
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, parent));
   Victim victim;  // goes last, with its blocks: for that nobody need wait
-  BOOST_OUTCOME_TRY(const auto held, names_.hold(context.waiting, node->id, name));
+  BOOST_OUTCOME_TRY(const auto held, name_locks_.hold(context.waiting, node->id, name));
   BOOST_OUTCOME_TRY(victim.fd, open_child(node->fd.get(), name.c_str()));
   struct statx info {};
   if (!look_at(victim.fd.get(), info)) return last_errno();
-  if (context.waiting == Waiting::kNever && goes_slowly(info)) return Errno(EAGAIN);
+  if (context.waiting == Waiting::kNever && slow_to_unlink(info)) return Errno(EAGAIN);
   victim.handle = handle_in_use(victim.fd.get(), id_of(info));
   victim.inode = inodes_.get(id_of(info));
 
@@ -167,13 +165,13 @@ Result<NamesChanged> LocalStore::rename(const CallContext& context, HandleView p
   BOOST_OUTCOME_TRY(auto to, resolve_as(context, new_parent));
   Victim moved, replaced;
   BOOST_OUTCOME_TRY(const auto held,
-                    names_.hold(context.waiting, from->id, name, to->id, new_name));
+                    name_locks_.hold(context.waiting, from->id, name, to->id, new_name));
   auto prepare = [&](Victim& file, const Node& directory, Name at) -> Status {
     BOOST_OUTCOME_TRY(file.fd, open_child(directory.fd.get(), at.c_str()));
     struct statx info {};
     if (!look_at(file.fd.get(), info)) return last_errno();
     file.handle = handle_in_use(file.fd.get(), id_of(info));
-    file.slow = goes_slowly(info);
+    file.slow = slow_to_unlink(info);
     file.inode = inodes_.get(id_of(info));
     file.change.emplace(*this, file.fd.get(), *file.inode, context);
     return success();
@@ -239,7 +237,7 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
   auto known = nodes_.find(id_of(info));
   if (known != nullptr) {
     handle = known->handle;
-  } else if (source_->can_reopen()) {
+  } else if (handle_source_->can_reopen()) {
     handle = identify(fd.value().get());
   } else if (auto node = adopt(reopen(fd.value().get(), O_PATH)); node) {
     handle = node.value()->handle;

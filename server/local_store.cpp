@@ -31,9 +31,9 @@ Result<std::unique_ptr<FileStore>> LocalStore::open_tree(const LocalStoreOptions
   auto kernel =
       options.handles == HandleKind::kAutomatic ? make_kernel_handles(root_fd) : Errno(EOPNOTSUPP);
   if (kernel) {
-    store->source_ = std::move(kernel.value());
+    store->handle_source_ = std::move(kernel.value());
   } else {
-    store->source_ = make_descriptor_handles();
+    store->handle_source_ = make_descriptor_handles();
     store->remark_ = fmt::format(
         "no lasting file handles here ({}); keeps up to {} descriptors instead, and clients look "
         "names up again after a restart",
@@ -44,12 +44,12 @@ Result<std::unique_ptr<FileStore>> LocalStore::open_tree(const LocalStoreOptions
   store->root_device_ = id_of(info).device;
   store->filesystem_ = filesystem_traits(root_fd);
   store->security_xattrs_ = !store->filesystem_.remote && store->has_security_xattrs(root_fd);
-  BOOST_OUTCOME_TRY(store->root_, store->adopt(store->reopen(root_fd, O_PATH | O_CLOEXEC)));
+  BOOST_OUTCOME_TRY(store->root_, store->adopt(store->reopen(root_fd, O_PATH)));
   return store;
 }
 
 void LocalStore::drop_idle() {
-  if (source_->can_reopen()) nodes_.drop_idle();
+  if (handle_source_->can_reopen()) nodes_.drop_idle();
 }
 
 UniqueFd LocalStore::reopen(int fd, int flags) {
@@ -69,13 +69,13 @@ Result<UniqueFd> LocalStore::open_child(int directory, const char* name) {
 }
 
 Result<Handle> LocalStore::identify(int fd) const {
-  BOOST_OUTCOME_TRY(auto body, source_->identify(fd));
+  BOOST_OUTCOME_TRY(auto body, handle_source_->identify(fd));
   return signer_.seal(body);
 }
 
 Handle LocalStore::handle_in_use(int fd, const FileId& id) {
   if (auto known = nodes_.find(id)) return known->handle;
-  if (!source_->can_reopen()) return {};
+  if (!handle_source_->can_reopen()) return {};
   auto handle = identify(fd);
   return handle ? handle.value() : Handle();
 }
@@ -102,7 +102,7 @@ Result<NodeRef> LocalStore::find_node(HandleView handle) {
   if (auto known = nodes_.find(handle)) return known;
   BOOST_OUTCOME_TRY(const HandleView body, signer_.unseal(handle));
   BOOST_OUTCOME_TRYV(act_as_server());
-  UniqueFd fd = with_descriptor([&] { return source_->open(body); });
+  UniqueFd fd = with_descriptor([&] { return handle_source_->open(body); });
   if (!fd) return last_errno();
   const Handle whole(handle.begin(), handle.end());
   return adopt(std::move(fd), &whole);

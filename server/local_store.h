@@ -106,16 +106,23 @@ class LocalStore final : public FileStore {
   Result<NodeRef> resolve(const CallContext& context, HandleView handle);
   // As resolve, and from then on the thread acts as the caller.
   Result<NodeRef> resolve_as(const CallContext& context, HandleView handle);
+  // As resolve, whoever has a lease of the file.
   Result<NodeRef> find_node(HandleView handle);
+  // The node of the file behind `path_fd`, an O_PATH descriptor, which a new node keeps. `handle`
+  // is what clients know the file by; nullptr: it gets one, unless there is a node. Without a
+  // descriptor the errno of whoever should have opened it.
   Result<NodeRef> adopt(UniqueFd path_fd, const Handle* handle = nullptr);
   // kLeaseHeld where another session's lease keeps the caller's from looking at the file; it is
   // asked back, if the context takes recalls.
   static Status may_look_at(const CallContext& context, Inode& inode);
+  // A handle for the file behind `fd`, of which there is no node.
   Result<Handle> identify(int fd) const;
   // The handle that clients know the file by; empty when there is none that is good any more.
   Handle handle_in_use(int fd, const FileId& id);
+  // An O_PATH descriptor of what `name` in `directory` is, also of a symlink. EXDEV for a mount.
   Result<UniqueFd> open_child(int directory, const char* name);
-  // Opens the file behind an O_PATH or any other descriptor anew.
+  // Opens the file behind an O_PATH or any other descriptor anew. Without a descriptor errno says
+  // why.
   UniqueFd reopen(int fd, int flags);
   // open() gives a descriptor, or -1 with errno. When there is none left, once more with fewer
   // nodes.
@@ -159,45 +166,54 @@ class LocalStore final : public FileStore {
   bool has_security_xattrs(int fd) const;
   // kNoSecurityXattrs, or 0 when that is not so or not known.
   static std::uint32_t security_flag(int fd);
+  // The inode number that clients are told.
   std::uint64_t ino_of(const struct statx& info) const;
 
   Result<NodeRef> find_child(const Node& parent, Name name);
   Result<Entry> entry_of(const CallContext& context, const Node& node,
                          const Result<wire::Attributes>& parent_attributes,
                          Occasion occasion) const;
+  // `make(directory)` makes the name, of a file of `type` (0: not known), and returns 0, or -1 with
+  // errno.
   template <class Make>
   Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, mode_t type,
                            Make make);
+  // create() of a name that is not there; EEXIST when it is.
   Result<Opened> create_new(const CallContext& context, Node& parent, Name name, CreationMode mode,
                             int flags);
+  // What open() and create() do with a file that is there. REQUIRES: the thread acts as the caller.
   Result<Opened> open_node(const CallContext& context, NodeRef node, int flags,
                            bool reclaim = false);
-  // With `override_mode` the file's owner may, whatever its mode says.
+  // Opens as the caller. With `override_mode` the file's owner may, whatever its mode says.
   Result<UniqueFd> open_as_owner(const CallContext& context, const Node& node, int flags,
                                  bool override_mode);
+  // Opens for reading what the caller may execute.
   Result<UniqueFd> open_to_execute(const CallContext& context, const Node& node);
   // What an open or a creation answers, once there is a descriptor.
   Result<Opened> finish_open(const CallContext& context, UniqueFd fd, NodeRef node,
                              Occasion occasion);
   // Takes back the creation of `name`, if it still is the file behind `fd`.
   void remove_again(const Node& parent, Name name, int fd) const;
+  // Adds the handle and the attributes of what `entry.name` is, as far as they can be had.
   void fill_entry(const CallContext& context, int directory, DirectoryEntry& entry);
   // `scope` is told what is done, also when the rest fails.
   Status change_owner_and_mode(int fd, const AttributeChanges& changes, ChangeScope& scope) const;
   Status change_times(int fd, const AttributeChanges& changes) const;
+  // Through `open`, if there is one, and else as the thread acts.
   Status change_size(Node& node, LocalFile* open, std::uint64_t size) const;
+  // After the file behind `fd` has lost a name.
   void forget_if_unlinked(int fd);
 
   const UniqueFd proc_fds_;  // /proc/self/fd
   const UniqueFd root_fd_;   // readable: what open_by_handle_at wants
   const HandleSigner signer_;
-  std::unique_ptr<HandleSource> source_;
+  std::unique_ptr<HandleSource> handle_source_;
   std::string remark_;
   std::uint64_t root_device_ = 0;
   FilesystemTraits filesystem_;
   bool security_xattrs_ = false;  // as has_security_xattrs(), where asking waits for nobody
   InodeTable inodes_;
-  NameLocks names_;  // held by whoever changes one
+  NameLocks name_locks_;  // held by whoever changes a name
   NodeTable nodes_;
   NodeRef root_;
 };

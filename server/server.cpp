@@ -131,10 +131,10 @@ Checked<void> Server::start() {
     spdlog::info("not root: every call is made as user {}, whoever asks", ::geteuid());
   }
   asio::io_context& first = workers_.front()->loop.context();
-  house_timer_ = std::make_unique<asio::steady_timer>(first);
+  housekeeping_timer_ = std::make_unique<asio::steady_timer>(first);
   retry_timer_ = std::make_unique<asio::steady_timer>(first);
   spawn(first.get_executor(), "acceptor", accept());
-  spawn(first.get_executor(), "housekeeping", keep_house());
+  spawn(first.get_executor(), "housekeeping", run_housekeeping());
   ::umask(0);
   for (auto& worker : workers_) worker->loop.start();
   started_ = true;
@@ -285,7 +285,7 @@ void Server::adopt(Worker& worker, int fd, Services& services) {
 
 // Ends sessions that stayed without a connection, and lets go of descriptors that nobody uses, here
 // and at the clients.
-Task<void> Server::keep_house() {
+Task<void> Server::run_housekeeping() {
   constexpr std::chrono::milliseconds kSeldom{1'000};
   constexpr std::chrono::milliseconds kIdle{30'000};
   constexpr std::chrono::milliseconds kOften{50};
@@ -293,9 +293,9 @@ Task<void> Server::keep_house() {
       std::clamp(std::min(services_.grace, options_.recall_patience) / 2, kOften, kSeldom);
   auto idle_dropped = std::chrono::steady_clock::now();
   while (!stopping_) {
-    house_timer_->expires_after(interval);
+    housekeeping_timer_->expires_after(interval);
     boost::system::error_code ignored;
-    co_await house_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    co_await housekeeping_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     if (stopping_) break;
     const auto now = std::chrono::steady_clock::now();
     for (auto& session : services_.sessions.take_lost(now, services_.grace)) {
@@ -333,7 +333,7 @@ void Server::stop() {
     stopping_ = true;
     boost::system::error_code ignored;
     acceptor_->close(ignored);
-    house_timer_->cancel();
+    housekeeping_timer_->cancel();
     retry_timer_->cancel();
   });
   for (auto& worker : workers_) {
