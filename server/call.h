@@ -63,8 +63,8 @@ struct Handler {
 // nullptr for a type that no session may send (Hello is the connection's own).
 const Handler* find_handler(proto::MessageType type);
 
-// Runs `handler`, whatever the session may do; never EAGAIN in the pool. kLeaseHeld: it is to be
-// run again once call.recalls are answered.
+// Runs `handler`. EROFS when it modifies and the session may not. EAGAIN on the loop: it is to be
+// run in the pool. kLeaseHeld: it is to be run again once call.recalls are answered.
 Result<Reply> run_handler(const Handler& handler, Call& call, Place place);
 
 // The payload that went with the kept reply `meta` of an OPEN: it is read again.

@@ -80,7 +80,8 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   // it from being done.
   static void run_again(const Handler& handler, const std::shared_ptr<Call>& call,
                         const std::weak_ptr<Connection>& from);
-  // Others are waited for, with this reply and nothing else held.
+  // From here on the call counts against its connection as no more than this reply, as long as it
+  // waits for other clients.
   static void charge_less(const std::weak_ptr<Connection>& from, Outgoing& reply);
   void replay(Outgoing reply, std::shared_ptr<Call> call);
 

@@ -143,7 +143,7 @@ class FileStore {
   virtual std::string remark() const = 0;
   // Its calls wait for another machine or process, so that any of them may hang.
   virtual bool remote() const { return false; }
-  // A file is found by more names than it has.
+  // A name leads to a file whether its letters are upper or lower case.
   virtual bool ignores_case() const { return false; }
   // Lets go of what was not used for a while, which may block. Called now and then.
   virtual void drop_idle() = 0;

@@ -6,8 +6,9 @@ namespace foliofs::server {
 struct FilesystemTraits {
   // Its calls wait for another machine, or for a process of this one.
   bool remote = false;
-  // A file is found by its name in any case, so a change of one name is one of others too, which
-  // nobody mentions. So it is in a directory with `chattr +F`, which does not show here.
+  // A name leads to a file whether its letters are upper or lower case, so a change of one name is
+  // one of others too, of which nobody is told. It is so in a directory with `chattr +F`, too, but
+  // that does not show here.
   bool ignores_case = false;
   // tmpfs and ramfs: there is no RWF_NOWAIT, a read waits at most for swapped pages, and ctime may
   // not tell of xattrs.

@@ -21,6 +21,7 @@ constexpr Handler handler(Result<Reply> (*run)(Call&, Place)) {
   return handler;
 }
 
+// Only asks, so a retry may as well execute again.
 template <class Request>
 constexpr Handler asks(Result<Reply> (*run)(Call&, Place)) {
   Handler asks = handler<Request>(run);
@@ -34,6 +35,7 @@ constexpr Handler holds(Result<Reply> (*run)(Call&, Place)) {
   return handler<Request>(run);
 }
 
+// Changes files or names.
 template <class Request>
 constexpr Handler changes(Result<Reply> (*run)(Call&, Place)) {
   Handler changes = handler<Request>(run);

@@ -125,6 +125,8 @@ class LockTable {
   };
   using Notices = std::vector<Notice>;
 
+  // The rest is called with the mutex held, but for tell().
+
   static Held& held_of(FileLocks& file, LockKind kind) {
     return file.held[static_cast<std::size_t>(kind)];
   }
@@ -132,8 +134,10 @@ class LockTable {
     return file.held[static_cast<std::size_t>(kind)];
   }
   static std::optional<HeldLock> conflict(const FileLocks& file, const LockRequest& request);
+  // What lock() does.
   Result<bool> grant_or_enqueue(const LockRequest& request, std::uint64_t waiter, bool reclaim,
                                 std::weak_ptr<LockListener> listener, Notices& notices);
+  // False: `waiter` waits from here on.
   Result<bool> enqueue(FileLocks& file, const LockRequest& request, std::uint64_t waiter,
                        std::weak_ptr<LockListener> listener);
   // Whether `request` would wait for ever: whom it waits for waits for its owner in the end.

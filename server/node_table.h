@@ -54,6 +54,7 @@ class NodeTable {
   // The node that the table has for this file from now on: `node`, or the one that was there first.
   NodeRef insert(NodeRef node);
 
+  // The node has one open file more; one less.
   void opened(Node& node);
   void closed(Node& node);
   // The file has lost its last name.
