@@ -22,7 +22,7 @@ enum class Place { kLoop, kPool };
 // What a READ or an OPEN has got without waiting, kept for when it goes on in the pool.
 struct PartialRead {
   bool begun = false;
-  OpenRoom room;                     // of an OPEN
+  OpenReservation reservation;       // of an OPEN
   std::shared_ptr<OpenFile> opened;  // by an OPEN
   Buffer data;
   std::size_t filled = 0;       // bytes of `data` that are there

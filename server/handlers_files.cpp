@@ -110,8 +110,8 @@ Result<Reply> handle_open(Call& call, Place place) {
   BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   PartialRead& partial = call.partial;
   if (!partial.begun) {
-    if (!partial.room) {
-      BOOST_OUTCOME_TRY(partial.room, call.session->make_room());
+    if (!partial.reservation) {
+      BOOST_OUTCOME_TRY(partial.reservation, call.session->reserve_open());
     }
     BOOST_OUTCOME_TRY(auto opened,
                       call.store().open(caller.context(), handle_view(request.handle()), flags,
@@ -122,8 +122,8 @@ Result<Reply> handle_open(Call& call, Place place) {
   }
   BOOST_OUTCOME_TRYV(read_first_bytes(call, caller.context(), *partial.opened,
                                       first_bytes_wanted(request), place));
-  const std::uint64_t open_id =
-      call.session->add_open(std::move(partial.room), std::move(partial.opened), caller.identity());
+  const std::uint64_t open_id = call.session->add_open(
+      std::move(partial.reservation), std::move(partial.opened), caller.identity());
   return build_reply(
       [&](auto& builder) { return wire::CreateOpenReply(builder, open_id, &partial.attributes); },
       std::move(partial.data));

@@ -298,7 +298,7 @@ Task<void> Server::run_housekeeping() {
     co_await housekeeping_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     if (stopping_) break;
     const auto now = std::chrono::steady_clock::now();
-    for (auto& session : services_.sessions.take_lost(now, services_.grace)) {
+    for (auto& session : services_.sessions.take_expired(now, services_.grace)) {
       spdlog::info("session {} ended, its client did not come back: {}", session->number(),
                    server::describe(session->counters()));
       Session::end_in_pool(std::move(session));

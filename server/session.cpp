@@ -47,14 +47,15 @@ void Session::detach(const ReplySink* sink, SteadyTime now) {
   std::lock_guard lock(mutex_);
   if (sink_.get() != sink) return;
   gone = std::exchange(sink_, nullptr);
-  lost_at_ = now;
+  disconnected_at_ = now;
   leases_->set_ready(false);
 }
 
 bool Session::expire(SteadyTime now, std::chrono::milliseconds grace) {
   constexpr std::chrono::milliseconds kUnusedGrace{5'000};  // it has nothing to lose
   std::lock_guard lock(mutex_);
-  if (sink_ != nullptr || now - lost_at_ < (used_ ? grace : std::min(grace, kUnusedGrace))) {
+  if (sink_ != nullptr ||
+      now - disconnected_at_ < (used_ ? grace : std::min(grace, kUnusedGrace))) {
     return false;
   }
   ended_ = true;
@@ -63,13 +64,13 @@ bool Session::expire(SteadyTime now, std::chrono::milliseconds grace) {
 
 std::optional<SteadyTime> Session::idle_since() const {
   std::lock_guard lock(mutex_);
-  if (sink_ != nullptr || rooms_ > 0) return std::nullopt;
-  return lost_at_;
+  if (sink_ != nullptr || reserved_opens_ > 0) return std::nullopt;
+  return disconnected_at_;
 }
 
 bool Session::give_up() {
   std::lock_guard lock(mutex_);
-  if (sink_ != nullptr || rooms_ > 0) return false;
+  if (sink_ != nullptr || reserved_opens_ > 0) return false;
   ended_ = true;
   return true;
 }
@@ -91,7 +92,7 @@ void Session::end() {
   std::lock_guard lock(mutex_);
   gone = std::exchange(sink_, nullptr);
   closing.swap(opens_);
-  rooms_ -= closing.size();
+  reserved_opens_ -= closing.size();
   budget_.used -= closing.size();
 }
 
@@ -198,24 +199,25 @@ void Session::complete(Outgoing frame, bool idempotent) {
 
 // --- Opens --------------------------------------------------------------------------------------
 
-Result<OpenRoom> Session::make_room() {
+Result<OpenReservation> Session::reserve_open() {
   std::lock_guard lock(mutex_);
-  if (rooms_ >= budget_.per_session) return Errno(EMFILE);
+  if (reserved_opens_ >= budget_.per_session) return Errno(EMFILE);
   if (budget_.used.fetch_add(1) >= budget_.total) {
     --budget_.used;
     return Errno(ENFILE);
   }
-  ++rooms_;
-  return OpenRoom(*this);
+  ++reserved_opens_;
+  return OpenReservation(*this);
 }
 
-void Session::give_back_room() {
+void Session::release_reservation() {
   std::lock_guard lock(mutex_);
-  --rooms_;
+  --reserved_opens_;
   --budget_.used;
 }
 
-std::uint64_t Session::add_open(OpenRoom room, std::shared_ptr<OpenFile> file, Identity opener) {
+std::uint64_t Session::add_open(OpenReservation reservation, std::shared_ptr<OpenFile> file,
+                                Identity opener) {
   std::lock_guard adding(opening_);
   std::lock_guard lock(mutex_);
   if (next_open_ == 0) ++next_open_;
@@ -223,7 +225,7 @@ std::uint64_t Session::add_open(OpenRoom room, std::shared_ptr<OpenFile> file, I
   // An ended session holds nothing; whoever asked will not hear the answer.
   if (ended_) return id;
   opens_.emplace(id, OpenRecord{std::move(file), std::move(opener)});
-  room.session_ = nullptr;
+  reservation.session_ = nullptr;
   return id;
 }
 
@@ -240,7 +242,7 @@ Result<OpenRecord> Session::take_open(std::uint64_t id) {
   if (found == opens_.end()) return Errno(EBADF);
   OpenRecord record = std::move(found->second);
   opens_.erase(found);
-  --rooms_;
+  --reserved_opens_;
   --budget_.used;
   return record;
 }
@@ -273,7 +275,7 @@ void Session::lock_granted(std::uint64_t waiter) {
   notify(proto::MessageType::kLockGranted, proto::encode(granted));
 }
 
-void Session::want_opens() {
+void Session::ask_for_idle_opens() {
   if (max_idle_opens() == 0) return;
   notify(proto::MessageType::kOpensWanted, proto::encode(wire::OpensWantedT()));
 }

@@ -39,24 +39,25 @@ struct OpenBudget {
 
 class Session;
 
-// Room for one open file, taken before it is opened, so that nothing is opened or created that then
+// Counts as one open file from before it is opened, so that nothing is opened or created that then
 // cannot be kept. Given back with this object, unless Session::add_open has used it. Must not
 // outlive the session.
-class OpenRoom {
+class OpenReservation {
  public:
-  OpenRoom() = default;
-  OpenRoom(OpenRoom&& other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
-  OpenRoom& operator=(OpenRoom&& other) noexcept {
+  OpenReservation() = default;
+  OpenReservation(OpenReservation&& other) noexcept
+      : session_(std::exchange(other.session_, nullptr)) {}
+  OpenReservation& operator=(OpenReservation&& other) noexcept {
     std::swap(session_, other.session_);
     return *this;
   }
-  ~OpenRoom();
+  ~OpenReservation();
 
   explicit operator bool() const { return session_ != nullptr; }
 
  private:
   friend class Session;
-  explicit OpenRoom(Session& session) : session_(&session) {}
+  explicit OpenReservation(Session& session) : session_(&session) {}
 
   Session* session_ = nullptr;
 };
@@ -141,16 +142,17 @@ class Session final : public LockListener, public LeaseListener {
   void complete(Outgoing frame, bool idempotent);
 
   // EMFILE when the session holds too many files open, ENFILE when all sessions together do.
-  Result<OpenRoom> make_room();
+  Result<OpenReservation> reserve_open();
   // How many opens the client may keep that nobody uses. Who opens a file again without asking does
   // not see what has just been changed on the disk itself.
   std::uint32_t max_idle_opens() const {
     if (!share_.options.sole) return 0;
     return static_cast<std::uint32_t>(std::min<std::size_t>(budget_.per_session / 8, 16384));
   }
-  // The id under which the session holds `file` open: unguessable, never 0. REQUIRES: `room` is of
-  // this session.
-  std::uint64_t add_open(OpenRoom room, std::shared_ptr<OpenFile> file, Identity opener);
+  // The id under which the session holds `file` open: unguessable, never 0. REQUIRES: `reservation`
+  // is of this session.
+  std::uint64_t add_open(OpenReservation reservation, std::shared_ptr<OpenFile> file,
+                         Identity opener);
   // EBADF when there is no such open.
   Result<OpenRecord> find_open(std::uint64_t id) const;
   Result<OpenRecord> take_open(std::uint64_t id);
@@ -165,7 +167,7 @@ class Session final : public LockListener, public LeaseListener {
   // Says so to the client, if it is there. One that is not asks when it comes back.
   void lock_granted(std::uint64_t waiter) override;
   // Opens that nobody uses are to be closed. Nothing if the client may keep none.
-  void want_opens();
+  void ask_for_idle_opens();
   // As lock_granted(), of leases. A client that comes back returns all that it had.
   void leases_recalled(std::uint64_t recall, const std::vector<RecalledLease>& leases) override;
   void all_leases_recalled() override;
@@ -184,9 +186,9 @@ class Session final : public LockListener, public LeaseListener {
 
   Admitted admit_retry(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink,
                        bool idempotent);
-  friend class OpenRoom;
+  friend class OpenReservation;
   bool has_open(const FileId& file) const;
-  void give_back_room();
+  void release_reservation();
   void notify(proto::MessageType type, proto::MetaBuffer meta);
   static void occupy(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink);
 
@@ -205,15 +207,15 @@ class Session final : public LockListener, public LeaseListener {
   bool used_ = false;  // has had a request
   bool had_connection_ = false;
   SinkRef sink_;  // the session's connection, if it has one
-  SteadyTime lost_at_ = std::chrono::steady_clock::now();
+  SteadyTime disconnected_at_ = std::chrono::steady_clock::now();
   std::vector<Slot> slots_;
   std::uint64_t next_open_;
   std::unordered_map<std::uint64_t, OpenRecord> opens_;
-  std::size_t rooms_ = 0;  // opens_ and what will become one
+  std::size_t reserved_opens_ = 0;  // opens_ and what will become one
 };
 
-inline OpenRoom::~OpenRoom() {
-  if (session_ != nullptr) session_->give_back_room();
+inline OpenReservation::~OpenReservation() {
+  if (session_ != nullptr) session_->release_reservation();
 }
 
 }  // namespace foliofs::server

@@ -15,7 +15,7 @@ Result<std::shared_ptr<Session>> SessionTable::begin(const Export& share, bool r
   {
     std::lock_guard lock(mutex_);
     if (sessions_.size() >= max_sessions_) {
-      given_up = make_place();
+      given_up = evict_idle();
       if (given_up == nullptr) return Errno(EBUSY);
     }
     SessionId id;
@@ -30,7 +30,7 @@ Result<std::shared_ptr<Session>> SessionTable::begin(const Export& share, bool r
   return session;
 }
 
-std::shared_ptr<Session> SessionTable::make_place() {
+std::shared_ptr<Session> SessionTable::evict_idle() {
   auto chosen = sessions_.end();
   std::optional<SteadyTime> longest;
   for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
@@ -59,8 +59,8 @@ void SessionTable::remove(const SessionId& id) {
   sessions_.erase(id);
 }
 
-std::vector<std::shared_ptr<Session>> SessionTable::take_lost(SteadyTime now,
-                                                              std::chrono::milliseconds grace) {
+std::vector<std::shared_ptr<Session>> SessionTable::take_expired(SteadyTime now,
+                                                                 std::chrono::milliseconds grace) {
   std::vector<std::shared_ptr<Session>> lost;
   std::lock_guard lock(mutex_);
   for (auto it = sessions_.begin(); it != sessions_.end();) {
@@ -90,7 +90,7 @@ void SessionTable::revoke_overdue_leases(SteadyTime now, std::chrono::millisecon
 
 void SessionTable::keep_room_for_opens() {
   if (open_budget_.used < open_budget_.total - open_budget_.total / 4) return;
-  for (const auto& session : all()) session->want_opens();
+  for (const auto& session : all()) session->ask_for_idle_opens();
 }
 
 void SessionTable::revoke_leases(const Export& share) {

@@ -30,7 +30,8 @@ class SessionTable {
   std::shared_ptr<Session> find(std::span<const std::uint8_t> id) const;
   void remove(const SessionId& id);
   // Takes out those that have expired for want of a connection; to be ended.
-  std::vector<std::shared_ptr<Session>> take_lost(SteadyTime now, std::chrono::milliseconds grace);
+  std::vector<std::shared_ptr<Session>> take_expired(SteadyTime now,
+                                                     std::chrono::milliseconds grace);
   std::vector<std::shared_ptr<Session>> take_all();
   // Of those that have not answered a recall for so long, all leases are void.
   void revoke_overdue_leases(SteadyTime now, std::chrono::milliseconds patience);
@@ -49,7 +50,7 @@ class SessionTable {
   };
 
   // Takes out the session that is given up for another one; to be ended. nullptr: there is none.
-  std::shared_ptr<Session> make_place();
+  std::shared_ptr<Session> evict_idle();
   std::vector<std::shared_ptr<Session>> all() const;
 
   const std::size_t max_sessions_;
