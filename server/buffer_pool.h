@@ -36,6 +36,7 @@ class Buffer {
   std::size_t size() const { return size_; }
   // What it holds in memory.
   std::size_t capacity() const { return bytes_ == nullptr ? 0 : capacity_; }
+  // Keeps the first `size` bytes, and as much memory as before.
   void shrink(std::size_t size) { size_ = std::min(size_, size); }
 
  private:
@@ -55,7 +56,7 @@ class BufferPool {
     return size < kSmall ? size : std::bit_ceil(size);
   }
 
-  // REQUIRES: size <= kMaxPayloadBytes.
+  // A buffer of `size` bytes. REQUIRES: size <= kMaxPayloadBytes.
   Buffer take(std::size_t size) {
     Buffer buffer;
     buffer.size_ = size;

@@ -58,9 +58,9 @@ std::size_t held_by(const Outgoing& frame) {
   return kFrameOverhead + 2 * std::size_t{frame.header.meta_bytes} + frame.payload.capacity();
 }
 
-// Calls with the same turn do not go beside each other in the lane: two WRITEs would only spin for
+// Calls with the same key do not go beside each other in the pool: two WRITEs would only spin for
 // the lock of their file.
-std::optional<std::uint64_t> turn_of(const Call& call) {
+std::optional<std::uint64_t> turn_key_of(const Call& call) {
   if (call.header.type != proto::MessageType::kWrite) return std::nullopt;
   return flatbuffers::GetRoot<wire::WriteRequest>(call.meta.data())->open_id();
 }
@@ -84,9 +84,9 @@ Connection::Connection(Socket socket, Services& services)
 
 Task<void> Connection::serve(std::shared_ptr<Connection> self) {
   self->reading_ = true;
-  const Lobby::Ticket ticket = self->services_.lobby.enter(self);
-  Status status = co_await self->greet();
-  self->services_.lobby.leave(ticket);
+  const PendingConnections::Ticket ticket = self->services_.pending.add(self);
+  Status status = co_await self->answer_hello();
+  self->services_.pending.remove(ticket);
   while (status && !self->bye_) {
     auto frame = co_await self->receive();
     status = frame ? self->handle(std::move(frame.value())) : frame.error();
@@ -244,9 +244,7 @@ Status Connection::handle(Frame frame) {
     spdlog::info("session {} ended by its client: {}", session_->number(),
                  describe(session_->counters()));
     services_.sessions.remove(session_->id());
-    session_->let_others_go_on();  // nobody is to wait for the lane
-    Lane& lane = *session_->share().lane;
-    lane.post([session = std::move(session_)] { session->end(); });
+    Session::end_in_pool(std::move(session_));
   }
   return success();
 }
@@ -255,9 +253,9 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
   call->charge = charge_of(*call);
   held_bytes_ += call->charge;
   const Export& share = call->session->share();
-  Lane& lane = *share.lane;
-  const bool here =
-      handler.trivial || !(share.store->remote() || (handler.waits_for_others && lane.occupied()));
+  BlockingPool& pool = *share.pool;
+  const bool here = handler.trivial ||
+                    !(share.store->remote() || (handler.waits_for_others && pool.has_blockers()));
   if (here) {
     auto result = run_handler(handler, *call, Place::kLoop);
     if (result || result.error() != Errno(EAGAIN)) {
@@ -265,18 +263,18 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
       return;
     }
   }
-  auto occupation = handler.occupies ? Lane::Occupation(lane) : Lane::Occupation();
-  const std::optional<std::uint64_t> turn = turn_of(*call);
+  auto blocker = handler.blocks_others ? BlockingPool::Blocker(pool) : BlockingPool::Blocker();
+  const std::optional<std::uint64_t> turn_key = turn_key_of(*call);
   auto work = [&handler, from = weak_from_this(), call = std::move(call),
-               occupation = std::move(occupation)]() mutable {
-    auto result = run_handler(handler, *call, Place::kLane);
-    occupation.end();
+               blocker = std::move(blocker)]() mutable {
+    auto result = run_handler(handler, *call, Place::kPool);
+    blocker.end();
     finish(handler, call, std::move(result), from);
   };
-  if (turn) {
-    lane.post_in_turn(*turn, std::move(work));
+  if (turn_key) {
+    pool.post_in_turn(*turn_key, std::move(work));
   } else {
-    lane.post(std::move(work));
+    pool.post(std::move(work));
   }
 }
 
@@ -303,11 +301,11 @@ void Connection::finish(const Handler& handler, const std::shared_ptr<Call>& cal
 void Connection::run_again(const Handler& handler, const std::shared_ptr<Call>& call,
                            const std::weak_ptr<Connection>& from) {
   auto run = [&handler, call, from] {
-    finish(handler, call, run_handler(handler, *call, Place::kLane), from);
+    finish(handler, call, run_handler(handler, *call, Place::kPool), from);
   };
   Recalls recalls = std::exchange(call->recalls, {});
   recalls.send(std::chrono::steady_clock::now(),
-               [&lane = *call->session->share().lane, run = std::move(run)] { lane.post(run); });
+               [&pool = *call->session->share().pool, run = std::move(run)] { pool.post(run); });
 }
 
 // A connection that holds too much is not read from; and what it has to say may be that it returns
@@ -331,8 +329,8 @@ void Connection::replay(Outgoing reply, std::shared_ptr<Call> call) {
   reply.charge = charge_of(*call);
   held_bytes_ += reply.charge;
   auto shared = std::make_shared<Outgoing>(std::move(reply));
-  Lane& lane = *call->session->share().lane;
-  lane.post([self = shared_from_this(), shared, call = std::move(call)] {
+  BlockingPool& pool = *call->session->share().pool;
+  pool.post([self = shared_from_this(), shared, call = std::move(call)] {
     shared->payload = replay_open_payload(*call, *shared->meta);
     shared->header.payload_bytes = static_cast<std::uint32_t>(shared->payload.size());
     self->deliver(std::move(*shared));
@@ -355,7 +353,7 @@ void Connection::deliver(Outgoing frame) {
 // Others wait for what a notice has the client do, so it does not queue behind replies, which may
 // be many megabytes. Before it goes what has begun to leave, the reply to HELLO, and earlier
 // notices.
-std::size_t Connection::place_of(const proto::FrameHeader& header) const {
+std::size_t Connection::queue_position(const proto::FrameHeader& header) const {
   if (!header.is_notice() || output_.empty()) return output_.size();
   const bool first_stays =
       output_sent_ > 0 || output_.front().frame.header.type == proto::MessageType::kHello;
@@ -370,11 +368,11 @@ void Connection::enqueue(Outgoing frame) {
   progress_.wake_all();
   if (!socket_.is_open()) return;
   // A client that has just come back asks anyway.
-  if (frame.header.is_notice() && !greeted_) return;
+  if (frame.header.is_notice() && !hello_answered_) return;
   const std::size_t held = held_by(frame);
   held_bytes_ += held;
   const proto::HeaderBytes header = proto::encode_header(frame.header);
-  const auto place = output_.begin() + static_cast<std::ptrdiff_t>(place_of(frame.header));
+  const auto place = output_.begin() + static_cast<std::ptrdiff_t>(queue_position(frame.header));
   output_.insert(place, Pending{header, std::move(frame), held});
   if (reading_ || flush_posted_ || draining_) return;
   flush_posted_ = true;

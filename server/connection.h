@@ -1,6 +1,6 @@
 // Connection: one client's TCP connection, from Hello to its end.
 //
-// Reads frames, has them executed (here, or in the export's lane when they would wait) and sends
+// Reads frames, has them executed (here, or in the export's pool when they would wait) and sends
 // replies in whatever order they come. Everything runs on the loop that the connection belongs to,
 // but for deliver() and fence(). A frame that no client that keeps to the protocol sends ends the
 // connection with one line in the log.
@@ -55,12 +55,13 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   Task<void> until_room();
   Errno violation(std::string why);
 
-  // Hello.
-  Task<Status> greet();
+  // Hello (hello.cpp).
+  // Begins or resumes the session and answers; an error when the connection is over.
+  Task<Status> answer_hello();
   // Closes the connection after the time that a client has for its HELLO, unless the timer is
   // cancelled before. `why` is for the log.
   void arm_deadline(std::string why);
-  // The root's attributes, from the lane when the store is remote.
+  // The root's attributes, from the pool when the store is remote.
   Task<Result<wire::Attributes>> look_at_root();
   Task<Status> refuse(proto::FrameHeader hello, Errno error, std::string text);
   // True when an earlier session was resumed. EINVAL when that one is of another export.
@@ -75,18 +76,19 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   // the connection that the call came over, if it is still there.
   static void finish(const Handler& handler, const std::shared_ptr<Call>& call,
                      Result<Reply> result, const std::weak_ptr<Connection>& from);
-  // Runs the call once more, in the lane, when those have returned their exclusive leases that kept
+  // Runs the call once more, in the pool, when those have returned their exclusive leases that kept
   // it from being done.
   static void run_again(const Handler& handler, const std::shared_ptr<Call>& call,
                         const std::weak_ptr<Connection>& from);
-  // Others are waited for, with this reply and nothing else held.
+  // From here on the call counts against its connection as no more than this reply, as long as it
+  // waits for other clients.
   static void charge_less(const std::weak_ptr<Connection>& from, Outgoing& reply);
   void replay(Outgoing reply, std::shared_ptr<Call> call);
 
   // Writing.
   void enqueue(Outgoing frame);
-  // Where in output_ a frame with this header goes.
-  std::size_t place_of(const proto::FrameHeader& header) const;
+  // Where in output_ a frame with this header is to be put.
+  std::size_t queue_position(const proto::FrameHeader& header) const;
   void flush();
   bool send_some();
   static Task<void> drain(std::shared_ptr<Connection> self);
@@ -99,8 +101,8 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   const std::string peer_;
   std::shared_ptr<Session> session_;  // from Hello on
   std::string why_;                   // what the client did wrong
-  bool bye_ = false;
-  bool greeted_ = false;  // HELLO has been answered; no notice goes out before
+  bool bye_ = false;                  // BYE has come: nothing more is read
+  bool hello_answered_ = false;       // HELLO has been answered; no notice goes out before
 
   std::vector<std::byte> input_;  // received, not yet taken: [input_begin_, input_end_)
   std::size_t input_begin_ = 0;

@@ -1,5 +1,6 @@
 #include "server/disk_event.h"
 
+#include <fcntl.h>
 #include <sys/fanotify.h>
 
 #include <cstddef>
@@ -22,12 +23,11 @@ bool read_head(std::span<const char> bytes, T& head) {
 // The handle in a record of the kind fanotify_event_info_fid; a name may follow it.
 DiskHandle handle_in(std::span<const char> record) {
   constexpr std::size_t kHandleAt = offsetof(fanotify_event_info_fid, handle);
-  constexpr std::size_t kHandleHead = sizeof(std::uint32_t) + sizeof(std::int32_t);
-  if (record.size() < kHandleAt + kHandleHead) return {};
+  if (record.size() < kHandleAt) return {};
   const auto bytes = record.subspan(kHandleAt);
-  std::uint32_t length = 0;
-  if (!read_head(bytes, length) || length > bytes.size() - kHandleHead) return {};
-  return {bytes.data(), kHandleHead + length};
+  struct file_handle head;
+  if (!read_head(bytes, head) || head.handle_bytes > bytes.size() - sizeof head) return {};
+  return {bytes.data(), sizeof head + head.handle_bytes};
 }
 
 }  // namespace

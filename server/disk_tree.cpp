@@ -1,7 +1,6 @@
 #include "server/disk_tree.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -10,6 +9,7 @@
 #include <functional>
 #include <string_view>
 
+#include "server/fd_path.h"
 #include "server/kernel_handle.h"
 
 namespace foliofs::server {
@@ -21,11 +21,7 @@ constexpr std::size_t kRemembered = 4096;
 class Path {
  public:
   // Where the file is that `fd` refers to; not good() when that is too long or not to be told.
-  explicit Path(int fd) {
-    std::array<char, 32> link{};
-    fmt::format_to_n(link.data(), link.size() - 1, "/proc/self/fd/{}", fd);
-    length_ = ::readlink(link.data(), text_.data(), text_.size());
-  }
+  explicit Path(int fd) { length_ = ::readlink(FdPath(fd).c_str(), text_.data(), text_.size()); }
 
   bool good() const { return length_ > 0 && length_ < static_cast<ssize_t>(text_.size()); }
   // Empty unless good().
@@ -49,14 +45,8 @@ Result<DiskTree> DiskTree::open(int root) {
   // open_by_handle_at() takes no O_PATH descriptor.
   DiskTree tree(UniqueFd(::openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   if (!tree.root_) return last_errno();
-  KernelHandle kernel{};
-  kernel.handle.handle_bytes = MAX_HANDLE_SZ;
-  int mount_id = 0;
-  if (::name_to_handle_at(tree.root(), "", &kernel.handle, &mount_id, AT_EMPTY_PATH) != 0) {
-    return last_errno();
-  }
-  const DiskHandle handle(kernel.room, sizeof(struct file_handle) + kernel.handle.handle_bytes);
-  const UniqueFd again = tree.reopen(handle, O_DIRECTORY);
+  BOOST_OUTCOME_TRY(const KernelHandle handle, kernel_handle_of(tree.root()));
+  const UniqueFd again = tree.reopen(handle.bytes(), O_DIRECTORY);
   if (!again) return last_errno();
   if (!Path(tree.root()).good()) return Errno(ENAMETOOLONG);
   return tree;
@@ -69,11 +59,8 @@ bool DiskTree::contains(int fd) {
   }, there{};
   if (::fstat(root(), &here) != 0 || ::fstat(fd, &there) != 0) return true;
   if (here.st_dev != there.st_dev) return false;
-  KernelHandle kernel{};
-  kernel.handle.handle_bytes = MAX_HANDLE_SZ;
-  int mount_id = 0;
-  if (::name_to_handle_at(fd, "", &kernel.handle, &mount_id, AT_EMPTY_PATH) != 0) return true;
-  return has_directory({kernel.room, sizeof(struct file_handle) + kernel.handle.handle_bytes});
+  const auto handle = kernel_handle_of(fd);
+  return !handle || has_directory(handle.value().bytes());
 }
 
 bool DiskTree::has_directory(DiskHandle handle) {

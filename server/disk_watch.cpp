@@ -31,6 +31,9 @@ constexpr unsigned kGroup =
 constexpr std::uint64_t kChanges = FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ATTRIB | FAN_CREATE |
                                    FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_ONDIR;
 
+// Stands for events that cannot be told any more.
+constexpr DiskEvent kEventsLost{FAN_Q_OVERFLOW, 0, {}, {}};
+
 bool moves_directory(const DiskEvent& event) {
   return (event.mask & FAN_ONDIR) != 0 && (event.mask & (FAN_MOVED_FROM | FAN_MOVED_TO)) != 0;
 }
@@ -109,13 +112,13 @@ bool DiskWatch::take_events() {
   const ssize_t length = ::read(events_.get(), buffer_.data(), buffer_.size());
   if (length <= 0) {
     // Any other error has cost an event.
-    if (length < 0 && errno != EAGAIN && errno != EINTR) look_at({FAN_Q_OVERFLOW, 0, {}, {}});
+    if (length < 0 && errno != EAGAIN && errno != EINTR) look_at(kEventsLost);
     return false;
   }
   std::span<const char> unread(buffer_.data(), static_cast<std::size_t>(length));
   while (!unread.empty()) {
     const auto event = take_disk_event(unread);
-    look_at(event.value_or(DiskEvent{FAN_Q_OVERFLOW, 0, {}, {}}));
+    look_at(event.value_or(kEventsLost));
     if (!event) break;
   }
   return true;

@@ -4,10 +4,10 @@
 #include <memory>
 #include <string>
 
+#include "server/blocking_pool.h"
 #include "server/disk_watch.h"
 #include "server/file_store.h"
 #include "server/identity.h"
-#include "server/lane.h"
 #include "server/leases.h"
 #include "server/lock_table.h"
 
@@ -23,12 +23,13 @@ struct ExportOptions {
   bool sole = false;
 };
 
+// Variables of this type are called `share`: `export` is a keyword.
 struct Export {
   ExportOptions options;
   // The store's files refer to it.
   std::unique_ptr<LeaseGate> leases = std::make_unique<LeaseGate>();
   std::unique_ptr<FileStore> store;
-  std::unique_ptr<Lane> lane;  // where calls on `store` run that would keep a loop waiting
+  std::unique_ptr<BlockingPool> pool;  // where calls on `store` run that would keep a loop waiting
   std::unique_ptr<LockTable> locks = std::make_unique<LockTable>();
   std::unique_ptr<DiskWatch> watch = nullptr;  // while leases may be given
 };

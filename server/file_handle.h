@@ -20,6 +20,11 @@ namespace foliofs::server {
 using Handle = boost::container::static_vector<std::uint8_t, kMaxHandleBytes>;
 using HandleView = std::span<const std::uint8_t>;
 
+// A handle's bytes as a key, and for hashing.
+inline std::string_view text_of(HandleView handle) {
+  return {reinterpret_cast<const char*>(handle.data()), handle.size()};
+}
+
 inline constexpr std::size_t kMacBytes = 16;
 inline constexpr std::size_t kMaxHandleBodyBytes = kMaxHandleBytes - kMacBytes;
 

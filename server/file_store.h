@@ -20,71 +20,18 @@
 
 #include "foliofs/base/result.h"
 #include "foliofs/proto/messages.h"
+#include "server/call_context.h"
 #include "server/file_handle.h"
-#include "server/identity.h"
-#include "server/inode_table.h"
-#include "server/leases.h"
+#include "server/file_id.h"
+#include "server/names.h"
 
 namespace foliofs::server {
-
-// A name that proto::check_name has passed; ends in NUL. Does not own its bytes.
-class Name {
- public:
-  // EINVAL without a name, and the errors of proto::check_name.
-  static Result<Name> check(const flatbuffers::String* name) {
-    if (name == nullptr) return Errno(EINVAL);
-    BOOST_OUTCOME_TRYV(proto::check_name({name->data(), name->size()}));
-    return Name(name->c_str());
-  }
-  const char* c_str() const { return text_; }
-
- private:
-  explicit Name(const char* text) : text_(text) {}
-  const char* text_;
-};
-
-// The name of an extended attribute, as xattr(7) has it; ends in NUL. Does not own its bytes.
-class XattrName {
- public:
-  // ERANGE when it is absent, empty or too long; EINVAL with a NUL inside.
-  static Result<XattrName> check(const flatbuffers::String* name) {
-    if (name == nullptr || name->size() == 0 || name->size() > kMaxXattrNameBytes) {
-      return Errno(ERANGE);
-    }
-    if (name->string_view().find('\0') != std::string_view::npos) return Errno(EINVAL);
-    return XattrName(name->c_str());
-  }
-  const char* c_str() const { return text_; }
-
- private:
-  explicit XattrName(const char* text) : text_(text) {}
-  const char* text_;
-};
 
 // What a new file's mode is to be. The store takes the umask's bits away, unless the directory has
 // a default ACL (acl(5)).
 struct CreationMode {
   mode_t bits = 0;   // of a mknod with the type
   mode_t umask = 0;  // of the caller
-};
-
-enum class Waiting {
-  kNever,  // EAGAIN, with nothing done, where it would take long
-  kAllowed,
-};
-
-// A call has done nothing, because another session has an exclusive lease of a file that it names.
-// It is to be made again once that has been returned, which is among the context's recalls. Not an
-// errno of any store.
-inline constexpr Errno kLeaseHeld{ERESTART};
-
-// For whom a call is made. What it refers to must outlive the call.
-struct CallContext {
-  const Identity& caller;
-  std::uint64_t session = 0;  // whose changes are not foreign to it
-  Waiting waiting = Waiting::kAllowed;
-  LeaseHolder* holder = nullptr;  // gets leases of what it is shown; nullptr: nobody does
-  Recalls* recalls = nullptr;     // takes the leases that the call ends; nullptr: there are none
 };
 
 // A file that a session holds open: it stays readable and writable when its last name goes. Closed
@@ -196,7 +143,7 @@ class FileStore {
   virtual std::string remark() const = 0;
   // Its calls wait for another machine or process, so that any of them may hang.
   virtual bool remote() const { return false; }
-  // A file is found by more names than it has.
+  // A name leads to a file whether its letters are upper or lower case.
   virtual bool ignores_case() const { return false; }
   // Lets go of what was not used for a while, which may block. Called now and then.
   virtual void drop_idle() = 0;

@@ -26,12 +26,7 @@ class KernelHandles final : public HandleSource {
   explicit KernelHandles(int root) : root_(root) {}
 
   Result<HandleBody> identify(int fd) override {
-    KernelHandle kernel{};
-    kernel.handle.handle_bytes = MAX_HANDLE_SZ;
-    int mount_id = 0;
-    if (::name_to_handle_at(fd, "", &kernel.handle, &mount_id, AT_EMPTY_PATH) != 0) {
-      return last_errno();
-    }
+    BOOST_OUTCOME_TRY(const KernelHandle kernel, kernel_handle_of(fd));
     HandleBody body{kKernelBody};
     const std::int32_t type = kernel.handle.handle_type;
     const auto* type_bytes = reinterpret_cast<const std::uint8_t*>(&type);
@@ -87,7 +82,7 @@ class DescriptorHandles final : public HandleSource {
 Result<std::unique_ptr<HandleSource>> make_kernel_handles(int root) {
   std::unique_ptr<HandleSource> source = std::make_unique<KernelHandles>(root);
   BOOST_OUTCOME_TRY(auto body, source->identify(root));
-  const UniqueFd again(source->open({body.data(), body.size()}));
+  const UniqueFd again(source->open(body));
   if (!again) return last_errno();
   return source;
 }

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "foliofs/base/result.h"
 #include "foliofs/base/unique_fd.h"

@@ -21,6 +21,7 @@ constexpr Handler handler(Result<Reply> (*run)(Call&, Place)) {
   return handler;
 }
 
+// Only asks, so a retry may as well execute again.
 template <class Request>
 constexpr Handler asks(Result<Reply> (*run)(Call&, Place)) {
   Handler asks = handler<Request>(run);
@@ -34,12 +35,13 @@ constexpr Handler holds(Result<Reply> (*run)(Call&, Place)) {
   return handler<Request>(run);
 }
 
+// Changes files or names.
 template <class Request>
 constexpr Handler changes(Result<Reply> (*run)(Call&, Place)) {
   Handler changes = handler<Request>(run);
   changes.modifies = true;
   changes.waits_for_others = true;
-  changes.occupies = true;
+  changes.blocks_others = true;
   return changes;
 }
 
@@ -53,8 +55,8 @@ constexpr Handler waiting(Handler handler) {
   return handler;
 }
 
-constexpr Handler occupying(Handler handler) {
-  handler.occupies = true;
+constexpr Handler blocking(Handler handler) {
+  handler.blocks_others = true;
   return handler;
 }
 
@@ -63,7 +65,7 @@ constexpr std::array kHandlers = {
     trivial(holds<wire::ByeRequest>(handle_nothing)),
     trivial(asks<wire::PingRequest>(handle_nothing)),
     waiting(asks<wire::LookupRequest>(handle_lookup)),
-    waiting(occupying(holds<wire::CreateRequest>(handle_create))),
+    waiting(blocking(holds<wire::CreateRequest>(handle_create))),
     changes<wire::MknodRequest>(handle_mknod),
     changes<wire::MkdirRequest>(handle_mkdir),
     changes<wire::SymlinkRequest>(handle_symlink),
@@ -71,15 +73,15 @@ constexpr std::array kHandlers = {
     changes<wire::UnlinkRequest>(handle_unlink),
     changes<wire::RenameRequest>(handle_rename),
     asks<wire::ReadlinkRequest>(handle_readlink),
-    occupying(asks<wire::ReadDirRequest>(handle_read_dir)),
+    blocking(asks<wire::ReadDirRequest>(handle_read_dir)),
     asks<wire::GetAttrRequest>(handle_get_attr),
     changes<wire::SetAttrRequest>(handle_set_attr),
     asks<wire::StatFsRequest>(handle_stat_fs),
     holds<wire::OpenRequest>(handle_open),
-    occupying(holds<wire::CloseRequest>(handle_close)),
+    blocking(holds<wire::CloseRequest>(handle_close)),
     asks<wire::ReadRequest>(handle_read),
     changes<wire::WriteRequest>(handle_write),
-    occupying(holds<wire::CommitRequest>(handle_commit)),
+    blocking(holds<wire::CommitRequest>(handle_commit)),
     trivial(holds<wire::LockRequest>(handle_lock)),
     trivial(asks<wire::TestLockRequest>(handle_test_lock)),
     trivial(holds<wire::CancelLockRequest>(handle_cancel_lock)),

@@ -68,7 +68,7 @@ inline Reply attributes_reply(const wire::Attributes& attributes) {
   return build_reply([&](auto& builder) { return wire::CreateAttrReply(builder, &attributes); });
 }
 
-// Names: handlers_names.cpp. Attributes and open files: handlers_files.cpp.
+// Names: handlers_names.cpp.
 Result<Reply> handle_lookup(Call& call, Place place);
 Result<Reply> handle_create(Call& call, Place place);
 Result<Reply> handle_mknod(Call& call, Place place);
@@ -79,6 +79,7 @@ Result<Reply> handle_unlink(Call& call, Place place);
 Result<Reply> handle_rename(Call& call, Place place);
 Result<Reply> handle_readlink(Call& call, Place place);
 Result<Reply> handle_read_dir(Call& call, Place place);
+// Attributes and open files: handlers_files.cpp.
 Result<Reply> handle_get_attr(Call& call, Place place);
 Result<Reply> handle_set_attr(Call& call, Place place);
 Result<Reply> handle_stat_fs(Call& call, Place place);
@@ -96,17 +97,18 @@ Result<Reply> handle_get_xattr(Call& call, Place place);
 Result<Reply> handle_set_xattr(Call& call, Place place);
 Result<Reply> handle_list_xattr(Call& call, Place place);
 Result<Reply> handle_remove_xattr(Call& call, Place place);
-
 // Locks: handlers_locks.cpp.
 Result<Reply> handle_lock(Call& call, Place place);
 Result<Reply> handle_test_lock(Call& call, Place place);
 Result<Reply> handle_cancel_lock(Call& call, Place place);
 // Leases: handlers_leases.cpp.
 Result<Reply> handle_return_leases(Call& call, Place place);
+
 // After the session has closed `file`: its locks on it go with the last open.
 void drop_locks_if_closed(const Call& call, const OpenFile& file);
 
-// EINVAL for flags that are no access mode; EROFS for one that modifies where the session may not.
+// Of OPEN and CREATE. EINVAL for flags that are no access mode; EROFS for one that modifies where
+// the session may not.
 Status check_open_flags(const Call& call, int flags);
 
 }  // namespace foliofs::server

@@ -5,7 +5,7 @@ namespace foliofs::server {
 
 namespace {
 
-// More than this goes to the lane, so that a loop is not kept from its other connections by a copy.
+// More than this goes to the pool, so that a loop is not kept from its other connections by a copy.
 constexpr std::size_t kInlineWriteBytes = 64 << 10;
 constexpr std::size_t kInlineWritePieces = 8;
 
@@ -110,8 +110,8 @@ Result<Reply> handle_open(Call& call, Place place) {
   BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   PartialRead& partial = call.partial;
   if (!partial.begun) {
-    if (!partial.room) {
-      BOOST_OUTCOME_TRY(partial.room, call.session->make_room());
+    if (!partial.reservation) {
+      BOOST_OUTCOME_TRY(partial.reservation, call.session->reserve_open());
     }
     BOOST_OUTCOME_TRY(auto opened,
                       call.store().open(caller.context(), handle_view(request.handle()), flags,
@@ -122,8 +122,8 @@ Result<Reply> handle_open(Call& call, Place place) {
   }
   BOOST_OUTCOME_TRYV(read_first_bytes(call, caller.context(), *partial.opened,
                                       first_bytes_wanted(request), place));
-  const std::uint64_t open_id =
-      call.session->add_open(std::move(partial.room), std::move(partial.opened), caller.identity());
+  const std::uint64_t open_id = call.session->add_open(
+      std::move(partial.reservation), std::move(partial.opened), caller.identity());
   return build_reply(
       [&](auto& builder) { return wire::CreateOpenReply(builder, open_id, &partial.attributes); },
       std::move(partial.data));
@@ -134,9 +134,9 @@ Buffer replay_open_payload(Call& call, const proto::MetaBuffer& meta) {
   auto open = call.session->find_open(reply.open_id());
   if (!open || reply.attributes() == nullptr) return {};
   call.partial.attributes = *reply.attributes();
-  const CallContext context = context_for(call, open.value().opener, Place::kLane);
+  const CallContext context = context_for(call, open.value().opener, Place::kPool);
   const std::uint32_t wanted = first_bytes_wanted(request_of<wire::OpenRequest>(call));
-  (void)read_first_bytes(call, context, *open.value().file, wanted, Place::kLane);
+  (void)read_first_bytes(call, context, *open.value().file, wanted, Place::kPool);
   return std::move(call.partial.data);
 }
 

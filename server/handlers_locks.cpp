@@ -7,7 +7,7 @@ namespace {
 
 // What LOCK and TESTLOCK have in common: F_RDLCK, F_WRLCK, F_UNLCK and bytes [start, end].
 struct AskedLock {
-  LockWish wish;
+  LockRequest lock;
   bool unlock = false;
 };
 
@@ -18,14 +18,14 @@ Result<AskedLock> asked_lock(const Call& call, const Request& request, LockKind 
   if (type != F_RDLCK && type != F_WRLCK && type != F_UNLCK) return Errno(EINVAL);
   AskedLock asked;
   asked.unlock = type == F_UNLCK;
-  asked.wish.file = open.file->id();
-  asked.wish.kind = kind;
-  asked.wish.owner = {call.session->number(), request.owner()};
-  asked.wish.range.type = type == F_WRLCK ? LockType::kWrite : LockType::kRead;
+  asked.lock.file = open.file->id();
+  asked.lock.kind = kind;
+  asked.lock.owner = {call.session->number(), request.owner()};
+  asked.lock.range.type = type == F_WRLCK ? LockType::kWrite : LockType::kRead;
   if (kind == LockKind::kBytes) {
     if (request.start() > request.end() || request.end() > kLastLockByte) return Errno(EINVAL);
-    asked.wish.range.start = request.start();
-    asked.wish.range.end = request.end();
+    asked.lock.range.start = request.start();
+    asked.lock.range.end = request.end();
   }
   return asked;
 }
@@ -43,11 +43,11 @@ Result<Reply> handle_lock(Call& call, Place) {
   LockTable& locks = *call.session->share().locks;
   if (request.waiter() != 0 && (asked.unlock || request.reclaim())) return Errno(EINVAL);
   if (asked.unlock) {
-    locks.unlock(asked.wish);
+    locks.unlock(asked.lock);
     return lock_reply(true);
   }
-  asked.wish.pid = request.pid();
-  auto granted = locks.lock(asked.wish, request.waiter(), request.reclaim(), call.session);
+  asked.lock.pid = request.pid();
+  auto granted = locks.lock(asked.lock, request.waiter(), request.reclaim(), call.session);
   // It may have ended meanwhile, and then nobody would drop what came too late.
   if (call.session->has_ended()) locks.end_session(call.session->number());
   if (!granted) return granted.error();
@@ -58,7 +58,7 @@ Result<Reply> handle_test_lock(Call& call, Place) {
   const auto& request = request_of<wire::TestLockRequest>(call);
   BOOST_OUTCOME_TRY(auto asked, asked_lock(call, request, LockKind::kBytes));
   if (asked.unlock) return Errno(EINVAL);
-  const auto held = call.session->share().locks->test(asked.wish);
+  const auto held = call.session->share().locks->test(asked.lock);
   return build_reply([&](auto& builder) {
     if (!held) return wire::CreateTestLockReply(builder, F_UNLCK);
     const LockRange& range = held->range;
@@ -78,7 +78,7 @@ void drop_locks_if_closed(const Call& call, const OpenFile& file) {
   const FileId id = file.id();
   const std::uint64_t session = call.session->number();
   if (!locks.concerns(session, id)) return;
-  // In the lane it may have been opened anew, and locked through that.
+  // A call in the pool may have opened it anew, and locked through that.
   call.session->unless_open(id, [&] { locks.drop(session, id); });
 }
 

@@ -44,9 +44,7 @@ Result<Opened> open_existing(Call& call, const Caller& caller, HandleView parent
   if (entry.value().handle.empty()) return Errno(EROFS);
   if ((flags & O_EXCL) != 0) return Errno(EEXIST);
   if (S_ISDIR(entry.value().attributes.mode())) return Errno(EISDIR);
-  const Handle& handle = entry.value().handle;
-  return call.store().open(caller.context(), {handle.data(), handle.size()}, flags,
-                           /*reclaim=*/false);
+  return call.store().open(caller.context(), entry.value().handle, flags, /*reclaim=*/false);
 }
 
 }  // namespace
@@ -58,7 +56,7 @@ Result<Reply> handle_create(Call& call, Place place) {
   BOOST_OUTCOME_TRYV(check_open_flags(call, flags));
   BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   const HandleView parent = handle_view(request.parent());
-  BOOST_OUTCOME_TRY(auto room, call.session->make_room());
+  BOOST_OUTCOME_TRY(auto reservation, call.session->reserve_open());
   auto made = call.session->read_only()
                   ? open_existing(call, caller, parent, name, flags)
                   : call.store().create(caller.context(), parent, name,
@@ -66,7 +64,7 @@ Result<Reply> handle_create(Call& call, Place place) {
   if (!made) return made.error();
   Opened& opened = made.value();
   const std::uint64_t open_id =
-      call.session->add_open(std::move(room), std::move(opened.file), caller.identity());
+      call.session->add_open(std::move(reservation), std::move(opened.file), caller.identity());
   return build_reply([&](auto& builder) {
     auto handle = put_handle(builder, opened.handle);
     return wire::CreateCreateReply(builder, handle, &opened.attributes, open_id, opened.created,

@@ -23,12 +23,11 @@ std::string log_name(std::string name) {
 }
 
 Result<wire::Attributes> root_attributes(const Session& session) {
-  const FileStore& store = *session.share().store;
-  const Handle root = store.root();
-  const Identity nobody{
-      session.share().options.squash.anon_uid, session.share().options.squash.anon_gid, {}};
+  FileStore& store = *session.share().store;
+  const SquashRule& squash = session.share().options.squash;
+  const Identity nobody{squash.anon_uid, squash.anon_gid, {}};
   const CallContext context{nobody, session.number()};
-  return session.share().store->attributes(context, {root.data(), root.size()});
+  return store.attributes(context, store.root());
 }
 
 }  // namespace
@@ -47,7 +46,7 @@ void Connection::arm_deadline(std::string why) {
 Task<Result<wire::Attributes>> Connection::look_at_root() {
   if (!session_->share().store->remote()) co_return root_attributes(*session_);
   auto found = std::make_shared<std::optional<Result<wire::Attributes>>>();
-  session_->share().lane->post([self = shared_from_this(), session = session_, found] {
+  session_->share().pool->post([self = shared_from_this(), session = session_, found] {
     auto attributes = root_attributes(*session);
     asio::post(self->socket_.get_executor(), [self, found, attributes] {
       *found = attributes;
@@ -58,7 +57,7 @@ Task<Result<wire::Attributes>> Connection::look_at_root() {
   co_return found->value_or(Errno(ECONNRESET));
 }
 
-Task<Status> Connection::greet() {
+Task<Status> Connection::answer_hello() {
   // Ends a client that says nothing, and one that does not go after it was refused.
   arm_deadline("no hello in time");
   auto frame = co_await receive();
@@ -84,7 +83,7 @@ Task<Status> Connection::greet() {
   if (!root) co_return co_await refuse(header, root.error(), "the export's root is out of reach");
   ++deadlines_;
   deadline_.cancel();
-  greeted_ = true;
+  hello_answered_ = true;
   enqueue(hello_reply(header, root.value(), begun.value()));
   co_return success();
 }
@@ -143,7 +142,7 @@ Outgoing Connection::hello_reply(const proto::FrameHeader& header, const wire::A
   reply.grace_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(services_.grace).count());
   reply.write_verifier = services_.write_verifier;
-  reply.idle_opens = session_->most_idle_opens();
+  reply.idle_opens = session_->max_idle_opens();
   if (resumed) reply.slot_sequences = session_->sequences();
   return make_frame(header, make_reply(proto::encode(reply)));
 }

@@ -4,12 +4,6 @@
 
 namespace foliofs::server {
 
-namespace {
-
-constexpr std::uint32_t kNoId = 0xffffffff;
-
-}  // namespace
-
 Result<Identity> map_caller(const SquashRule& rule, const wire::Caller* caller) {
   if (caller == nullptr || caller->uid() == kNoId || caller->gid() == kNoId) return Errno(EINVAL);
   Identity identity;

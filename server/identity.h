@@ -6,11 +6,15 @@
 #include <sys/types.h>
 
 #include <boost/container/small_vector.hpp>
+#include <cstdint>
 
 #include "foliofs/base/result.h"
 #include "foliofs/proto/messages.h"
 
 namespace foliofs::server {
+
+// "No id", of users and groups.
+inline constexpr std::uint32_t kNoId = 0xffffffff;
 
 struct Identity {
   uid_t uid = 0;

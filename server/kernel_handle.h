@@ -4,7 +4,10 @@
 #include <fcntl.h>
 
 #include <cerrno>
+#include <string_view>
 #include <thread>
+
+#include "foliofs/base/result.h"
 
 namespace foliofs::server {
 
@@ -12,11 +15,27 @@ namespace foliofs::server {
 union KernelHandle {
   struct file_handle handle;
   char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+
+  // The struct with all that belongs to it.
+  std::string_view bytes() const {
+    return {room, sizeof(struct file_handle) + handle.handle_bytes};
+  }
 };
 
-// open_by_handle_at(2). ENOMEM there may mean that the number of an inode that is gone is just
-// being given to a new file: iget_locked() says so while I_CREATING is set. In a moment it is
-// ESTALE, as it should be.
+// name_to_handle_at(2) of the file that `fd` refers to; any descriptor will do.
+inline Result<KernelHandle> kernel_handle_of(int fd) {
+  KernelHandle kernel{};
+  kernel.handle.handle_bytes = MAX_HANDLE_SZ;
+  int mount_id = 0;  // the kernel insists on telling it
+  if (::name_to_handle_at(fd, "", &kernel.handle, &mount_id, AT_EMPTY_PATH) != 0) {
+    return last_errno();
+  }
+  return kernel;
+}
+
+// open_by_handle_at(2): a descriptor, or -1 with errno. ENOMEM there may mean that the number of an
+// inode that is gone is just being given to a new file: iget_locked() says so while I_CREATING is
+// set. In a moment it is ESTALE, as it should be.
 inline int open_by_kernel_handle(int mount, KernelHandle& kernel, int flags) {
   constexpr int kMoments = 100;
   int fd = -1;

@@ -4,15 +4,14 @@
 #include <string_view>
 #include <utility>
 
-#include "server/inode_table.h"
+#include "server/inode.h"
 
 namespace foliofs::server {
 
 namespace {
 
 std::size_t hash_of(HandleView handle) {
-  return std::hash<std::string_view>()(
-      {reinterpret_cast<const char*>(handle.data()), handle.size()});
+  return std::hash<std::string_view>()(text_of(handle));
 }
 
 }  // namespace
@@ -41,7 +40,7 @@ void LeaseHolder::drop(std::uint64_t generation, HandleView handle) {
 }
 
 void LeaseHolder::recall(std::uint64_t generation, std::vector<std::shared_ptr<Inode>> inodes,
-                         const std::vector<RecalledLease>& leases, LeaseTime now,
+                         const std::vector<RecalledLease>& leases, SteadyTime now,
                          RecallWaitRef wait) {
   std::uint64_t number = 0;
   {
@@ -107,7 +106,7 @@ void LeaseHolder::end() {
   returned_all();
 }
 
-bool LeaseHolder::revoke_overdue(LeaseTime deadline) {
+bool LeaseHolder::revoke_overdue(SteadyTime deadline) {
   {
     std::lock_guard lock(mutex_);
     const bool overdue = std::any_of(unanswered_.begin(), unanswered_.end(), [&](const auto& item) {
@@ -129,7 +128,7 @@ void Recalls::add(const std::shared_ptr<Inode>& inode, const Handle& handle,
   }
 }
 
-void Recalls::send(LeaseTime now, std::function<void()> done) {
+void Recalls::send(SteadyTime now, std::function<void()> done) {
   auto wait = std::make_shared<RecallWait>(std::move(done));
   std::vector<Item> rest = std::exchange(lost_, {});
   // One message for each holder: a call changes few files.

@@ -1,6 +1,6 @@
 // Leases: what sessions believe of files without asking, and how they are told when it ends.
 //
-// A lease is a session's entry in a file's record (inode_table.h). It is given with a reply that
+// A lease is a session's entry in a file's record (inode.h). It is given with a reply that
 // shows the file's attributes, before these are looked at, and lost by a change that another
 // session makes. Whoever changes a file collects the leases that this ends (Recalls); the change is
 // made, the holders are told, and its maker gets his answer once all of them have returned theirs
@@ -21,20 +21,14 @@
 #include <unordered_map>
 #include <vector>
 
+#include "server/change_counts.h"
 #include "server/file_handle.h"
+#include "server/steady_time.h"
 
 namespace foliofs::server {
 
 class Inode;
 class LeaseHolder;
-
-using LeaseTime = std::chrono::steady_clock::time_point;
-
-// How often a file has been changed by others than a session, as that session counts.
-struct ChangeCounts {
-  std::uint64_t foreign = 0;
-  std::uint64_t epoch = 0;
-};
 
 // What a client is told of a file that it holds a lease of no more.
 struct RecalledLease {
@@ -80,7 +74,7 @@ class LeaseGate {
  private:
   std::atomic<std::size_t> held_ = 0;
   std::atomic<bool> open_ = false;
-  std::atomic<LeaseTime::rep> closed_until_ = 0;
+  std::atomic<SteadyTime::rep> closed_until_ = 0;
 };
 
 // Runs `done` when everybody has answered whom it was asked to wait for.
@@ -121,7 +115,7 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
   // Asks for leases of `generation` back, of the files `inodes`; `wait` is held until they are
   // here.
   void recall(std::uint64_t generation, std::vector<std::shared_ptr<Inode>> inodes,
-              const std::vector<RecalledLease>& leases, LeaseTime now, RecallWaitRef wait);
+              const std::vector<RecalledLease>& leases, SteadyTime now, RecallWaitRef wait);
   // The client has returned those of one recall. Ignores numbers that it does not know.
   void returned(std::uint64_t recall);
   // The client gives up a lease that nobody has asked back. Ignores what is none.
@@ -134,19 +128,19 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
   void end();
   // As revoke_all() when a recall has gone unanswered since before `deadline`. True if so. The
   // session then gets none for kBarred: others would wait as long again for the next one.
-  bool revoke_overdue(LeaseTime deadline);
+  bool revoke_overdue(SteadyTime deadline);
   static constexpr std::chrono::seconds kBarred{60};
 
  private:
   bool is_barred() const {
-    const LeaseTime::rep until = barred_until_.load(std::memory_order_relaxed);
+    const SteadyTime::rep until = barred_until_.load(std::memory_order_relaxed);
     return until != 0 && std::chrono::steady_clock::now().time_since_epoch().count() < until;
   }
 
   struct Recall {
     std::uint64_t generation;
     std::vector<std::shared_ptr<Inode>> inodes;
-    LeaseTime since;
+    SteadyTime since;
     RecallWaitRef wait;
   };
 
@@ -155,7 +149,7 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
   std::weak_ptr<LeaseListener> listener_;
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> ready_ = false;
-  std::atomic<LeaseTime::rep> barred_until_ = 0;
+  std::atomic<SteadyTime::rep> barred_until_ = 0;
   std::mutex mutex_;  // guards what follows; taken after that of an inode
   bool ended_ = false;
   std::size_t held_ = 0;  // of this generation
@@ -182,7 +176,7 @@ class Recalls {
            const std::vector<LostLease>& lost, const std::vector<std::string>& names);
   bool empty() const { return lost_.empty(); }
   // Tells the holders; `done` runs when all have answered, on any thread, perhaps at once.
-  void send(LeaseTime now, std::function<void()> done);
+  void send(SteadyTime now, std::function<void()> done);
 
  private:
   struct Item {

@@ -1,4 +1,4 @@
-// Small conversions around the system calls that the local store makes. Private to it.
+// What the local store makes of system calls, and of what they say of a file. Private to it.
 #pragma once
 
 #include <fcntl.h>
@@ -6,56 +6,32 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
-#include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstdint>
-#include <string_view>
 
 #include "foliofs/base/unix_time.h"
+#include "server/change_counts.h"
+#include "server/file_id.h"
 #include "server/file_store.h"
-#include "server/inode_table.h"
 
 namespace foliofs::server {
-
-// The name of a descriptor in /proc/self/fd.
-class FdName {
- public:
-  explicit FdName(int fd) { *std::to_chars(text_.begin(), text_.end() - 1, fd).ptr = '\0'; }
-  const char* c_str() const { return text_.data(); }
-
- private:
-  std::array<char, 16> text_;
-};
-
-inline FdName fd_name(int fd) {
-  return FdName(fd);
-}
-
-// The same as a whole path, for calls that take no directory.
-class FdPath {
- public:
-  explicit FdPath(int fd) {
-    constexpr std::string_view kPrefix = "/proc/self/fd/";
-    char* end = std::copy(kPrefix.begin(), kPrefix.end(), text_.begin());
-    *std::to_chars(end, text_.end() - 1, fd).ptr = '\0';
-  }
-  const char* c_str() const { return text_.data(); }
-
- private:
-  std::array<char, 32> text_;
-};
 
 // The mode that is to be given to the system call which makes a file in `directory`, after the
 // thread's umask has been set. local_xattrs.cpp.
 mode_t apply_umask(int directory, CreationMode mode);
 
-// Takes a file's set-id bits away, as far as the server may. Whether it has.
+// Takes a file's set-id bits away, as far as the server may. Whether it has. The thread may act as
+// the server afterwards. local_xattrs.cpp.
 Result<bool> kill_set_id_bits(int fd);
 
+// statx(2) of the file behind `fd`; any descriptor will do. False with errno.
 inline bool look_at(int fd, struct statx& info) {
   return ::statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME,
                  &info) == 0;
+}
+
+// Whether a file can have these bytes: its offsets are signed.
+inline bool in_file_range(std::uint64_t offset, std::uint64_t length) {
+  return offset <= INT64_MAX && length <= INT64_MAX - offset;
 }
 
 // Whether freeing the file's blocks takes long. What is smaller is freed sooner than a thread

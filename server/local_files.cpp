@@ -1,10 +1,11 @@
 // LocalStore: opening files, and their data.
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "foliofs/proto/open_flags.h"
+#include "server/change_scope.h"
 #include "server/credentials.h"
 #include "server/local_calls.h"
+#include "server/local_file.h"
 #include "server/local_store.h"
 
 namespace foliofs::server {
@@ -15,20 +16,21 @@ namespace {
 // from the client, so O_APPEND must not override them, and O_DIRECT or O_SYNC are its own affair.
 constexpr int kOpenFlags = O_ACCMODE | O_TRUNC;
 
-bool in_file_range(std::uint64_t offset, std::size_t length) {
-  return offset <= INT64_MAX && length <= INT64_MAX - offset;
-}
-
 }  // namespace
 
-Result<Opened> LocalStore::opened(const CallContext& context, UniqueFd fd, NodeRef node,
-                                  Flags flags) {
+bool LocalFile::slow_to_close() const {
+  struct statx info {};
+  return look_at(fd(), info) && info.stx_nlink == 0 && holds_much(info);
+}
+
+Result<Opened> LocalStore::finish_open(const CallContext& context, UniqueFd fd, NodeRef node,
+                                       Occasion occasion) {
   Opened opened;
   opened.handle = node->handle;
   BOOST_OUTCOME_TRY(opened.attributes,
-                    attributes_of(context, fd.get(), *node->inode, view_of(node->handle), flags));
-  opened.file =
-      std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_, flags == Flags::kMade);
+                    attributes_of(context, fd.get(), *node->inode, node->handle, occasion));
+  opened.file = std::make_shared<LocalFile>(std::move(fd), std::move(node), nodes_,
+                                            occasion == Occasion::kCreated);
   return opened;
 }
 
@@ -68,7 +70,7 @@ namespace {
 // Whether the thread, as it acts now, may execute the file.
 bool may_execute(const Node& node) {
   return node.type == S_IFREG &&
-         ::syscall(SYS_faccessat2, node.fd.get(), "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0;
+         ::faccessat(node.fd.get(), "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0;
 }
 
 }  // namespace
@@ -102,7 +104,7 @@ Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, i
   if (!fd && fd.error() == Errno(EACCES) && executes) fd = open_to_execute(context, *node);
   if (!fd) return fd.error();
   if (change) (void)change->finish(true);
-  return opened(context, std::move(fd.value()), std::move(node), Flags::kLookedUp);
+  return finish_open(context, std::move(fd.value()), std::move(node), Occasion::kAsked);
 }
 
 Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, Name name,
@@ -117,7 +119,8 @@ Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, 
   if (!fd) return last_errno();
   auto created = [&]() -> Result<Opened> {
     BOOST_OUTCOME_TRY(auto node, adopt(reopen(fd.get(), O_PATH)));
-    BOOST_OUTCOME_TRY(auto result, opened(context, std::move(fd), std::move(node), Flags::kMade));
+    BOOST_OUTCOME_TRY(auto result,
+                      finish_open(context, std::move(fd), std::move(node), Occasion::kCreated));
     result.created = true;
     return result;
   }();
@@ -141,7 +144,7 @@ void LocalStore::remove_again(const Node& parent, Name name, int fd) const {
 Result<Opened> LocalStore::create(const CallContext& context, HandleView parent, Name name,
                                   CreationMode mode, int flags) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
-  BOOST_OUTCOME_TRY(auto held, names_.hold(context.waiting, directory->id, name));
+  BOOST_OUTCOME_TRY(auto held, name_locks_.hold(context.waiting, directory->id, name));
   // On the disk others may make and remove the name between our two steps, but not for ever.
   for (int tries = 0; tries < 8; ++tries) {
     auto made = create_new(context, *directory, name, mode, flags);
@@ -163,7 +166,7 @@ Result<std::size_t> LocalStore::read(const CallContext& context, OpenFile& file,
   auto& local = static_cast<LocalFile&>(file);
   if (!in_file_range(offset, into.size())) return Errno(EINVAL);
   BOOST_OUTCOME_TRYV(act_as(context.caller));
-  const bool waits = context.waiting == Waiting::kAllowed || in_memory_;
+  const bool waits = context.waiting == Waiting::kAllowed || filesystem_.in_memory;
   const int flags = waits ? 0 : RWF_NOWAIT;
   std::size_t done = 0;
   while (done < into.size()) {

@@ -1,11 +1,12 @@
 // LocalStore: what has to do with names. Files are in local_files.cpp.
 #include <dirent.h>
-#include <sys/syscall.h>
 
 #include <cstring>
 #include <vector>
 
+#include "server/change_scope.h"
 #include "server/credentials.h"
+#include "server/fd_path.h"
 #include "server/local_calls.h"
 #include "server/local_store.h"
 
@@ -20,7 +21,7 @@ Result<Entry> LocalStore::lookup(const CallContext& context, HandleView parent, 
   if (!node && !absent) return node.error();
   if (!attributes) return attributes.error();
   if (absent) return Entry{{}, {}, attributes.value()};
-  return entry_of(context, *node.value(), attributes, Flags::kLookedUp);
+  return entry_of(context, *node.value(), attributes, Occasion::kAsked);
 }
 
 Result<NodeRef> LocalStore::find_child(const Node& parent, Name name) {
@@ -30,26 +31,24 @@ Result<NodeRef> LocalStore::find_child(const Node& parent, Name name) {
 
 Result<Entry> LocalStore::entry_of(const CallContext& context, const Node& node,
                                    const Result<wire::Attributes>& parent_attributes,
-                                   Flags flags) const {
+                                   Occasion occasion) const {
   if (!parent_attributes) return parent_attributes.error();
-  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, node, flags));
+  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, node, occasion));
   return Entry{node.handle, attributes, parent_attributes.value()};
 }
 
-// `make(directory)` makes the name, of a file of `type` (0: not known), and returns 0, or -1 with
-// errno.
 template <class Make>
 Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView parent, Name name,
                                      mode_t type, Make make) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
-  BOOST_OUTCOME_TRY(const auto held, names_.hold(context.waiting, directory->id, name));
+  BOOST_OUTCOME_TRY(const auto held, name_locks_.hold(context.waiting, directory->id, name));
   ChangeScope change(*this, *directory, context);
   if (make(directory->fd.get()) != 0) return last_errno();
   auto attributes = change.finish(true, {name.c_str()});
   BOOST_OUTCOME_TRY(auto node, find_child(*directory, name));
   // Somebody has put another file there meanwhile. The kernel takes none of another type.
   if (type != 0 && node->type != type) return Errno(EEXIST);
-  return entry_of(context, *node, attributes, Flags::kAfterChange);
+  return entry_of(context, *node, attributes, Occasion::kAfterChange);
 }
 
 Result<Entry> LocalStore::mknod(const CallContext& context, HandleView parent, Name name,
@@ -84,7 +83,7 @@ bool has_name(int fd) {
 Result<Entry> LocalStore::link(const CallContext& context, HandleView file, HandleView parent,
                                Name name) {
   BOOST_OUTCOME_TRY(auto node, resolve(context, file));
-  const auto source = fd_name(node->fd.get());
+  const FdName source(node->fd.get());
   // With AT_EMPTY_PATH linkat would want CAP_DAC_READ_SEARCH.
   auto entry = make_entry(context, parent, name, node->type, [&](int dir) {
     ChangeScope change(*this, *node, context);  // a new link changes the file's ctime
@@ -130,7 +129,7 @@ std::optional<wire::Attributes> to_optional(Result<wire::Attributes> attributes)
   return attributes.value();
 }
 
-bool goes_slowly(const struct statx& info) {
+bool slow_to_unlink(const struct statx& info) {
   return info.stx_nlink == 1 && holds_much(info);
 }
 
@@ -140,11 +139,11 @@ Result<NamesChanged> LocalStore::unlink(const CallContext& context, HandleView p
                                         bool directory) {
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, parent));
   Victim victim;  // goes last, with its blocks: for that nobody need wait
-  BOOST_OUTCOME_TRY(const auto held, names_.hold(context.waiting, node->id, name));
+  BOOST_OUTCOME_TRY(const auto held, name_locks_.hold(context.waiting, node->id, name));
   BOOST_OUTCOME_TRY(victim.fd, open_child(node->fd.get(), name.c_str()));
   struct statx info {};
   if (!look_at(victim.fd.get(), info)) return last_errno();
-  if (context.waiting == Waiting::kNever && goes_slowly(info)) return Errno(EAGAIN);
+  if (context.waiting == Waiting::kNever && slow_to_unlink(info)) return Errno(EAGAIN);
   victim.handle = handle_in_use(victim.fd.get(), id_of(info));
   victim.inode = inodes_.get(id_of(info));
 
@@ -166,13 +165,13 @@ Result<NamesChanged> LocalStore::rename(const CallContext& context, HandleView p
   BOOST_OUTCOME_TRY(auto to, resolve_as(context, new_parent));
   Victim moved, replaced;
   BOOST_OUTCOME_TRY(const auto held,
-                    names_.hold(context.waiting, from->id, name, to->id, new_name));
+                    name_locks_.hold(context.waiting, from->id, name, to->id, new_name));
   auto prepare = [&](Victim& file, const Node& directory, Name at) -> Status {
     BOOST_OUTCOME_TRY(file.fd, open_child(directory.fd.get(), at.c_str()));
     struct statx info {};
     if (!look_at(file.fd.get(), info)) return last_errno();
     file.handle = handle_in_use(file.fd.get(), id_of(info));
-    file.slow = goes_slowly(info);
+    file.slow = slow_to_unlink(info);
     file.inode = inodes_.get(id_of(info));
     file.change.emplace(*this, file.fd.get(), *file.inode, context);
     return success();
@@ -217,15 +216,6 @@ Result<std::string> LocalStore::readlink(const CallContext& context, HandleView 
 
 namespace {
 
-// As getdents64 fills it in.
-struct RawEntry {
-  std::uint64_t ino;
-  std::int64_t offset;
-  std::uint16_t length;
-  std::uint8_t type;  // the name follows
-};
-constexpr std::size_t kRawNameAt = 19;
-
 bool is_dot(const char* name) {
   return std::strcmp(name, ".") == 0;
 }
@@ -247,7 +237,7 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
   auto known = nodes_.find(id_of(info));
   if (known != nullptr) {
     handle = known->handle;
-  } else if (source_->can_reopen()) {
+  } else if (handle_source_->can_reopen()) {
     handle = identify(fd.value().get());
   } else if (auto node = adopt(reopen(fd.value().get(), O_PATH)); node) {
     handle = node.value()->handle;
@@ -257,7 +247,7 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
   CallContext without_asking = context;
   without_asking.recalls = nullptr;
   auto attributes = attributes_of(without_asking, fd.value().get(), *inodes_.get(id_of(info)),
-                                  view_of(handle.value()), Flags::kLookedUp);
+                                  handle.value(), Occasion::kAsked);
   if (!attributes) return;
   entry.handle = handle.value();
   entry.attributes = attributes.value();
@@ -282,29 +272,29 @@ Result<DirectoryRead> LocalStore::read_directory(const CallContext& context, Han
   }
   DirectoryRead read;
   BOOST_OUTCOME_TRY(read.directory, attributes_of(context, *node));
-  alignas(RawEntry) std::array<char, 32768> raw;
+  alignas(dirent64) std::array<char, 32768> raw;
   std::size_t count = 0;
   for (;;) {
-    const long filled = ::syscall(SYS_getdents64, fd.get(), raw.data(), raw.size());
+    const ssize_t filled = ::getdents64(fd.get(), raw.data(), raw.size());
     if (filled < 0) return last_errno();
     if (filled == 0) {
       if (cookie == 0) node->lists_quickly = count <= kFewEntries;
       read.end = true;
       return read;
     }
-    for (long at = 0; at < filled;) {
+    for (ssize_t at = 0; at < filled;) {
       if (sink.full() || (!waits && count == kFewEntries)) {
         node->lists_quickly = false;
         return read;
       }
       ++count;
-      const auto* found = reinterpret_cast<const RawEntry*>(raw.data() + at);
-      const char* name = raw.data() + at + kRawNameAt;
-      at += found->length;
+      const auto* found = reinterpret_cast<const dirent64*>(raw.data() + at);
+      const char* name = found->d_name;
+      at += found->d_reclen;
       DirectoryEntry entry;
-      entry.cookie = static_cast<std::uint64_t>(found->offset);
-      entry.ino = found->ino;
-      entry.type = DTTOIF(found->type);
+      entry.cookie = static_cast<std::uint64_t>(found->d_off);
+      entry.ino = found->d_ino;
+      entry.type = DTTOIF(found->d_type);
       entry.name = name;
       // What is above the export is nobody's business.
       if (is_dot_dot(name) && node == root_) entry.ino = node->id.inode;

@@ -3,17 +3,15 @@
 #include <linux/falloc.h>
 #include <sys/uio.h>
 
+#include "server/change_scope.h"
 #include "server/credentials.h"
 #include "server/local_calls.h"
+#include "server/local_file.h"
 #include "server/local_store.h"
 
 namespace foliofs::server {
 
 namespace {
-
-bool in_file_range(std::uint64_t offset, std::uint64_t length) {
-  return offset <= INT64_MAX && length <= INT64_MAX - offset;
-}
 
 // At the end that the file has when each call is made, whoever else appends. The descriptor's own
 // position says where that was.
@@ -97,7 +95,7 @@ Result<Copied> LocalStore::copy(const CallContext& context, OpenFile& from,
   Copied result;
   result.bytes = static_cast<std::uint64_t>(copied);
   BOOST_OUTCOME_TRY(result.to, change.finish(copied > 0));
-  BOOST_OUTCOME_TRY(result.from, attributes_of(context, source, Flags::kAfterChange));
+  BOOST_OUTCOME_TRY(result.from, attributes_of(context, source, Occasion::kAfterChange));
   return result;
 }
 

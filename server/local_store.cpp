@@ -3,102 +3,15 @@
 #include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
-
-#include <algorithm>
 
 #include "foliofs/base/clock.h"
+#include "server/change_scope.h"
 #include "server/credentials.h"
+#include "server/fd_path.h"
 #include "server/local_calls.h"
+#include "server/local_file.h"
 
 namespace foliofs::server {
-
-// --- ChangeScope -------------------------------------------------------------------------------
-
-ChangeScope::ChangeScope(const LocalStore& store, int fd, Inode& inode, const CallContext& context)
-    : store_(store), fd_(fd), inode_(inode), context_(context), info_() {
-  inode_.begin_change([this] {
-    look_at(fd_, info_);
-    return stamp_of(info_);
-  });
-}
-
-ChangeScope::ChangeScope(const LocalStore& store, const Node& node, const CallContext& context)
-    : ChangeScope(store, node.fd.get(), *node.inode, context) {
-  if (context.holder != nullptr) {
-    if (S_ISDIR(info_.stx_mode)) inode_.keep_returned_leases();
-    inode_.lease_to(*context.holder, {node.handle.data(), node.handle.size()});
-  }
-}
-
-Result<wire::Attributes> ChangeScope::finish(bool changed, const std::vector<std::string>& names) {
-  finished_ = true;
-  bool seen = true;
-  std::vector<LostLease> lost;
-  const auto look = [&] {
-    seen = look_at(fd_, info_);
-    return stamp_of(info_);
-  };
-  const ChangeCounts counts = inode_.end_change(context_.session, changed, look, lost);
-  if (context_.recalls != nullptr && !lost.empty()) {
-    context_.recalls->add(inode_.shared_from_this(), inode_.leased_handle(), lost, names);
-  }
-  if (!seen) return Errno(EIO);
-  const bool leased = context_.holder != nullptr && inode_.is_leased_to(*context_.holder);
-  return store_.describe(info_, counts, leased ? std::uint32_t{proto::kLeased} : 0);
-}
-
-ChangeScope::~ChangeScope() {
-  if (finished_) return;
-  const int kept_errno = errno;
-  (void)finish(touched_);
-  errno = kept_errno;
-}
-
-// --- LocalStore --------------------------------------------------------------------------------
-
-namespace {
-
-// statfs::f_type; 0 where it is not known.
-std::uint32_t filesystem_type(int fd) {
-  struct statfs info {};
-  return ::fstatfs(fd, &info) == 0 ? static_cast<std::uint32_t>(info.f_type) : 0;
-}
-
-// Filesystems whose calls wait for another machine, or for a process of this one.
-bool is_remote(std::uint32_t type) {
-  constexpr std::uint32_t kTypes[] = {0x6969 /* NFS */,
-                                      0xff534d42 /* CIFS */,
-                                      0xfe534d42 /* SMB2 */,
-                                      0x01021997 /* 9p */,
-                                      0x65735546 /* FUSE */,
-                                      0x00c36400 /* Ceph */,
-                                      0x5346414f /* AFS */,
-                                      0x6b414653 /* kAFS */,
-                                      0x73757245 /* Coda */,
-                                      0x0bd00bd0 /* Lustre */,
-                                      0x47504653 /* GPFS */};
-  return std::ranges::find(kTypes, type) != std::end(kTypes);
-}
-
-// There a change of one name is one of others too, which nobody mentions. So it is in a directory
-// with `chattr +F`, which does not show here.
-bool finds_names_in_any_case(std::uint32_t type) {
-  constexpr std::uint32_t kTypes[] = {0x4d44 /* FAT */,
-                                      0x2011bab0 /* exFAT */,
-                                      0x5346544e /* NTFS */,
-                                      0x7366746e /* NTFS3 */,
-                                      0x4244 /* HFS */,
-                                      0x482b /* HFS+ */,
-                                      0xf995e849 /* HPFS */};
-  return std::ranges::find(kTypes, type) != std::end(kTypes);
-}
-
-bool is_in_memory(std::uint32_t type) {
-  return type == 0x01021994 /* tmpfs */ || type == 0x858458f6 /* ramfs */;
-}
-
-}  // namespace
 
 LocalStore::LocalStore(const LocalStoreOptions& options, UniqueFd root, UniqueFd proc_fds)
     : proc_fds_(std::move(proc_fds)),
@@ -118,9 +31,9 @@ Result<std::unique_ptr<FileStore>> LocalStore::open_tree(const LocalStoreOptions
   auto kernel =
       options.handles == HandleKind::kAutomatic ? make_kernel_handles(root_fd) : Errno(EOPNOTSUPP);
   if (kernel) {
-    store->source_ = std::move(kernel.value());
+    store->handle_source_ = std::move(kernel.value());
   } else {
-    store->source_ = make_descriptor_handles();
+    store->handle_source_ = make_descriptor_handles();
     store->remark_ = fmt::format(
         "no lasting file handles here ({}); keeps up to {} descriptors instead, and clients look "
         "names up again after a restart",
@@ -129,30 +42,23 @@ Result<std::unique_ptr<FileStore>> LocalStore::open_tree(const LocalStoreOptions
   struct statx info {};
   if (!look_at(root_fd, info)) return last_errno();
   store->root_device_ = id_of(info).device;
-  const std::uint32_t type = filesystem_type(root_fd);
-  store->remote_ = is_remote(type);
-  store->ignores_case_ = finds_names_in_any_case(type);
-  store->in_memory_ = is_in_memory(type);
-  store->security_xattrs_ = !store->remote_ && store->has_security_xattrs(root_fd);
-  BOOST_OUTCOME_TRY(store->root_, store->adopt(store->reopen(root_fd, O_PATH | O_CLOEXEC)));
+  store->filesystem_ = filesystem_traits(root_fd);
+  store->security_xattrs_ = !store->filesystem_.remote && store->has_security_xattrs(root_fd);
+  BOOST_OUTCOME_TRY(store->root_, store->adopt(store->reopen(root_fd, O_PATH)));
   return store;
 }
 
 void LocalStore::drop_idle() {
-  if (source_->can_reopen()) nodes_.drop_idle();
-}
-
-bool LocalFile::slow_to_close() const {
-  struct statx info {};
-  return look_at(fd(), info) && info.stx_nlink == 0 && holds_much(info);
+  if (handle_source_->can_reopen()) nodes_.drop_idle();
 }
 
 UniqueFd LocalStore::reopen(int fd, int flags) {
   return with_descriptor(
-      [&] { return ::openat(proc_fds_.get(), fd_name(fd).c_str(), flags | O_CLOEXEC | O_NOCTTY); });
+      [&] { return ::openat(proc_fds_.get(), FdName(fd).c_str(), flags | O_CLOEXEC | O_NOCTTY); });
 }
 
 Result<UniqueFd> LocalStore::open_child(int directory, const char* name) {
+  // glibc has no openat2().
   struct open_how how {};
   how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   how.resolve = RESOLVE_NO_XDEV;
@@ -163,13 +69,13 @@ Result<UniqueFd> LocalStore::open_child(int directory, const char* name) {
 }
 
 Result<Handle> LocalStore::identify(int fd) const {
-  BOOST_OUTCOME_TRY(auto body, source_->identify(fd));
-  return signer_.seal({body.data(), body.size()});
+  BOOST_OUTCOME_TRY(auto body, handle_source_->identify(fd));
+  return signer_.seal(body);
 }
 
 Handle LocalStore::handle_in_use(int fd, const FileId& id) {
   if (auto known = nodes_.find(id)) return known->handle;
-  if (!source_->can_reopen()) return {};
+  if (!handle_source_->can_reopen()) return {};
   auto handle = identify(fd);
   return handle ? handle.value() : Handle();
 }
@@ -196,7 +102,7 @@ Result<NodeRef> LocalStore::find_node(HandleView handle) {
   if (auto known = nodes_.find(handle)) return known;
   BOOST_OUTCOME_TRY(const HandleView body, signer_.unseal(handle));
   BOOST_OUTCOME_TRYV(act_as_server());
-  UniqueFd fd = with_descriptor([&] { return source_->open(body); });
+  UniqueFd fd = with_descriptor([&] { return handle_source_->open(body); });
   if (!fd) return last_errno();
   const Handle whole(handle.begin(), handle.end());
   return adopt(std::move(fd), &whole);
@@ -248,10 +154,10 @@ wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts cou
 }
 
 Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, int fd, Inode& inode,
-                                                   HandleView handle, Flags flags) const {
+                                                   HandleView handle, Occasion occasion) const {
   // The lease comes first: whoever changes the file after it has been looked at finds the lease.
   const bool leased = context.holder != nullptr && inode.lease_to(*context.holder, handle);
-  if (flags != Flags::kAfterChange) {
+  if (occasion != Occasion::kAfterChange) {
     BOOST_OUTCOME_TRYV(may_look_at(context, inode));
   }
   struct statx info {};
@@ -261,29 +167,32 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, i
     look_at(fd, info);
     return stamp_of(info);
   });
-  std::uint32_t said = leased ? std::uint32_t{proto::kLeased} : 0;
-  // Looked at after the version was observed: what is said is true of that one or of a later one.
-  if (flags != Flags::kNone && security_xattrs_) {
+  std::uint32_t flags = leased ? std::uint32_t{proto::kLeased} : 0;
+  // Looked at after the version was observed: what the flags say is true of that one or of a later
+  // one.
+  if (occasion != Occasion::kAlongside && security_xattrs_) {
     const auto look = [&] {
       return security_flag(fd);
     };
     const std::int64_t ctime_ns = to_ns(info.stx_ctime);
     // tmpfs does not move ctime before Linux 6.1.
-    said |= in_memory_ ? look() : inode.xattr_flags(ctime_ns, SystemClock().wall_ns(), look);
+    flags |=
+        filesystem_.in_memory ? look() : inode.xattr_flags(ctime_ns, SystemClock().wall_ns(), look);
   }
-  const bool exclusive = flags == Flags::kMade && leased && inode.make_exclusive(*context.holder);
-  if (exclusive) said |= proto::kExclusive;
-  return describe(info, counts, said);
+  const bool exclusive =
+      occasion == Occasion::kCreated && leased && inode.make_exclusive(*context.holder);
+  if (exclusive) flags |= proto::kExclusive;
+  return describe(info, counts, flags);
 }
 
 Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context,
-                                                   const LocalFile& file, Flags flags) const {
-  return attributes_of(context, file.fd(), file.inode(), view_of(file.node().handle), flags);
+                                                   const LocalFile& file, Occasion occasion) const {
+  return attributes_of(context, file.fd(), file.inode(), file.node().handle, occasion);
 }
 
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, HandleView file) {
   BOOST_OUTCOME_TRY(auto node, resolve(context, file));
-  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, *node, Flags::kLookedUp));
+  BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, *node, Occasion::kAsked));
   // Removed behind our back: do not be the one who keeps its blocks on the disk.
   if (attributes.nlink() == 0) nodes_.unlinked(node->id);
   return attributes;
@@ -291,7 +200,7 @@ Result<wire::Attributes> LocalStore::attributes(const CallContext& context, Hand
 
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, OpenFile& file) {
   auto& local = static_cast<LocalFile&>(file);
-  return attributes_of(context, local, Flags::kLookedUp);
+  return attributes_of(context, local, Occasion::kAsked);
 }
 
 Status LocalStore::change_owner_and_mode(int fd, const AttributeChanges& changes,
@@ -303,7 +212,7 @@ Status LocalStore::change_owner_and_mode(int fd, const AttributeChanges& changes
     scope.touched();
   }
   if ((changes.valid & proto::kSetMode) != 0) {
-    if (::fchmodat(proc_fds_.get(), fd_name(fd).c_str(), changes.mode & 07777, 0) != 0) {
+    if (::fchmodat(proc_fds_.get(), FdName(fd).c_str(), changes.mode & 07777, 0) != 0) {
       return last_errno();
     }
     scope.touched();
@@ -329,11 +238,10 @@ Status LocalStore::change_times(int fd, const AttributeChanges& changes) const {
 Status LocalStore::change_size(Node& node, LocalFile* open, std::uint64_t size) const {
   if (node.type == S_IFDIR) return Errno(EISDIR);
   if (node.type != S_IFREG) return Errno(EINVAL);
-  if (size > INT64_MAX) return Errno(EFBIG);
+  if (!in_file_range(size, 0)) return Errno(EFBIG);
   const auto length = static_cast<off_t>(size);
-  const std::string path = "/proc/self/fd/" + std::string(fd_name(node.fd.get()).c_str());
-  const int failed =
-      open != nullptr ? ::ftruncate(open->fd(), length) : ::truncate(path.c_str(), length);
+  const int failed = open != nullptr ? ::ftruncate(open->fd(), length)
+                                     : ::truncate(FdPath(node.fd.get()).c_str(), length);
   if (failed != 0) return last_errno();
   return success();
 }

@@ -9,13 +9,12 @@
 
 #include <sys/stat.h>
 
-#include <mutex>
-
 #include "server/file_store.h"
+#include "server/filesystem_traits.h"
 #include "server/handle_source.h"
+#include "server/inode_table.h"
 #include "server/name_locks.h"
 #include "server/node_table.h"
-#include "server/write_stream.h"
 
 namespace foliofs::server {
 
@@ -41,8 +40,8 @@ class LocalStore final : public FileStore {
   static Result<std::unique_ptr<FileStore>> open_tree(const LocalStoreOptions& options);
 
   std::string remark() const override { return remark_; }
-  bool remote() const override { return remote_; }
-  bool ignores_case() const override { return ignores_case_; }
+  bool remote() const override { return filesystem_.remote; }
+  bool ignores_case() const override { return filesystem_.ignores_case; }
   void drop_idle() override;
   Handle root() const override { return root_->handle; }
 
@@ -99,7 +98,6 @@ class LocalStore final : public FileStore {
                       OpenFile& to, std::uint64_t to_offset, std::uint64_t length) override;
 
  private:
-  friend class LocalFile;
   friend class ChangeScope;
 
   LocalStore(const LocalStoreOptions& options, UniqueFd root, UniqueFd proc_fds);
@@ -108,16 +106,23 @@ class LocalStore final : public FileStore {
   Result<NodeRef> resolve(const CallContext& context, HandleView handle);
   // As resolve, and from then on the thread acts as the caller.
   Result<NodeRef> resolve_as(const CallContext& context, HandleView handle);
+  // As resolve, whoever has a lease of the file.
   Result<NodeRef> find_node(HandleView handle);
+  // The node of the file behind `path_fd`, an O_PATH descriptor, which a new node keeps. `handle`
+  // is what clients know the file by; nullptr: it gets one, unless there is a node. Without a
+  // descriptor the errno of whoever should have opened it.
   Result<NodeRef> adopt(UniqueFd path_fd, const Handle* handle = nullptr);
   // kLeaseHeld where another session's lease keeps the caller's from looking at the file; it is
   // asked back, if the context takes recalls.
   static Status may_look_at(const CallContext& context, Inode& inode);
+  // A handle for the file behind `fd`, of which there is no node.
   Result<Handle> identify(int fd) const;
   // The handle that clients know the file by; empty when there is none that is good any more.
   Handle handle_in_use(int fd, const FileId& id);
+  // An O_PATH descriptor of what `name` in `directory` is, also of a symlink. EXDEV for a mount.
   Result<UniqueFd> open_child(int directory, const char* name);
-  // Opens the file behind an O_PATH or any other descriptor anew.
+  // Opens the file behind an O_PATH or any other descriptor anew. Without a descriptor errno says
+  // why.
   UniqueFd reopen(int fd, int flags);
   // open() gives a descriptor, or -1 with errno. When there is none left, once more with fewer
   // nodes.
@@ -130,137 +135,87 @@ class LocalStore final : public FileStore {
   }
 
   // The occasion on which attributes are told.
-  enum class Flags {
-    // No look for xattrs, and so never kNoSecurityXattrs.
-    kNone,
-    // With kNoSecurityXattrs where it is so, which may cost a system call more.
-    kLookedUp,
-    // As kLookedUp, of a file that the session has just made: it gets an exclusive lease if it
-    // alone has one.
-    kMade,
-    // As kLookedUp, but never kLeaseHeld: the change is done, and it is too late to wait.
+  enum class Occasion {
+    // They go along with an answer about something else: no look for xattrs, and so never
+    // kNoSecurityXattrs.
+    kAlongside,
+    // They are what is asked for: with kNoSecurityXattrs where it is so, which may cost a system
+    // call more.
+    kAsked,
+    // As kAsked, of a file that the session has just made: it gets an exclusive lease if it alone
+    // has one.
+    kCreated,
+    // As kAsked, but never kLeaseHeld: the change is done, and it is too late to wait.
     kAfterChange,
   };
   // `handle` is what clients know the file by; without one there is no lease of it. kLeaseHeld as
   // may_look_at() has it.
   Result<wire::Attributes> attributes_of(const CallContext& context, int fd, Inode& inode,
-                                         HandleView handle, Flags flags = Flags::kNone) const;
+                                         HandleView handle,
+                                         Occasion occasion = Occasion::kAlongside) const;
   Result<wire::Attributes> attributes_of(const CallContext& context, const Node& node,
-                                         Flags flags = Flags::kNone) const {
-    return attributes_of(context, node.fd.get(), *node.inode, view_of(node.handle), flags);
+                                         Occasion occasion = Occasion::kAlongside) const {
+    return attributes_of(context, node.fd.get(), *node.inode, node.handle, occasion);
   }
   // Through the open, as its mode may not be looked at any other way.
   Result<wire::Attributes> attributes_of(const CallContext& context, const LocalFile& file,
-                                         Flags flags = Flags::kNone) const;
-  static HandleView view_of(const Handle& handle) { return {handle.data(), handle.size()}; }
+                                         Occasion occasion = Occasion::kAlongside) const;
   wire::Attributes describe(const struct statx& info, ChangeCounts counts,
-                            std::uint32_t flags = 0) const;
+                            std::uint32_t flags) const;
   // Whether this filesystem, and not only this file, can have ACLs and attributes in `security.`.
   bool has_security_xattrs(int fd) const;
   // kNoSecurityXattrs, or 0 when that is not so or not known.
   static std::uint32_t security_flag(int fd);
+  // The inode number that clients are told.
   std::uint64_t ino_of(const struct statx& info) const;
 
   Result<NodeRef> find_child(const Node& parent, Name name);
   Result<Entry> entry_of(const CallContext& context, const Node& node,
-                         const Result<wire::Attributes>& parent_attributes, Flags flags) const;
+                         const Result<wire::Attributes>& parent_attributes,
+                         Occasion occasion) const;
+  // `make(directory)` makes the name, of a file of `type` (0: not known), and returns 0, or -1 with
+  // errno.
   template <class Make>
   Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, mode_t type,
                            Make make);
+  // create() of a name that is not there; EEXIST when it is.
   Result<Opened> create_new(const CallContext& context, Node& parent, Name name, CreationMode mode,
                             int flags);
+  // What open() and create() do with a file that is there. REQUIRES: the thread acts as the caller.
   Result<Opened> open_node(const CallContext& context, NodeRef node, int flags,
                            bool reclaim = false);
-  // With `override_mode` the file's owner may, whatever its mode says.
+  // Opens as the caller. With `override_mode` the file's owner may, whatever its mode says.
   Result<UniqueFd> open_as_owner(const CallContext& context, const Node& node, int flags,
                                  bool override_mode);
+  // Opens for reading what the caller may execute.
   Result<UniqueFd> open_to_execute(const CallContext& context, const Node& node);
-  Result<Opened> opened(const CallContext& context, UniqueFd fd, NodeRef node, Flags flags);
+  // What an open or a creation answers, once there is a descriptor.
+  Result<Opened> finish_open(const CallContext& context, UniqueFd fd, NodeRef node,
+                             Occasion occasion);
   // Takes back the creation of `name`, if it still is the file behind `fd`.
   void remove_again(const Node& parent, Name name, int fd) const;
+  // Adds the handle and the attributes of what `entry.name` is, as far as they can be had.
   void fill_entry(const CallContext& context, int directory, DirectoryEntry& entry);
   // `scope` is told what is done, also when the rest fails.
   Status change_owner_and_mode(int fd, const AttributeChanges& changes, ChangeScope& scope) const;
   Status change_times(int fd, const AttributeChanges& changes) const;
+  // Through `open`, if there is one, and else as the thread acts.
   Status change_size(Node& node, LocalFile* open, std::uint64_t size) const;
+  // After the file behind `fd` has lost a name.
   void forget_if_unlinked(int fd);
 
   const UniqueFd proc_fds_;  // /proc/self/fd
   const UniqueFd root_fd_;   // readable: what open_by_handle_at wants
   const HandleSigner signer_;
-  std::unique_ptr<HandleSource> source_;
+  std::unique_ptr<HandleSource> handle_source_;
   std::string remark_;
   std::uint64_t root_device_ = 0;
-  bool remote_ = false;
-  bool ignores_case_ = false;
-  // There is no RWF_NOWAIT, a read waits at most for swapped pages, and ctime may not tell of
-  // xattrs.
-  bool in_memory_ = false;
+  FilesystemTraits filesystem_;
   bool security_xattrs_ = false;  // as has_security_xattrs(), where asking waits for nobody
   InodeTable inodes_;
-  NameLocks names_;  // held by whoever changes one
+  NameLocks name_locks_;  // held by whoever changes a name
   NodeTable nodes_;
   NodeRef root_;
-};
-
-// A file held open.
-class LocalFile final : public OpenFile {
- public:
-  LocalFile(UniqueFd fd, NodeRef node, NodeTable& nodes, bool has_made_it)
-      : fd_(std::move(fd)), node_(std::move(node)), nodes_(nodes), has_made_it_(has_made_it) {
-    nodes_.opened(*node_);
-  }
-  ~LocalFile() override { nodes_.closed(*node_); }
-  LocalFile(const LocalFile&) = delete;
-  LocalFile& operator=(const LocalFile&) = delete;
-
-  bool slow_to_close() const override;
-  FileId id() const override { return node_->id; }
-  int fd() const { return fd_.get(); }
-  Inode& inode() const { return *node_->inode; }
-  const Node& node() const { return *node_; }
-  bool has_made_it() const { return has_made_it_; }
-  // Held by whoever uses the descriptor's position.
-  std::mutex& position_mutex() { return position_mutex_; }
-  // How it is written.
-  WriteStream& stream() { return stream_; }
-
- private:
-  const UniqueFd fd_;
-  const NodeRef node_;
-  NodeTable& nodes_;
-  const bool has_made_it_;
-  std::mutex position_mutex_;
-  WriteStream stream_;
-};
-
-// Brackets a change of one file: from here to finish() what happens to it is the session's doing.
-// Leases that others have of it end with finish().
-class ChangeScope {
- public:
-  // What it refers to must outlive the scope.
-  ChangeScope(const LocalStore& store, int fd, Inode& inode, const CallContext& context);
-  // The session gets a lease of the node, and knows from here on what becomes of it.
-  ChangeScope(const LocalStore& store, const Node& node, const CallContext& context);
-  ChangeScope(const ChangeScope&) = delete;
-  ChangeScope& operator=(const ChangeScope&) = delete;
-  ~ChangeScope();
-
-  // A part of it is done: should the rest fail, and nobody say finish(), it counts as a change all
-  // the same. The file's times may not show it, as they move in steps.
-  void touched() { touched_ = true; }
-  // The operation is over; `changed` when it succeeded. The attributes that it left. Of a
-  // directory, `names` are those in it that it has touched. Once at most.
-  Result<wire::Attributes> finish(bool changed, const std::vector<std::string>& names = {});
-
- private:
-  const LocalStore& store_;
-  const int fd_;
-  Inode& inode_;
-  const CallContext& context_;
-  struct statx info_;
-  bool touched_ = false;
-  bool finished_ = false;
 };
 
 }  // namespace foliofs::server

@@ -8,8 +8,11 @@
 #include <optional>
 #include <string_view>
 
+#include "server/change_scope.h"
 #include "server/credentials.h"
+#include "server/fd_path.h"
 #include "server/local_calls.h"
+#include "server/local_file.h"
 #include "server/local_store.h"
 
 namespace foliofs::server {

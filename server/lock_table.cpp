@@ -14,22 +14,23 @@ void LockTable::tell(const Notices& notices) {
 
 // --- Requests -----------------------------------------------------------------------------------
 
-Result<bool> LockTable::lock(const LockWish& wish, std::uint64_t waiter, bool reclaim,
+Result<bool> LockTable::lock(const LockRequest& request, std::uint64_t waiter, bool reclaim,
                              std::weak_ptr<LockListener> listener) {
   Notices notices;
   Result<bool> result = Errno(EIO);
   {
     std::lock_guard lock(mutex_);
-    result = request(wish, waiter, reclaim, std::move(listener), notices);
-    forget_if_idle(wish.file);
+    result = grant_or_enqueue(request, waiter, reclaim, std::move(listener), notices);
+    forget_if_idle(request.file);
   }
   tell(notices);
   return result;
 }
 
-Result<bool> LockTable::request(const LockWish& wish, std::uint64_t waiter, bool reclaim,
-                                std::weak_ptr<LockListener> listener, Notices& notices) {
-  SessionLocks& session = sessions_[wish.owner.session];
+Result<bool> LockTable::grant_or_enqueue(const LockRequest& request, std::uint64_t waiter,
+                                         bool reclaim, std::weak_ptr<LockListener> listener,
+                                         Notices& notices) {
+  SessionLocks& session = sessions_[request.owner.session];
   if (auto known = session.waiters.find(waiter); waiter != 0 && known != session.waiters.end()) {
     const bool granted = known->second.granted;
     if (granted) session.waiters.erase(known);
@@ -40,52 +41,52 @@ Result<bool> LockTable::request(const LockWish& wish, std::uint64_t waiter, bool
   if (too_early && !reclaim) return Errno(EINPROGRESS);
   if (session.locks >= limits_.locks_per_session) return Errno(ENOLCK);
 
-  session.files.insert(wish.file);
-  FileLocks& file = files_[wish.file];
-  if (!conflict(file, wish)) {
-    grant(file, wish);
+  session.files.insert(request.file);
+  FileLocks& file = files_[request.file];
+  if (!conflict(file, request)) {
+    grant(file, request);
     serve_waiting(file, notices);
     return true;
   }
-  if (wish.kind == LockKind::kWholeFile) {
+  if (request.kind == LockKind::kWholeFile) {
     // flock(2) gives up the old lock before it takes another.
-    release(file, wish);
+    release(file, request);
     serve_waiting(file, notices);
   }
   if (waiter == 0) return Errno(EAGAIN);
-  return enqueue(file, wish, waiter, std::move(listener));
+  return enqueue(file, request, waiter, std::move(listener));
 }
 
-Result<bool> LockTable::enqueue(FileLocks& file, const LockWish& wish, std::uint64_t waiter,
+Result<bool> LockTable::enqueue(FileLocks& file, const LockRequest& request, std::uint64_t waiter,
                                 std::weak_ptr<LockListener> listener) {
-  SessionLocks& session = sessions_[wish.owner.session];
+  SessionLocks& session = sessions_[request.owner.session];
   if (session.waiters.size() >= limits_.waiters_per_session) return Errno(ENOLCK);
-  if (wish.kind == LockKind::kBytes && deadlocks(wish)) return Errno(EDEADLK);
+  if (request.kind == LockKind::kBytes && deadlocks(request)) return Errno(EDEADLK);
   Waiter& waits = session.waiters[waiter];
-  waits = {wish, waiter, false, std::move(listener)};
+  waits = {request, waiter, false, std::move(listener)};
   file.waiting.push_back(&waits);
-  if (wish.kind == LockKind::kBytes) waiting_owners_.emplace(wish.owner, &waits);
+  if (request.kind == LockKind::kBytes) waiting_owners_.emplace(request.owner, &waits);
   return false;
 }
 
-void LockTable::unlock(const LockWish& wish) {
+void LockTable::unlock(const LockRequest& request) {
   Notices notices;
   {
     std::lock_guard lock(mutex_);
-    auto file = files_.find(wish.file);
+    auto file = files_.find(request.file);
     if (file == files_.end()) return;
-    release(file->second, wish);
+    release(file->second, request);
     serve_waiting(file->second, notices);
-    forget_if_idle(wish.file);
+    forget_if_idle(request.file);
   }
   tell(notices);
 }
 
-std::optional<HeldLock> LockTable::test(const LockWish& wish) const {
+std::optional<HeldLock> LockTable::test(const LockRequest& request) const {
   std::lock_guard lock(mutex_);
-  auto file = files_.find(wish.file);
+  auto file = files_.find(request.file);
   if (file == files_.end()) return std::nullopt;
-  return conflict(file->second, wish);
+  return conflict(file->second, request);
 }
 
 void LockTable::cancel(std::uint64_t session, std::uint64_t waiter) {
@@ -96,16 +97,16 @@ void LockTable::cancel(std::uint64_t session, std::uint64_t waiter) {
     if (owner == sessions_.end()) return;
     auto found = owner->second.waiters.find(waiter);
     if (found == owner->second.waiters.end()) return;
-    const LockWish wish = found->second.wish;
-    FileLocks& file = files_[wish.file];
+    const LockRequest request = found->second.request;
+    FileLocks& file = files_[request.file];
     if (found->second.granted) {
-      release(file, wish);
+      release(file, request);
     } else {
       stop_waiting(file, found->second);
     }
     owner->second.waiters.erase(found);
     serve_waiting(file, notices);
-    forget_if_idle(wish.file);
+    forget_if_idle(request.file);
   }
   tell(notices);
 }
@@ -147,7 +148,7 @@ void LockTable::drop_file(SessionLocks& session, std::uint64_t number, const Fil
   FileLocks& file = files_[id];
   std::erase_if(session.waiters, [&](const auto& item) {
     const Waiter& waiter = item.second;
-    if (waiter.wish.file != id) return false;
+    if (waiter.request.file != id) return false;
     if (!waiter.granted) stop_waiting(file, waiter);
     return true;
   });
@@ -170,56 +171,56 @@ void LockTable::expect_reclaims() {
 
 // --- Steps --------------------------------------------------------------------------------------
 
-std::optional<HeldLock> LockTable::conflict(const FileLocks& file, const LockWish& wish) {
-  for (const auto& [owner, locks] : held_of(file, wish.kind)) {
-    if (owner == wish.owner) continue;
-    if (auto range = locks.ranges.find_conflict(wish.range)) return HeldLock{*range, locks.pid};
+std::optional<HeldLock> LockTable::conflict(const FileLocks& file, const LockRequest& request) {
+  for (const auto& [owner, locks] : held_of(file, request.kind)) {
+    if (owner == request.owner) continue;
+    if (auto range = locks.ranges.find_conflict(request.range)) return HeldLock{*range, locks.pid};
   }
   return std::nullopt;
 }
 
-bool LockTable::deadlocks(const LockWish& wish) const {
-  std::vector<const LockWish*> blocked{&wish};
+bool LockTable::deadlocks(const LockRequest& request) const {
+  std::vector<const LockRequest*> blocked{&request};
   std::set<LockOwner> seen;
   while (!blocked.empty()) {
-    const LockWish& waits = *blocked.back();
+    const LockRequest& waits = *blocked.back();
     blocked.pop_back();
     const auto file = files_.find(waits.file);
     if (file == files_.end()) continue;
     for (const auto& [owner, locks] : held_of(file->second, LockKind::kBytes)) {
       if (owner == waits.owner || !locks.ranges.find_conflict(waits.range)) continue;
-      if (owner == wish.owner) return true;
+      if (owner == request.owner) return true;
       if (!seen.insert(owner).second) continue;
       const auto [first, end] = waiting_owners_.equal_range(owner);
-      for (auto it = first; it != end; ++it) blocked.push_back(&it->second->wish);
+      for (auto it = first; it != end; ++it) blocked.push_back(&it->second->request);
     }
   }
   return false;
 }
 
-void LockTable::grant(FileLocks& file, const LockWish& wish) {
-  OwnerLocks& locks = held_of(file, wish.kind)[wish.owner];
-  std::size_t& count = sessions_[wish.owner.session].locks;
+void LockTable::grant(FileLocks& file, const LockRequest& request) {
+  OwnerLocks& locks = held_of(file, request.kind)[request.owner];
+  std::size_t& count = sessions_[request.owner.session].locks;
   count -= locks.ranges.size();
-  locks.ranges.lock(wish.range);
-  locks.pid = wish.pid;
+  locks.ranges.lock(request.range);
+  locks.pid = request.pid;
   count += locks.ranges.size();
 }
 
-void LockTable::release(FileLocks& file, const LockWish& wish) {
-  Held& held = held_of(file, wish.kind);
-  auto found = held.find(wish.owner);
+void LockTable::release(FileLocks& file, const LockRequest& request) {
+  Held& held = held_of(file, request.kind);
+  auto found = held.find(request.owner);
   if (found == held.end()) return;
-  std::size_t& count = sessions_[wish.owner.session].locks;
+  std::size_t& count = sessions_[request.owner.session].locks;
   count -= found->second.ranges.size();
-  found->second.ranges.unlock(wish.range.start, wish.range.end);
+  found->second.ranges.unlock(request.range.start, request.range.end);
   count += found->second.ranges.size();
   if (found->second.ranges.empty()) held.erase(found);
 }
 
 void LockTable::stop_waiting(FileLocks& file, const Waiter& waiter) {
   std::erase(file.waiting, &waiter);
-  const auto [first, end] = waiting_owners_.equal_range(waiter.wish.owner);
+  const auto [first, end] = waiting_owners_.equal_range(waiter.request.owner);
   for (auto it = first; it != end; ++it) {
     if (it->second != &waiter) continue;
     waiting_owners_.erase(it);
@@ -234,10 +235,10 @@ void LockTable::serve_waiting(FileLocks& file, Notices& notices) {
     again = false;
     for (auto it = file.waiting.begin(); it != file.waiting.end();) {
       Waiter& waiter = **it++;
-      if (conflict(file, waiter.wish)) continue;
+      if (conflict(file, waiter.request)) continue;
       stop_waiting(file, waiter);
       waiter.granted = true;
-      grant(file, waiter.wish);
+      grant(file, waiter.request);
       notices.push_back({waiter.listener, waiter.id});
       again = true;
     }

@@ -30,7 +30,7 @@
 
 #include "foliofs/base/lock_ranges.h"
 #include "foliofs/base/result.h"
-#include "server/inode_table.h"
+#include "server/file_id.h"
 
 namespace foliofs::server {
 
@@ -50,7 +50,8 @@ struct LockOwner {
   friend auto operator<=>(const LockOwner&, const LockOwner&) = default;
 };
 
-struct LockWish {
+// The lock that an owner asks for, asks about, or gives back.
+struct LockRequest {
   FileId file;
   LockKind kind = LockKind::kBytes;
   LockOwner owner;
@@ -79,11 +80,11 @@ class LockTable {
   // tells how it stands. Errors: EAGAIN when it conflicts and `waiter` is 0; EDEADLK; ENOLCK when
   // the session has too many; EINPROGRESS while only reclaims are granted. `reclaim`: an earlier
   // session of this client's held it.
-  Result<bool> lock(const LockWish& wish, std::uint64_t waiter, bool reclaim,
+  Result<bool> lock(const LockRequest& request, std::uint64_t waiter, bool reclaim,
                     std::weak_ptr<LockListener> listener);
-  void unlock(const LockWish& wish);
+  void unlock(const LockRequest& request);
   // What another owner has that is in the way; nullopt when nothing is.
-  std::optional<HeldLock> test(const LockWish& wish) const;
+  std::optional<HeldLock> test(const LockRequest& request) const;
   // Waits no more, or gives back what it was granted (and restores nothing).
   void cancel(std::uint64_t session, std::uint64_t waiter);
 
@@ -98,7 +99,7 @@ class LockTable {
 
  private:
   struct Waiter {
-    LockWish wish;
+    LockRequest request;
     std::uint64_t id = 0;
     bool granted = false;
     std::weak_ptr<LockListener> listener;
@@ -124,21 +125,25 @@ class LockTable {
   };
   using Notices = std::vector<Notice>;
 
+  // The rest is called with the mutex held, but for tell().
+
   static Held& held_of(FileLocks& file, LockKind kind) {
     return file.held[static_cast<std::size_t>(kind)];
   }
   static const Held& held_of(const FileLocks& file, LockKind kind) {
     return file.held[static_cast<std::size_t>(kind)];
   }
-  static std::optional<HeldLock> conflict(const FileLocks& file, const LockWish& wish);
-  Result<bool> request(const LockWish& wish, std::uint64_t waiter, bool reclaim,
-                       std::weak_ptr<LockListener> listener, Notices& notices);
-  Result<bool> enqueue(FileLocks& file, const LockWish& wish, std::uint64_t waiter,
+  static std::optional<HeldLock> conflict(const FileLocks& file, const LockRequest& request);
+  // What lock() does.
+  Result<bool> grant_or_enqueue(const LockRequest& request, std::uint64_t waiter, bool reclaim,
+                                std::weak_ptr<LockListener> listener, Notices& notices);
+  // False: `waiter` waits from here on.
+  Result<bool> enqueue(FileLocks& file, const LockRequest& request, std::uint64_t waiter,
                        std::weak_ptr<LockListener> listener);
-  // Whether `wish` would wait for ever, because whom it waits for waits for its owner in the end.
-  bool deadlocks(const LockWish& wish) const;
-  void grant(FileLocks& file, const LockWish& wish);
-  void release(FileLocks& file, const LockWish& wish);
+  // Whether `request` would wait for ever: whom it waits for waits for its owner in the end.
+  bool deadlocks(const LockRequest& request) const;
+  void grant(FileLocks& file, const LockRequest& request);
+  void release(FileLocks& file, const LockRequest& request);
   // After bytes have become free.
   void serve_waiting(FileLocks& file, Notices& notices);
   void stop_waiting(FileLocks& file, const Waiter& waiter);

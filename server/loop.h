@@ -11,7 +11,7 @@ namespace foliofs::server {
 class Loop {
  public:
   explicit Loop(std::chrono::microseconds poll);
-  // REQUIRES: stopped, or never started.
+  // REQUIRES: join() has returned, or start() was never called.
   ~Loop() = default;
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -22,8 +22,6 @@ class Loop {
   void start();
   // Lets the loop end once it has no work left; `join` waits for that.
   void finish() { work_.reset(); }
-  // Ends it at once, whatever is left.
-  void stop() { context_.stop(); }
   void join();
 
  private:

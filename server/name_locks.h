@@ -15,8 +15,9 @@
 #include <utility>
 
 #include "foliofs/base/result.h"
-#include "server/file_store.h"
-#include "server/inode_table.h"
+#include "server/call_context.h"
+#include "server/file_id.h"
+#include "server/names.h"
 
 namespace foliofs::server {
 

@@ -10,7 +10,7 @@ NodeRef NodeTable::touch(List::iterator found) {
 
 NodeRef NodeTable::find(HandleView handle) {
   std::lock_guard lock(mutex_);
-  auto found = by_handle_.find(key_of(handle));
+  auto found = by_handle_.find(text_of(handle));
   return found == by_handle_.end() ? nullptr : touch(found->second);
 }
 
@@ -24,14 +24,14 @@ NodeRef NodeTable::insert(NodeRef node) {
   std::lock_guard lock(mutex_);
   if (auto found = by_id_.find(node->id); found != by_id_.end()) return touch(found->second);
   by_use_.push_front(node);
-  by_handle_.emplace(key_of(node->handle), by_use_.begin());
+  by_handle_.emplace(text_of(node->handle), by_use_.begin());
   by_id_.emplace(node->id, by_use_.begin());
   evict_down_to(capacity_, 16);
   return node;
 }
 
 void NodeTable::erase(List::iterator found) {
-  by_handle_.erase(key_of((*found)->handle));
+  by_handle_.erase(text_of((*found)->handle));
   by_id_.erase((*found)->id);
   by_use_.erase(found);
 }

@@ -18,7 +18,8 @@
 
 #include "foliofs/base/unique_fd.h"
 #include "server/file_handle.h"
-#include "server/inode_table.h"
+#include "server/file_id.h"
+#include "server/inode.h"
 
 namespace foliofs::server {
 
@@ -53,6 +54,7 @@ class NodeTable {
   // The node that the table has for this file from now on: `node`, or the one that was there first.
   NodeRef insert(NodeRef node);
 
+  // The node has one open file more; one less.
   void opened(Node& node);
   void closed(Node& node);
   // The file has lost its last name.
@@ -71,9 +73,6 @@ class NodeTable {
   NodeRef touch(List::iterator found);
   void erase(List::iterator found);
   void evict_down_to(std::size_t target, std::size_t tries);
-  static std::string_view key_of(HandleView handle) {
-    return {reinterpret_cast<const char*>(handle.data()), handle.size()};
-  }
 
   const std::size_t capacity_;
   mutable std::mutex mutex_;  // guards what follows

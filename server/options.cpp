@@ -16,6 +16,9 @@ using asio::ip::tcp;
 
 namespace {
 
+constexpr const char* kExportSyntax =
+    "NAME=PATH[,ro][,noleases][,sole][,squash=root|none|all][,anonuid=N][,anongid=N]";
+
 Refusal refuse(std::string line) {
   return Refusal{std::move(line)};
 }
@@ -36,7 +39,7 @@ Checked<Squash> parse_squash(std::string_view text) {
 
 Checked<std::uint32_t> parse_id(std::string_view word, std::string_view text) {
   std::uint32_t id = 0;
-  if (!parse_number(text, id) || id == 0xffffffff) {
+  if (!parse_number(text, id) || id == kNoId) {
     return refuse(fmt::format("{} is a numeric id, not \"{}\"", word, text));
   }
   return id;
@@ -93,9 +96,7 @@ Checked<ExportOptions> parse_export(std::string_view text) {
   const std::string_view first = text.substr(0, text.size() - rest.size());
   const std::size_t equals = first.find('=');
   if (equals == first.npos || equals + 1 == first.size()) {
-    return usage(
-        refuse("expected "
-               "NAME=PATH[,ro][,noleases][,sole][,squash=root|none|all][,anonuid=N][,anongid=N]"));
+    return usage(refuse(std::string("expected ") + kExportSyntax));
   }
   ExportOptions share;
   share.name = first.substr(0, equals);
@@ -216,10 +217,10 @@ Checked<ExportOptions> read_export(const toml::value& value) {
       BOOST_OUTCOME_TRY(auto text, to_text(entry, key));
       BOOST_OUTCOME_TRY(share.squash.squash, parse_squash(text));
     } else if (key == "anonuid") {
-      BOOST_OUTCOME_TRY(auto id, to_number(entry, key, 0xfffffffe));
+      BOOST_OUTCOME_TRY(auto id, to_number(entry, key, kNoId - 1));
       share.squash.anon_uid = static_cast<uid_t>(id);
     } else if (key == "anongid") {
-      BOOST_OUTCOME_TRY(auto id, to_number(entry, key, 0xfffffffe));
+      BOOST_OUTCOME_TRY(auto id, to_number(entry, key, kNoId - 1));
       share.squash.anon_gid = static_cast<gid_t>(id);
     } else {
       return refuse(fmt::format(
@@ -316,9 +317,7 @@ struct RawOptions {
 
 void describe(CLI::App& app, RawOptions& raw) {
   app.set_version_flag("--version", "foliofsd " FOLIOFS_VERSION);
-  app.add_option("--export", raw.exports,
-                 "Directory to offer: "
-                 "NAME=PATH[,ro][,noleases][,sole][,squash=root|none|all][,anonuid=N][,anongid=N]")
+  app.add_option("--export", raw.exports, std::string("Directory to offer: ") + kExportSyntax)
       ->type_name("SPEC")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

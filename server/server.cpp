@@ -52,16 +52,16 @@ std::size_t nodes_per_export(std::size_t exports) {
 
 // A connection each, and an eighth of the descriptors for both. What is left of all is for what
 // calls need while they run.
-std::size_t most_sessions() {
+std::size_t max_sessions() {
   return std::clamp<std::size_t>(descriptor_limit() / 12, 4, 4096);
 }
-std::size_t most_strangers() {
+std::size_t max_pending_connections() {
   return std::clamp<std::size_t>(descriptor_limit() / 32, 4, 256);
 }
 
 // Of each export. A thread that sleeps on the disk costs nothing, but with many exports they add
 // up.
-std::size_t lane_threads(std::size_t exports) {
+std::size_t pool_threads(std::size_t exports) {
   return std::clamp<std::size_t>(64 / std::max<std::size_t>(exports, 1), 2, 8);
 }
 
@@ -94,6 +94,10 @@ std::uint64_t make_write_verifier() {
   return parsed.ec == std::errc() ? verifier : random_value<std::uint64_t>();
 }
 
+UniqueFd open_root(const Export& share) {
+  return UniqueFd(::open(share.options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
 std::string text_of(const tcp::endpoint& endpoint) {
   const std::string address = endpoint.address().to_string();
   return endpoint.address().is_v6() ? fmt::format("[{}]:{}", address, endpoint.port())
@@ -103,7 +107,7 @@ std::string text_of(const tcp::endpoint& endpoint) {
 }  // namespace
 
 Server::Server(Options options)
-    : options_(std::move(options)), services_(most_sessions(), most_strangers()) {
+    : options_(std::move(options)), services_(max_sessions(), max_pending_connections()) {
   services_.grace = options_.grace;
   services_.hello_timeout = options_.hello_timeout;
   services_.write_verifier = make_write_verifier();
@@ -127,10 +131,10 @@ Checked<void> Server::start() {
     spdlog::info("not root: every call is made as user {}, whoever asks", ::geteuid());
   }
   asio::io_context& first = workers_.front()->loop.context();
-  house_timer_ = std::make_unique<asio::steady_timer>(first);
+  housekeeping_timer_ = std::make_unique<asio::steady_timer>(first);
   retry_timer_ = std::make_unique<asio::steady_timer>(first);
   spawn(first.get_executor(), "acceptor", accept());
-  spawn(first.get_executor(), "housekeeping", keep_house());
+  spawn(first.get_executor(), "housekeeping", run_housekeeping());
   ::umask(0);
   for (auto& worker : workers_) worker->loop.start();
   started_ = true;
@@ -159,9 +163,10 @@ Checked<void> Server::open_exports() {
     const std::string remark = store.value()->remark();
     if (!remark.empty()) spdlog::warn("export {}: {}", share.name, remark);
     services_.exports.emplace(
-        share.name, Export{.options = share,
-                           .store = std::move(store.value()),
-                           .lane = std::make_unique<Lane>(lane_threads(options_.exports.size()))});
+        share.name,
+        Export{.options = share,
+               .store = std::move(store.value()),
+               .pool = std::make_unique<BlockingPool>(pool_threads(options_.exports.size()))});
   }
   for (auto& [name, share] : services_.exports) {
     const std::string why_not = watch_disk(share);
@@ -183,7 +188,7 @@ std::string Server::watch_disk(Export& share) {
     share.leases->open();
     return {};
   }
-  UniqueFd root(::open(share.options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd root = open_root(share);
   auto watch = !root ? last_errno() : DiskWatch::start(root.get(), [this, &share] {
     share.leases->close_for(kQuiet);
     services_.sessions.revoke_leases(share);
@@ -197,15 +202,12 @@ std::string Server::watch_disk(Export& share) {
 }
 
 bool Server::overlaps_another(const Export& share) const {
-  const auto root_of = [](const Export& one) {
-    return UniqueFd(::open(one.options.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  };
   const auto contains = [&](const Export& outer, const Export& inner) {
-    auto tree = DiskTree::open(root_of(outer).get());
+    auto tree = DiskTree::open(open_root(outer).get());
     // Where it cannot be told, the disk cannot be watched either, and what is not to be watched may
     // be the same.
     if (!tree) return share.options.sole;
-    return tree.value().contains(root_of(inner).get());
+    return tree.value().contains(open_root(inner).get());
   };
   return std::any_of(services_.exports.begin(), services_.exports.end(), [&](const auto& item) {
     const Export& other = item.second;
@@ -283,7 +285,7 @@ void Server::adopt(Worker& worker, int fd, Services& services) {
 
 // Ends sessions that stayed without a connection, and lets go of descriptors that nobody uses, here
 // and at the clients.
-Task<void> Server::keep_house() {
+Task<void> Server::run_housekeeping() {
   constexpr std::chrono::milliseconds kSeldom{1'000};
   constexpr std::chrono::milliseconds kIdle{30'000};
   constexpr std::chrono::milliseconds kOften{50};
@@ -291,23 +293,22 @@ Task<void> Server::keep_house() {
       std::clamp(std::min(services_.grace, options_.recall_patience) / 2, kOften, kSeldom);
   auto idle_dropped = std::chrono::steady_clock::now();
   while (!stopping_) {
-    house_timer_->expires_after(interval);
+    housekeeping_timer_->expires_after(interval);
     boost::system::error_code ignored;
-    co_await house_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    co_await housekeeping_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     if (stopping_) break;
     const auto now = std::chrono::steady_clock::now();
-    for (auto& session : services_.sessions.take_lost(now, services_.grace)) {
+    for (auto& session : services_.sessions.take_expired(now, services_.grace)) {
       spdlog::info("session {} ended, its client did not come back: {}", session->number(),
                    server::describe(session->counters()));
-      session->let_others_go_on();  // nobody is to wait for the lane
-      session->share().lane->post([session] { session->end(); });
+      Session::end_in_pool(std::move(session));
     }
     services_.sessions.revoke_overdue_leases(now, options_.recall_patience);
     services_.sessions.keep_room_for_opens();
     if (now - idle_dropped < kIdle) continue;
     idle_dropped = now;
     for (auto& [name, share] : services_.exports) {
-      share.lane->post([&store = *share.store] { store.drop_idle(); });
+      share.pool->post([&store = *share.store] { store.drop_idle(); });
     }
   }
 }
@@ -322,7 +323,7 @@ void Server::close_all(Worker& worker) {
 }
 
 // Connections are closed on their loops, whose coroutines then end by themselves. What still
-// executes in a lane is waited for: a write that has begun is done, or reports its error to
+// executes in a pool is waited for: a write that has begun is done, or reports its error to
 // nobody.
 void Server::stop() {
   for (auto& [name, share] : services_.exports) share.watch.reset();
@@ -332,7 +333,7 @@ void Server::stop() {
     stopping_ = true;
     boost::system::error_code ignored;
     acceptor_->close(ignored);
-    house_timer_->cancel();
+    housekeeping_timer_->cancel();
     retry_timer_->cancel();
   });
   for (auto& worker : workers_) {
@@ -342,7 +343,7 @@ void Server::stop() {
   for (auto& worker : workers_) worker->loop.join();
   const auto sessions = services_.sessions.take_all();
   for (const auto& session : sessions) session->leases().end();  // calls that wait for them go on
-  for (auto& [name, share] : services_.exports) share.lane->join();
+  for (auto& [name, share] : services_.exports) share.pool->join();
   for (const auto& session : sessions) session->end();
 }
 

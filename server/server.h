@@ -56,7 +56,7 @@ class Server {
   bool overlaps_another(const Export& share) const;
   Checked<void> listen();
   Task<void> accept();
-  Task<void> keep_house();
+  Task<void> run_housekeeping();
   static void adopt(Worker& worker, int socket, Services& services);
   static void close_all(Worker& worker);
 
@@ -65,7 +65,7 @@ class Server {
   std::vector<std::unique_ptr<Worker>> workers_;
   // On the first worker's loop.
   std::unique_ptr<Acceptor> acceptor_;
-  std::unique_ptr<boost::asio::steady_timer> house_timer_;
+  std::unique_ptr<boost::asio::steady_timer> housekeeping_timer_;
   std::unique_ptr<boost::asio::steady_timer> retry_timer_;  // accepting, when it failed
   boost::asio::ip::tcp::endpoint endpoint_;
   bool stopping_ = false;

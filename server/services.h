@@ -7,25 +7,25 @@
 
 #include "server/buffer_pool.h"
 #include "server/export.h"
-#include "server/lobby.h"
-#include "server/session.h"
+#include "server/pending_connections.h"
+#include "server/session_table.h"
 
 namespace foliofs::server {
 
 struct Services {
-  Services(std::size_t most_sessions, std::size_t most_strangers)
-      : sessions(most_sessions), lobby(most_strangers) {}
+  Services(std::size_t max_sessions, std::size_t max_pending)
+      : sessions(max_sessions), pending(max_pending) {}
 
   // Immutable while the server runs. Exports outlive sessions, buffers outlive everything.
   BufferPool buffers;
   std::map<std::string, Export, std::less<>> exports;
-  std::chrono::milliseconds grace{90'000};
-  std::chrono::milliseconds hello_timeout{10'000};
+  std::chrono::milliseconds grace{};          // without a connection, until a session ends
+  std::chrono::milliseconds hello_timeout{};  // from connecting to HELLO
   std::uint64_t write_verifier = 0;
 
   // Thread-safe.
   SessionTable sessions;
-  Lobby lobby;
+  PendingConnections pending;
 };
 
 }  // namespace foliofs::server

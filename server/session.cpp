@@ -1,12 +1,9 @@
 #include "server/session.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cstring>
 
-#include "foliofs/base/limits.h"
 #include "server/random.h"
 
 namespace foliofs::server {
@@ -50,14 +47,15 @@ void Session::detach(const ReplySink* sink, SteadyTime now) {
   std::lock_guard lock(mutex_);
   if (sink_.get() != sink) return;
   gone = std::exchange(sink_, nullptr);
-  lost_at_ = now;
+  disconnected_at_ = now;
   leases_->set_ready(false);
 }
 
 bool Session::expire(SteadyTime now, std::chrono::milliseconds grace) {
   constexpr std::chrono::milliseconds kUnusedGrace{5'000};  // it has nothing to lose
   std::lock_guard lock(mutex_);
-  if (sink_ != nullptr || now - lost_at_ < (used_ ? grace : std::min(grace, kUnusedGrace))) {
+  if (sink_ != nullptr ||
+      now - disconnected_at_ < (used_ ? grace : std::min(grace, kUnusedGrace))) {
     return false;
   }
   ended_ = true;
@@ -66,18 +64,18 @@ bool Session::expire(SteadyTime now, std::chrono::milliseconds grace) {
 
 std::optional<SteadyTime> Session::idle_since() const {
   std::lock_guard lock(mutex_);
-  if (sink_ != nullptr || rooms_ > 0) return std::nullopt;
-  return lost_at_;
+  if (sink_ != nullptr || reserved_opens_ > 0) return std::nullopt;
+  return disconnected_at_;
 }
 
 bool Session::give_up() {
   std::lock_guard lock(mutex_);
-  if (sink_ != nullptr || rooms_ > 0) return false;
+  if (sink_ != nullptr || reserved_opens_ > 0) return false;
   ended_ = true;
   return true;
 }
 
-void Session::let_others_go_on() {
+void Session::release_locks_and_leases() {
   {
     // First: a LOCK that executes now gives back what it gets after this (handlers_locks.cpp).
     std::lock_guard lock(mutex_);
@@ -88,14 +86,20 @@ void Session::let_others_go_on() {
 }
 
 void Session::end() {
-  let_others_go_on();
+  release_locks_and_leases();
   std::unordered_map<std::uint64_t, OpenRecord> closing;  // closed after the lock: that may block
   SinkRef gone;
   std::lock_guard lock(mutex_);
   gone = std::exchange(sink_, nullptr);
   closing.swap(opens_);
-  rooms_ -= closing.size();
+  reserved_opens_ -= closing.size();
   budget_.used -= closing.size();
+}
+
+void Session::end_in_pool(std::shared_ptr<Session> session) {
+  session->release_locks_and_leases();
+  BlockingPool& pool = *session->share_.pool;
+  pool.post([session = std::move(session)] { session->end(); });
 }
 
 bool Session::has_ended() const {
@@ -195,24 +199,25 @@ void Session::complete(Outgoing frame, bool idempotent) {
 
 // --- Opens --------------------------------------------------------------------------------------
 
-Result<OpenRoom> Session::make_room() {
+Result<OpenReservation> Session::reserve_open() {
   std::lock_guard lock(mutex_);
-  if (rooms_ >= budget_.per_session) return Errno(EMFILE);
+  if (reserved_opens_ >= budget_.per_session) return Errno(EMFILE);
   if (budget_.used.fetch_add(1) >= budget_.total) {
     --budget_.used;
     return Errno(ENFILE);
   }
-  ++rooms_;
-  return OpenRoom(*this);
+  ++reserved_opens_;
+  return OpenReservation(*this);
 }
 
-void Session::give_back_room() {
+void Session::release_reservation() {
   std::lock_guard lock(mutex_);
-  --rooms_;
+  --reserved_opens_;
   --budget_.used;
 }
 
-std::uint64_t Session::add_open(OpenRoom room, std::shared_ptr<OpenFile> file, Identity opener) {
+std::uint64_t Session::add_open(OpenReservation reservation, std::shared_ptr<OpenFile> file,
+                                Identity opener) {
   std::lock_guard adding(opening_);
   std::lock_guard lock(mutex_);
   if (next_open_ == 0) ++next_open_;
@@ -220,7 +225,7 @@ std::uint64_t Session::add_open(OpenRoom room, std::shared_ptr<OpenFile> file, I
   // An ended session holds nothing; whoever asked will not hear the answer.
   if (ended_) return id;
   opens_.emplace(id, OpenRecord{std::move(file), std::move(opener)});
-  room.session_ = nullptr;
+  reservation.session_ = nullptr;
   return id;
 }
 
@@ -237,7 +242,7 @@ Result<OpenRecord> Session::take_open(std::uint64_t id) {
   if (found == opens_.end()) return Errno(EBADF);
   OpenRecord record = std::move(found->second);
   opens_.erase(found);
-  --rooms_;
+  --reserved_opens_;
   --budget_.used;
   return record;
 }
@@ -270,8 +275,8 @@ void Session::lock_granted(std::uint64_t waiter) {
   notify(proto::MessageType::kLockGranted, proto::encode(granted));
 }
 
-void Session::want_opens() {
-  if (most_idle_opens() == 0) return;
+void Session::ask_for_idle_opens() {
+  if (max_idle_opens() == 0) return;
   notify(proto::MessageType::kOpensWanted, proto::encode(wire::OpensWantedT()));
 }
 
@@ -293,108 +298,6 @@ void Session::all_leases_recalled() {
   wire::LeasesRecalledT recalled;
   recalled.everything = true;
   notify(proto::MessageType::kLeasesRecalled, proto::encode(recalled));
-}
-
-// --- SessionTable -------------------------------------------------------------------------------
-
-Result<std::shared_ptr<Session>> SessionTable::begin(const Export& share, bool read_only,
-                                                     bool wants_leases, std::uint32_t slots) {
-  std::shared_ptr<Session> session;
-  std::shared_ptr<Session> given_up;
-  {
-    std::lock_guard lock(mutex_);
-    if (sessions_.size() >= most_) {
-      given_up = make_place();
-      if (given_up == nullptr) return Errno(EBUSY);
-    }
-    SessionId id;
-    fill_random(id);
-    session = std::make_shared<Session>(id, next_number_++, share, read_only, wants_leases, slots,
-                                        open_budget_);
-    session->leases().listen(session);
-    sessions_.emplace(id, session);
-  }
-  // Nobody is to wait for the leases that it had.
-  if (given_up != nullptr) given_up->end();
-  return session;
-}
-
-std::shared_ptr<Session> SessionTable::make_place() {
-  auto chosen = sessions_.end();
-  std::optional<SteadyTime> longest;
-  for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
-    const auto since = it->second->idle_since();
-    if (!since || (longest && *since >= *longest)) continue;
-    longest = since;
-    chosen = it;
-  }
-  if (chosen == sessions_.end() || !chosen->second->give_up()) return nullptr;
-  auto given_up = std::move(chosen->second);
-  sessions_.erase(chosen);
-  return given_up;
-}
-
-std::shared_ptr<Session> SessionTable::find(std::span<const std::uint8_t> id) const {
-  SessionId key;
-  if (id.size() != key.size()) return nullptr;
-  std::memcpy(key.data(), id.data(), key.size());
-  std::lock_guard lock(mutex_);
-  auto found = sessions_.find(key);
-  return found == sessions_.end() ? nullptr : found->second;
-}
-
-void SessionTable::remove(const SessionId& id) {
-  std::lock_guard lock(mutex_);
-  sessions_.erase(id);
-}
-
-std::vector<std::shared_ptr<Session>> SessionTable::take_lost(SteadyTime now,
-                                                              std::chrono::milliseconds grace) {
-  std::vector<std::shared_ptr<Session>> lost;
-  std::lock_guard lock(mutex_);
-  for (auto it = sessions_.begin(); it != sessions_.end();) {
-    auto here = it++;
-    if (!here->second->expire(now, grace)) continue;
-    lost.push_back(std::move(here->second));
-    sessions_.erase(here);
-  }
-  return lost;
-}
-
-std::vector<std::shared_ptr<Session>> SessionTable::all() const {
-  std::vector<std::shared_ptr<Session>> all;
-  std::lock_guard lock(mutex_);
-  all.reserve(sessions_.size());
-  for (const auto& [id, session] : sessions_) all.push_back(session);
-  return all;
-}
-
-void SessionTable::revoke_overdue_leases(SteadyTime now, std::chrono::milliseconds patience) {
-  for (const auto& session : all()) {
-    if (!session->leases().revoke_overdue(now - patience)) continue;
-    spdlog::warn("session {} has not answered a recall for {} s: its leases are void",
-                 session->number(), patience.count() / 1000);
-  }
-}
-
-void SessionTable::keep_room_for_opens() {
-  if (open_budget_.used < open_budget_.total - open_budget_.total / 4) return;
-  for (const auto& session : all()) session->want_opens();
-}
-
-void SessionTable::revoke_leases(const Export& share) {
-  for (const auto& session : all()) {
-    if (&session->share() == &share) session->leases().revoke_all();
-  }
-}
-
-std::vector<std::shared_ptr<Session>> SessionTable::take_all() {
-  std::vector<std::shared_ptr<Session>> all;
-  std::lock_guard lock(mutex_);
-  all.reserve(sessions_.size());
-  for (auto& [id, session] : sessions_) all.push_back(std::move(session));
-  sessions_.clear();
-  return all;
 }
 
 }  // namespace foliofs::server

@@ -12,11 +12,9 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -24,23 +22,12 @@
 
 #include "server/export.h"
 #include "server/file_store.h"
-#include "server/reply.h"
+#include "server/reply_sink.h"
+#include "server/steady_time.h"
 
 namespace foliofs::server {
 
 using SessionId = std::array<std::uint8_t, 16>;
-using SteadyTime = std::chrono::steady_clock::time_point;
-
-// Where a session's replies go: a connection. Both calls may come from any thread and do not block.
-class ReplySink {
- public:
-  virtual ~ReplySink() = default;
-  virtual void deliver(Outgoing frame) = 0;
-  // Another connection has taken the session over: close.
-  virtual void fence() = 0;
-};
-
-using SinkRef = std::shared_ptr<ReplySink>;
 
 // How many files all sessions together, and each of them, may hold open. The limits are set before
 // there are sessions.
@@ -52,24 +39,25 @@ struct OpenBudget {
 
 class Session;
 
-// Room for one open file, taken before it is opened, so that nothing is opened or created that then
+// Counts as one open file from before it is opened, so that nothing is opened or created that then
 // cannot be kept. Given back with this object, unless Session::add_open has used it. Must not
 // outlive the session.
-class OpenRoom {
+class OpenReservation {
  public:
-  OpenRoom() = default;
-  OpenRoom(OpenRoom&& other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
-  OpenRoom& operator=(OpenRoom&& other) noexcept {
+  OpenReservation() = default;
+  OpenReservation(OpenReservation&& other) noexcept
+      : session_(std::exchange(other.session_, nullptr)) {}
+  OpenReservation& operator=(OpenReservation&& other) noexcept {
     std::swap(session_, other.session_);
     return *this;
   }
-  ~OpenRoom();
+  ~OpenReservation();
 
   explicit operator bool() const { return session_ != nullptr; }
 
  private:
   friend class Session;
-  explicit OpenRoom(Session& session) : session_(&session) {}
+  explicit OpenReservation(Session& session) : session_(&session) {}
 
   Session* session_ = nullptr;
 };
@@ -112,6 +100,7 @@ class Session final : public LockListener, public LeaseListener {
 
   const SessionId& id() const { return id_; }
   std::uint64_t number() const { return number_; }
+  // The export that it is of.
   const Export& share() const { return share_; }
   bool read_only() const { return read_only_; }
   std::uint32_t slots() const { return static_cast<std::uint32_t>(slots_.size()); }
@@ -132,11 +121,14 @@ class Session final : public LockListener, public LeaseListener {
   std::optional<SteadyTime> idle_since() const;
   // As expire(), now, if it still is idle.
   bool give_up();
-  // Ends what others may wait for, leases and locks, and does not block; nothing is admitted any
-  // more. end() is to follow.
-  void let_others_go_on();
+  // Ends what others may wait for, and does not block; nothing is admitted any more. end() is to
+  // follow.
+  void release_locks_and_leases();
   // The same, and closes every open file, which may block.
   void end();
+  // Ends the session: its locks and leases at once, so that nobody waits for a thread; the rest in
+  // the export's pool.
+  static void end_in_pool(std::shared_ptr<Session> session);
   bool has_ended() const;
 
   // The sequence of the last request taken in each slot.
@@ -150,16 +142,17 @@ class Session final : public LockListener, public LeaseListener {
   void complete(Outgoing frame, bool idempotent);
 
   // EMFILE when the session holds too many files open, ENFILE when all sessions together do.
-  Result<OpenRoom> make_room();
+  Result<OpenReservation> reserve_open();
   // How many opens the client may keep that nobody uses. Who opens a file again without asking does
   // not see what has just been changed on the disk itself.
-  std::uint32_t most_idle_opens() const {
+  std::uint32_t max_idle_opens() const {
     if (!share_.options.sole) return 0;
     return static_cast<std::uint32_t>(std::min<std::size_t>(budget_.per_session / 8, 16384));
   }
-  // The id under which the session holds `file` open: unguessable, never 0. REQUIRES: `room` is of
-  // this session.
-  std::uint64_t add_open(OpenRoom room, std::shared_ptr<OpenFile> file, Identity opener);
+  // The id under which the session holds `file` open: unguessable, never 0. REQUIRES: `reservation`
+  // is of this session.
+  std::uint64_t add_open(OpenReservation reservation, std::shared_ptr<OpenFile> file,
+                         Identity opener);
   // EBADF when there is no such open.
   Result<OpenRecord> find_open(std::uint64_t id) const;
   Result<OpenRecord> take_open(std::uint64_t id);
@@ -174,7 +167,7 @@ class Session final : public LockListener, public LeaseListener {
   // Says so to the client, if it is there. One that is not asks when it comes back.
   void lock_granted(std::uint64_t waiter) override;
   // Opens that nobody uses are to be closed. Nothing if the client may keep none.
-  void want_opens();
+  void ask_for_idle_opens();
   // As lock_granted(), of leases. A client that comes back returns all that it had.
   void leases_recalled(std::uint64_t recall, const std::vector<RecalledLease>& leases) override;
   void all_leases_recalled() override;
@@ -193,9 +186,9 @@ class Session final : public LockListener, public LeaseListener {
 
   Admitted admit_retry(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink,
                        bool idempotent);
-  friend class OpenRoom;
+  friend class OpenReservation;
   bool has_open(const FileId& file) const;
-  void give_back_room();
+  void release_reservation();
   void notify(proto::MessageType type, proto::MetaBuffer meta);
   static void occupy(Slot& slot, const proto::FrameHeader& header, const SinkRef& sink);
 
@@ -214,60 +207,15 @@ class Session final : public LockListener, public LeaseListener {
   bool used_ = false;  // has had a request
   bool had_connection_ = false;
   SinkRef sink_;  // the session's connection, if it has one
-  SteadyTime lost_at_ = std::chrono::steady_clock::now();
+  SteadyTime disconnected_at_ = std::chrono::steady_clock::now();
   std::vector<Slot> slots_;
   std::uint64_t next_open_;
   std::unordered_map<std::uint64_t, OpenRecord> opens_;
-  std::size_t rooms_ = 0;  // opens_ and what will become one
+  std::size_t reserved_opens_ = 0;  // opens_ and what will become one
 };
 
-inline OpenRoom::~OpenRoom() {
-  if (session_ != nullptr) session_->give_back_room();
+inline OpenReservation::~OpenReservation() {
+  if (session_ != nullptr) session_->release_reservation();
 }
-
-// All sessions, whichever connection they have. Thread-safe.
-class SessionTable {
- public:
-  explicit SessionTable(std::size_t most = 4096) : most_(most) {}
-
-  // To be set up before the first session begins.
-  OpenBudget& open_budget() { return open_budget_; }
-
-  // Ends the session that has been without a connection for longest, of those without open files,
-  // when there are too many; EBUSY when there is no such session.
-  Result<std::shared_ptr<Session>> begin(const Export& share, bool read_only, bool wants_leases,
-                                         std::uint32_t slots);
-  // nullptr when there is none.
-  std::shared_ptr<Session> find(std::span<const std::uint8_t> id) const;
-  void remove(const SessionId& id);
-  // Takes out those that have expired for want of a connection; to be ended.
-  std::vector<std::shared_ptr<Session>> take_lost(SteadyTime now, std::chrono::milliseconds grace);
-  std::vector<std::shared_ptr<Session>> take_all();
-  // Of those that have not answered a recall for so long, all leases are void.
-  void revoke_overdue_leases(SteadyTime now, std::chrono::milliseconds patience);
-  // Asks everybody to close what nobody uses when a quarter of the room for opens is left.
-  void keep_room_for_opens();
-  // The leases of every session of the export are void.
-  void revoke_leases(const Export& share);
-
- private:
-  struct Hash {
-    std::size_t operator()(const SessionId& id) const noexcept {
-      std::size_t hash;
-      std::memcpy(&hash, id.data(), sizeof hash);
-      return hash;
-    }
-  };
-
-  // Takes out the session that is given up for another one; to be ended. nullptr: there is none.
-  std::shared_ptr<Session> make_place();
-  std::vector<std::shared_ptr<Session>> all() const;
-
-  const std::size_t most_;
-  OpenBudget open_budget_;
-  mutable std::mutex mutex_;  // guards what follows
-  std::uint64_t next_number_ = 1;
-  std::unordered_map<SessionId, std::shared_ptr<Session>, Hash> sessions_;
-};
 
 }  // namespace foliofs::server

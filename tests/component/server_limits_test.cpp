@@ -120,11 +120,11 @@ class PatientServer : public ServerTest {
   void adjust(Options& options) override { options.hello_timeout = std::chrono::minutes(5); }
 };
 
-TEST_F(PatientServer, StrangersGiveWayToNewcomers) {
-  std::vector<std::unique_ptr<RawClient>> strangers;
-  for (int i = 0; i < 257; ++i) strangers.push_back(std::make_unique<RawClient>(port()));
-  EXPECT_TRUE(strangers.front()->has_ended());
-  EXPECT_TRUE(strangers.back()->hello("data"));
+TEST_F(PatientServer, ConnectionsWithoutHelloGiveWayToNewOnes) {
+  std::vector<std::unique_ptr<RawClient>> silent;
+  for (int i = 0; i < 257; ++i) silent.push_back(std::make_unique<RawClient>(port()));
+  EXPECT_TRUE(silent.front()->has_ended());
+  EXPECT_TRUE(silent.back()->hello("data"));
 }
 
 class ImpatientServer : public ServerTest {

@@ -210,7 +210,7 @@ class LocksBesideABusyLane : public Locks {
     for (std::uint32_t slot = 1; slot <= kOpens; ++slot) {
       EXPECT_TRUE(opener_->send(opener_->next(MessageType::kOpen, slot), open));
     }
-    // Answered when all of them are in the lane.
+    // Answered when all of them are in the pool.
     EXPECT_TRUE(opener_->call(wire::PingRequestT()));
     return true;
   }

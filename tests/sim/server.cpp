@@ -194,7 +194,7 @@ Task<void> SimServer::run_call(const server::Handler* handler, std::shared_ptr<s
   if (run != run_) co_return;
   executing_for_ = client;
   const std::uint64_t number = ++calls_;
-  auto result = server::run_handler(*handler, *call, server::Place::kLane);
+  auto result = server::run_handler(*handler, *call, server::Place::kPool);
   executing_for_ = -1;
   if (!result && result.error() == server::kLeaseHeld) {
     run_again(handler, std::move(call), client);

@@ -1,6 +1,6 @@
 // SimServer: the real server's sessions and handlers over a MemoryStore, reached over Wires.
 //
-// What Connection does with a socket and an export's lane is done here with a wire and the
+// What Connection does with a socket and an export's pool is done here with a wire and the
 // scheduler: a request executes when the scheduler says so, perhaps after a while, in any order
 // with others; its reply may take as long.
 #pragma once
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "server/call.h"
+#include "server/session_table.h"
 #include "tests/sim/memory_store.h"
 #include "tests/sim/scheduler.h"
 #include "tests/sim/wire.h"

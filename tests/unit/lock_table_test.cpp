@@ -17,27 +17,27 @@ class Listener final : public LockListener {
 
 class LockTableTest : public ::testing::Test {
  protected:
-  static LockWish wish(std::uint64_t session, LockType type, std::uint64_t start = 0,
-                       std::uint64_t end = kLastLockByte, std::uint64_t file = 1) {
-    LockWish wish;
-    wish.file = {1, file, 0};
-    wish.owner = {session, 7};
-    wish.range = {start, end, type};
-    wish.pid = static_cast<std::uint32_t>(1000 + session);
-    return wish;
+  static LockRequest request(std::uint64_t session, LockType type, std::uint64_t start = 0,
+                             std::uint64_t end = kLastLockByte, std::uint64_t file = 1) {
+    LockRequest request;
+    request.file = {1, file, 0};
+    request.owner = {session, 7};
+    request.range = {start, end, type};
+    request.pid = static_cast<std::uint32_t>(1000 + session);
+    return request;
   }
-  static LockWish whole(std::uint64_t session, LockType type) {
-    LockWish whole = wish(session, type);
+  static LockRequest whole(std::uint64_t session, LockType type) {
+    LockRequest whole = request(session, type);
     whole.kind = LockKind::kWholeFile;
     return whole;
   }
   // 0: granted; -1: waits; else the errno.
-  int lock(const LockWish& wish, std::uint64_t waiter = 0, bool reclaim = false) {
-    auto result = locks_.lock(wish, waiter, reclaim, listener_);
+  int lock(const LockRequest& request, std::uint64_t waiter = 0, bool reclaim = false) {
+    auto result = locks_.lock(request, waiter, reclaim, listener_);
     if (!result) return result.error().value();
     return result.value() ? 0 : -1;
   }
-  bool is_free(const LockWish& wish) const { return !locks_.test(wish); }
+  bool is_free(const LockRequest& request) const { return !locks_.test(request); }
   using Waiters = std::vector<std::uint64_t>;
 
   LockTable locks_{LockLimits{4, 2, std::chrono::seconds(60)}};
@@ -45,35 +45,35 @@ class LockTableTest : public ::testing::Test {
 };
 
 TEST_F(LockTableTest, ReadersShareAndAWriterIsAlone) {
-  EXPECT_EQ(lock(wish(1, kRead)), 0);
-  EXPECT_EQ(lock(wish(2, kRead)), 0);
-  EXPECT_EQ(lock(wish(3, kWrite, 10, 10)), EAGAIN);
-  EXPECT_EQ(lock(wish(1, kWrite)), EAGAIN);
-  locks_.unlock(wish(2, kRead));
-  EXPECT_EQ(lock(wish(1, kWrite)), 0);
-  EXPECT_EQ(lock(wish(2, kRead, 5, 5)), EAGAIN);
-  EXPECT_EQ(lock(wish(2, kRead, 5, 5, /*file=*/2)), 0);
+  EXPECT_EQ(lock(request(1, kRead)), 0);
+  EXPECT_EQ(lock(request(2, kRead)), 0);
+  EXPECT_EQ(lock(request(3, kWrite, 10, 10)), EAGAIN);
+  EXPECT_EQ(lock(request(1, kWrite)), EAGAIN);
+  locks_.unlock(request(2, kRead));
+  EXPECT_EQ(lock(request(1, kWrite)), 0);
+  EXPECT_EQ(lock(request(2, kRead, 5, 5)), EAGAIN);
+  EXPECT_EQ(lock(request(2, kRead, 5, 5, /*file=*/2)), 0);
 }
 
 TEST_F(LockTableTest, OwnersOfOneSessionAreTwo) {
-  LockWish other = wish(1, kWrite);
+  LockRequest other = request(1, kWrite);
   other.owner.id = 8;
-  EXPECT_EQ(lock(wish(1, kWrite)), 0);
+  EXPECT_EQ(lock(request(1, kWrite)), 0);
   EXPECT_EQ(lock(other), EAGAIN);
 }
 
 TEST_F(LockTableTest, TestTellsWhatIsInTheWay) {
-  EXPECT_EQ(lock(wish(1, kWrite, 10, 19)), 0);
-  const auto held = locks_.test(wish(2, kRead));
+  EXPECT_EQ(lock(request(1, kWrite, 10, 19)), 0);
+  const auto held = locks_.test(request(2, kRead));
   ASSERT_TRUE(held);
   EXPECT_EQ(held->range, (LockRange{10, 19, kWrite}));
   EXPECT_EQ(held->pid, 1001u);
-  EXPECT_TRUE(is_free(wish(1, kWrite)));
-  EXPECT_TRUE(is_free(wish(2, kWrite, 20, 30)));
+  EXPECT_TRUE(is_free(request(1, kWrite)));
+  EXPECT_TRUE(is_free(request(2, kWrite, 20, 30)));
 }
 
 TEST_F(LockTableTest, FlockAndFcntlDoNotSeeEachOther) {
-  EXPECT_EQ(lock(wish(1, kWrite)), 0);
+  EXPECT_EQ(lock(request(1, kWrite)), 0);
   EXPECT_EQ(lock(whole(2, kWrite)), 0);
   EXPECT_EQ(lock(whole(1, kRead)), EAGAIN);
 }
@@ -86,77 +86,77 @@ TEST_F(LockTableTest, FlockGivesUpTheOldLockBeforeItTakesAnother) {
 }
 
 TEST_F(LockTableTest, ADowngradeLetsReadersIn) {
-  EXPECT_EQ(lock(wish(1, kWrite)), 0);
-  EXPECT_EQ(lock(wish(2, kRead, 0, 9), 20), -1);
-  EXPECT_EQ(lock(wish(1, kRead, 0, 9)), 0);
+  EXPECT_EQ(lock(request(1, kWrite)), 0);
+  EXPECT_EQ(lock(request(2, kRead, 0, 9), 20), -1);
+  EXPECT_EQ(lock(request(1, kRead, 0, 9)), 0);
   EXPECT_EQ(listener_->granted, Waiters{20});
 }
 
 TEST_F(LockTableTest, WhoCameFirstIsServedFirst) {
-  EXPECT_EQ(lock(wish(1, kWrite)), 0);
-  EXPECT_EQ(lock(wish(2, kWrite), 20), -1);
-  EXPECT_EQ(lock(wish(3, kWrite), 30), -1);
-  EXPECT_EQ(lock(wish(4, kRead), 40), -1);
-  locks_.unlock(wish(1, kWrite));
+  EXPECT_EQ(lock(request(1, kWrite)), 0);
+  EXPECT_EQ(lock(request(2, kWrite), 20), -1);
+  EXPECT_EQ(lock(request(3, kWrite), 30), -1);
+  EXPECT_EQ(lock(request(4, kRead), 40), -1);
+  locks_.unlock(request(1, kWrite));
   EXPECT_EQ(listener_->granted, Waiters{20});
-  locks_.unlock(wish(2, kWrite));
+  locks_.unlock(request(2, kWrite));
   EXPECT_EQ(listener_->granted, (Waiters{20, 30}));
-  locks_.unlock(wish(3, kWrite));
+  locks_.unlock(request(3, kWrite));
   EXPECT_EQ(listener_->granted, (Waiters{20, 30, 40}));
 }
 
 TEST_F(LockTableTest, AskingAgainTellsHowItStands) {
-  EXPECT_EQ(lock(wish(1, kWrite)), 0);
-  EXPECT_EQ(lock(wish(2, kWrite), 20), -1);
-  EXPECT_EQ(lock(wish(2, kWrite), 20), -1);
-  locks_.unlock(wish(1, kWrite));
-  EXPECT_FALSE(is_free(wish(1, kWrite)));
-  EXPECT_EQ(lock(wish(2, kWrite), 20), 0);
+  EXPECT_EQ(lock(request(1, kWrite)), 0);
+  EXPECT_EQ(lock(request(2, kWrite), 20), -1);
+  EXPECT_EQ(lock(request(2, kWrite), 20), -1);
+  locks_.unlock(request(1, kWrite));
+  EXPECT_FALSE(is_free(request(1, kWrite)));
+  EXPECT_EQ(lock(request(2, kWrite), 20), 0);
   locks_.cancel(2, 20);  // it is no waiter any more
-  EXPECT_FALSE(is_free(wish(1, kWrite)));
+  EXPECT_FALSE(is_free(request(1, kWrite)));
 }
 
 TEST_F(LockTableTest, CancellingEndsTheWaitOrGivesTheLockBack) {
-  EXPECT_EQ(lock(wish(1, kWrite)), 0);
-  EXPECT_EQ(lock(wish(2, kWrite), 20), -1);
-  EXPECT_EQ(lock(wish(3, kWrite, 0, 4), 30), -1);
+  EXPECT_EQ(lock(request(1, kWrite)), 0);
+  EXPECT_EQ(lock(request(2, kWrite), 20), -1);
+  EXPECT_EQ(lock(request(3, kWrite, 0, 4), 30), -1);
   locks_.cancel(2, 20);
-  locks_.unlock(wish(1, kWrite));
+  locks_.unlock(request(1, kWrite));
   EXPECT_EQ(listener_->granted, Waiters{30});
   locks_.cancel(3, 30);
-  EXPECT_TRUE(is_free(wish(1, kWrite)));
+  EXPECT_TRUE(is_free(request(1, kWrite)));
 }
 
 TEST_F(LockTableTest, TwoWhoWaitForEachOtherAreADeadlock) {
-  EXPECT_EQ(lock(wish(1, kWrite, 0, 0)), 0);
-  EXPECT_EQ(lock(wish(2, kWrite, 1, 1)), 0);
-  EXPECT_EQ(lock(wish(1, kWrite, 1, 1), 10), -1);
-  EXPECT_EQ(lock(wish(2, kWrite, 0, 0), 20), EDEADLK);
-  EXPECT_EQ(lock(wish(2, kWrite, 0, 0)), EAGAIN);
-  locks_.unlock(wish(2, kWrite, 1, 1));
+  EXPECT_EQ(lock(request(1, kWrite, 0, 0)), 0);
+  EXPECT_EQ(lock(request(2, kWrite, 1, 1)), 0);
+  EXPECT_EQ(lock(request(1, kWrite, 1, 1), 10), -1);
+  EXPECT_EQ(lock(request(2, kWrite, 0, 0), 20), EDEADLK);
+  EXPECT_EQ(lock(request(2, kWrite, 0, 0)), EAGAIN);
+  locks_.unlock(request(2, kWrite, 1, 1));
   EXPECT_EQ(listener_->granted, Waiters{10});
 }
 
 TEST_F(LockTableTest, ADeadlockOfThreeOverThreeFiles) {
-  for (std::uint64_t i = 1; i <= 3; ++i) EXPECT_EQ(lock(wish(i, kWrite, 0, 9, i)), 0);
-  EXPECT_EQ(lock(wish(1, kRead, 5, 5, 2), 10), -1);
-  EXPECT_EQ(lock(wish(2, kRead, 5, 5, 3), 20), -1);
-  EXPECT_EQ(lock(wish(3, kRead, 5, 5, 1), 30), EDEADLK);
-  EXPECT_EQ(lock(wish(3, kRead, 10, 10, 1), 30), 0);
+  for (std::uint64_t i = 1; i <= 3; ++i) EXPECT_EQ(lock(request(i, kWrite, 0, 9, i)), 0);
+  EXPECT_EQ(lock(request(1, kRead, 5, 5, 2), 10), -1);
+  EXPECT_EQ(lock(request(2, kRead, 5, 5, 3), 20), -1);
+  EXPECT_EQ(lock(request(3, kRead, 5, 5, 1), 30), EDEADLK);
+  EXPECT_EQ(lock(request(3, kRead, 10, 10, 1), 30), 0);
 }
 
 TEST_F(LockTableTest, AnUpgradeOfTwoReadersIsADeadlock) {
-  EXPECT_EQ(lock(wish(1, kRead)), 0);
-  EXPECT_EQ(lock(wish(2, kRead)), 0);
-  EXPECT_EQ(lock(wish(1, kWrite), 10), -1);
-  EXPECT_EQ(lock(wish(2, kWrite), 20), EDEADLK);
+  EXPECT_EQ(lock(request(1, kRead)), 0);
+  EXPECT_EQ(lock(request(2, kRead)), 0);
+  EXPECT_EQ(lock(request(1, kWrite), 10), -1);
+  EXPECT_EQ(lock(request(2, kWrite), 20), EDEADLK);
 }
 
 TEST_F(LockTableTest, WaitingForOneWhoDoesNotWaitIsNone) {
-  EXPECT_EQ(lock(wish(1, kWrite, 0, 0)), 0);
-  EXPECT_EQ(lock(wish(2, kWrite, 1, 1)), 0);
-  EXPECT_EQ(lock(wish(3, kWrite, 0, 1), 30), -1);
-  EXPECT_EQ(lock(wish(1, kWrite, 1, 1), 10), -1);
+  EXPECT_EQ(lock(request(1, kWrite, 0, 0)), 0);
+  EXPECT_EQ(lock(request(2, kWrite, 1, 1)), 0);
+  EXPECT_EQ(lock(request(3, kWrite, 0, 1), 30), -1);
+  EXPECT_EQ(lock(request(1, kWrite, 1, 1), 10), -1);
 }
 
 TEST_F(LockTableTest, FlockHasNoDeadlocks) {
@@ -169,48 +169,48 @@ TEST_F(LockTableTest, FlockHasNoDeadlocks) {
 }
 
 TEST_F(LockTableTest, ASessionHasOnlySoManyLocksAndWaiters) {
-  for (std::uint64_t i = 0; i < 4; ++i) EXPECT_EQ(lock(wish(1, kWrite, 2 * i, 2 * i)), 0);
-  EXPECT_EQ(lock(wish(1, kWrite, 100, 100)), ENOLCK);
-  EXPECT_EQ(lock(wish(2, kWrite, 0, 0), 20), -1);
-  EXPECT_EQ(lock(wish(2, kWrite, 0, 0), 21), -1);
-  EXPECT_EQ(lock(wish(2, kWrite, 0, 0), 22), ENOLCK);
-  locks_.unlock(wish(1, kWrite, 6, 6));
-  EXPECT_EQ(lock(wish(1, kWrite, 100, 100)), 0);
+  for (std::uint64_t i = 0; i < 4; ++i) EXPECT_EQ(lock(request(1, kWrite, 2 * i, 2 * i)), 0);
+  EXPECT_EQ(lock(request(1, kWrite, 100, 100)), ENOLCK);
+  EXPECT_EQ(lock(request(2, kWrite, 0, 0), 20), -1);
+  EXPECT_EQ(lock(request(2, kWrite, 0, 0), 21), -1);
+  EXPECT_EQ(lock(request(2, kWrite, 0, 0), 22), ENOLCK);
+  locks_.unlock(request(1, kWrite, 6, 6));
+  EXPECT_EQ(lock(request(1, kWrite, 100, 100)), 0);
 }
 
 TEST_F(LockTableTest, WhatASessionHeldGoesWithIt) {
-  EXPECT_EQ(lock(wish(1, kWrite)), 0);
+  EXPECT_EQ(lock(request(1, kWrite)), 0);
   EXPECT_EQ(lock(whole(1, kWrite)), 0);
-  EXPECT_EQ(lock(wish(1, kWrite, 0, 9, 2)), 0);
-  EXPECT_EQ(lock(wish(2, kWrite), 20), -1);
+  EXPECT_EQ(lock(request(1, kWrite, 0, 9, 2)), 0);
+  EXPECT_EQ(lock(request(2, kWrite), 20), -1);
   EXPECT_EQ(lock(whole(2, kWrite), 21), -1);
-  EXPECT_TRUE(locks_.concerns(1, wish(1, kRead).file));
-  locks_.drop(1, wish(1, kRead).file);
-  EXPECT_FALSE(locks_.concerns(1, wish(1, kRead).file));
+  EXPECT_TRUE(locks_.concerns(1, request(1, kRead).file));
+  locks_.drop(1, request(1, kRead).file);
+  EXPECT_FALSE(locks_.concerns(1, request(1, kRead).file));
   EXPECT_EQ(listener_->granted, (Waiters{20, 21}));
-  EXPECT_FALSE(is_free(wish(2, kRead, 0, 9, 2)));
+  EXPECT_FALSE(is_free(request(2, kRead, 0, 9, 2)));
   locks_.end_session(1);
-  EXPECT_TRUE(is_free(wish(2, kRead, 0, 9, 2)));
+  EXPECT_TRUE(is_free(request(2, kRead, 0, 9, 2)));
 }
 
 TEST_F(LockTableTest, WhoWaitedInASessionThatEndsGetsNothing) {
-  EXPECT_EQ(lock(wish(1, kWrite)), 0);
-  EXPECT_EQ(lock(wish(2, kWrite), 20), -1);
+  EXPECT_EQ(lock(request(1, kWrite)), 0);
+  EXPECT_EQ(lock(request(2, kWrite), 20), -1);
   locks_.end_session(2);
-  locks_.unlock(wish(1, kWrite));
+  locks_.unlock(request(1, kWrite));
   EXPECT_TRUE(listener_->granted.empty());
-  EXPECT_TRUE(is_free(wish(3, kWrite)));
+  EXPECT_TRUE(is_free(request(3, kWrite)));
 }
 
 TEST_F(LockTableTest, WhatWasHeldBeforeARestartIsKeptForItsHolder) {
-  EXPECT_EQ(lock(wish(9, kWrite, 50, 50)), 0);  // nobody has come back yet
+  EXPECT_EQ(lock(request(9, kWrite, 50, 50)), 0);  // nobody has come back yet
   locks_.expect_reclaims();
-  EXPECT_EQ(lock(wish(2, kWrite, 0, 9)), EINPROGRESS);
-  EXPECT_EQ(lock(wish(2, kWrite, 0, 9), 20), EINPROGRESS);
-  EXPECT_EQ(lock(wish(1, kWrite, 0, 9), 0, /*reclaim=*/true), 0);
-  EXPECT_EQ(lock(wish(3, kWrite, 0, 9), 0, /*reclaim=*/true), EAGAIN);
-  locks_.unlock(wish(1, kWrite));
-  EXPECT_TRUE(is_free(wish(2, kWrite, 0, 9)));
+  EXPECT_EQ(lock(request(2, kWrite, 0, 9)), EINPROGRESS);
+  EXPECT_EQ(lock(request(2, kWrite, 0, 9), 20), EINPROGRESS);
+  EXPECT_EQ(lock(request(1, kWrite, 0, 9), 0, /*reclaim=*/true), 0);
+  EXPECT_EQ(lock(request(3, kWrite, 0, 9), 0, /*reclaim=*/true), EAGAIN);
+  locks_.unlock(request(1, kWrite));
+  EXPECT_TRUE(is_free(request(2, kWrite, 0, 9)));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class ExclusiveLeases : public LeasesTest {
   }
   // The same with the holder told; counts in `answered` when the session may look.
   static void look_and_tell(const std::shared_ptr<Inode>& file, std::uint64_t session,
-                            int& answered, LeaseTime now = {}) {
+                            int& answered, SteadyTime now = {}) {
     Recalls recalls;
     recalls.add(file, file->leased_handle(), look(*file, session), {});
     recalls.send(now, [&answered] { ++answered; });
@@ -220,7 +220,7 @@ TEST_F(ExclusiveLeases, NobodyWaitsForVoidOnes) {
 TEST_F(ExclusiveLeases, NobodyWaitsForWhoIsOverdue) {
   const Holder one = holder(1);
   auto file = made_by(one);
-  const LeaseTime begin = LeaseTime() + 1h;
+  const SteadyTime begin = SteadyTime() + 1h;
   int answered = 0;
   look_and_tell(file, 2, answered, begin);
   EXPECT_FALSE(one->revoke_overdue(begin));

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <set>
 
+#include "server/change_scope.h"
 #include "server/credentials.h"
 #include "server/file_handle.h"
 #include "server/identity.h"

@@ -1,6 +1,7 @@
 // Leases without a server: who is asked for them, and who waits for whom.
 #include <thread>
 
+#include "server/session_table.h"
 #include "tests/unit/server_leases_fixture.h"
 
 namespace foliofs::server {
@@ -153,7 +154,7 @@ TEST_F(LeaseRecalls, AClientThatCannotBeToldIsWaitedFor) {
   int answered = 0;
   change_and_tell(file, 2, answered);
   EXPECT_EQ(answered, 0);
-  EXPECT_TRUE(one->revoke_overdue(LeaseTime() + 1s));
+  EXPECT_TRUE(one->revoke_overdue(SteadyTime() + 1s));
   EXPECT_EQ(answered, 1);
 }
 
@@ -183,7 +184,7 @@ TEST_F(LeaseRecalls, OnlyWhoIsOverdueIsRevoked) {
   const Holder one = holder(1), two = holder(2);
   EXPECT_TRUE(lease(file, one));
   EXPECT_TRUE(lease(file, two));
-  const LeaseTime begin = LeaseTime() + 1h;
+  const SteadyTime begin = SteadyTime() + 1h;
   int answered = 0;
   change_and_tell(file, 3, answered, {}, begin);
   two->returned(two.client->recalls[0]);

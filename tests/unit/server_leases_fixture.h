@@ -71,7 +71,7 @@ class LeasesTest : public ::testing::Test {
   }
   // The same with the holders told; counts in `answered` when its maker is answered.
   void change_and_tell(const std::shared_ptr<Inode>& file, std::uint64_t session, int& answered,
-                       const std::vector<std::string>& names = {}, LeaseTime now = {}) {
+                       const std::vector<std::string>& names = {}, SteadyTime now = {}) {
     Recalls recalls;
     recalls.add(file, file->leased_handle(), change(*file, session), names);
     recalls.send(now, [&answered] { ++answered; });

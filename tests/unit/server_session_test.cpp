@@ -4,8 +4,9 @@
 #include <atomic>
 #include <thread>
 
-#include "server/lobby.h"
+#include "server/pending_connections.h"
 #include "server/session.h"
+#include "server/session_table.h"
 
 namespace foliofs::server {
 namespace {
@@ -145,23 +146,23 @@ TEST_F(SessionTest, OpensAreBounded) {
   budget_.per_session = 2;
   budget_.total = 3;
   bool closed = false;
-  auto first = session_.make_room();
+  auto first = session_.reserve_open();
   const auto id = session_.add_open(std::move(first.value()), std::make_shared<NoFile>(closed), {});
   {
-    auto second = session_.make_room();
+    auto second = session_.reserve_open();
     EXPECT_TRUE(second);
-    EXPECT_EQ(session_.make_room().error(), Errno(EMFILE));
+    EXPECT_EQ(session_.reserve_open().error(), Errno(EMFILE));
   }
-  EXPECT_TRUE(session_.make_room()) << "what was not used is given back";
+  EXPECT_TRUE(session_.reserve_open()) << "what was not used is given back";
 
   Session other{SessionId{}, 2, share_, false, false, 4, budget_};
-  auto third = other.make_room();
-  auto fourth = other.make_room();
+  auto third = other.reserve_open();
+  auto fourth = other.reserve_open();
   EXPECT_TRUE(third && fourth);
-  EXPECT_EQ(session_.make_room().error(), Errno(ENFILE)) << "all together";
+  EXPECT_EQ(session_.reserve_open().error(), Errno(ENFILE)) << "all together";
   EXPECT_TRUE(session_.take_open(id));
-  EXPECT_TRUE(session_.make_room());
-  session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed), {});
+  EXPECT_TRUE(session_.reserve_open());
+  session_.add_open(session_.reserve_open().value(), std::make_shared<NoFile>(closed), {});
   EXPECT_EQ(budget_.used, 3u);
   session_.end();
   EXPECT_EQ(budget_.used, 2u);
@@ -169,8 +170,8 @@ TEST_F(SessionTest, OpensAreBounded) {
 
 TEST_F(SessionTest, OpensEndWithTheSession) {
   bool closed = false;
-  const auto id = session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed),
-                                    Identity{5, 6, {}});
+  const auto id = session_.add_open(session_.reserve_open().value(),
+                                    std::make_shared<NoFile>(closed), Identity{5, 6, {}});
   EXPECT_NE(id, 0u);
   EXPECT_EQ(session_.find_open(id).value().opener.uid, 5u);
   EXPECT_EQ(session_.find_open(id + 1).error(), Errno(EBADF));
@@ -178,7 +179,7 @@ TEST_F(SessionTest, OpensEndWithTheSession) {
   session_.end();
   EXPECT_TRUE(closed);
   closed = false;
-  session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed), {});
+  session_.add_open(session_.reserve_open().value(), std::make_shared<NoFile>(closed), {});
   EXPECT_TRUE(closed) << "an ended session holds nothing";
 }
 
@@ -191,7 +192,7 @@ TEST_F(SessionTest, NothingIsOpenedWhileTheLastCloseIsDoneWith) {
   session_.unless_open({}, [&] {
     ++runs;
     opener = std::thread([&] {
-      session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed), {});
+      session_.add_open(session_.reserve_open().value(), std::make_shared<NoFile>(closed), {});
       opened = true;
     });
     for (int i = 0; i < 50 && !opened; ++i) {
@@ -208,15 +209,15 @@ TEST_F(SessionTest, NothingIsOpenedWhileTheLastCloseIsDoneWith) {
 
 TEST_F(SessionTest, OthersNeedNotWaitUntilItsOpensAreClosed) {
   bool closed = false;
-  session_.add_open(session_.make_room().value(), std::make_shared<NoFile>(closed), {});
-  LockWish wish;
-  wish.owner = {session_.number(), 1};
-  wish.range.type = LockType::kWrite;
-  LockWish others = wish;
+  session_.add_open(session_.reserve_open().value(), std::make_shared<NoFile>(closed), {});
+  LockRequest wanted;
+  wanted.owner = {session_.number(), 1};
+  wanted.range.type = LockType::kWrite;
+  LockRequest others = wanted;
   others.owner.session = session_.number() + 1;
-  ASSERT_TRUE(share_.locks->lock(wish, 0, false, {}).value());
+  ASSERT_TRUE(share_.locks->lock(wanted, 0, false, {}).value());
   ASSERT_TRUE(share_.locks->test(others));
-  session_.let_others_go_on();
+  session_.release_locks_and_leases();
   EXPECT_FALSE(share_.locks->test(others));
   EXPECT_TRUE(session_.has_ended());
   EXPECT_FALSE(session_.attach(second_));
@@ -238,15 +239,15 @@ TEST(SessionTableTest, OpensAreAskedBackWhenThereIsLittleRoom) {
   auto keeps_none = table.begin(ordinary, false, false, 1).value();
   auto told = std::make_shared<Recorder>(), untold = std::make_shared<Recorder>();
   ASSERT_TRUE(keeps->attach(told) && keeps_none->attach(untold));
-  EXPECT_EQ(keeps->most_idle_opens(), 2u);
-  EXPECT_EQ(keeps_none->most_idle_opens(), 0u);
+  EXPECT_EQ(keeps->max_idle_opens(), 2u);
+  EXPECT_EQ(keeps_none->max_idle_opens(), 0u);
 
-  std::vector<OpenRoom> taken;
-  for (int i = 0; i < 14; ++i) taken.push_back(std::move(keeps_none->make_room().value()));
-  for (int i = 0; i < 9; ++i) taken.push_back(std::move(keeps->make_room().value()));
+  std::vector<OpenReservation> taken;
+  for (int i = 0; i < 14; ++i) taken.push_back(std::move(keeps_none->reserve_open().value()));
+  for (int i = 0; i < 9; ++i) taken.push_back(std::move(keeps->reserve_open().value()));
   table.keep_room_for_opens();
   EXPECT_TRUE(told->delivered.empty());
-  taken.push_back(std::move(keeps->make_room().value()));
+  taken.push_back(std::move(keeps->reserve_open().value()));
   table.keep_room_for_opens();
   ASSERT_EQ(told->delivered.size(), 1u);
   EXPECT_EQ(told->delivered[0].header.type, proto::MessageType::kOpensWanted);
@@ -283,7 +284,7 @@ TEST(SessionTableTest, AFullOneGivesUpTheLongestLostThatHoldsNothing) {
   }
   // The first has been lost for longest, but holds a file; the last has its connection.
   bool closed = false;
-  sessions[0]->add_open(sessions[0]->make_room().value(), std::make_shared<NoFile>(closed), {});
+  sessions[0]->add_open(sessions[0]->reserve_open().value(), std::make_shared<NoFile>(closed), {});
   auto fourth = table.begin(share, false, false, 1);
   ASSERT_TRUE(fourth);
   EXPECT_EQ(table.find(sessions[1]->id()), nullptr);
@@ -295,18 +296,18 @@ TEST(SessionTableTest, AFullOneGivesUpTheLongestLostThatHoldsNothing) {
   EXPECT_EQ(table.begin(share, false, false, 1).error(), Errno(EBUSY));
 }
 
-TEST(LobbyTest, WhoHasWaitedLongestGoes) {
-  Lobby lobby(2);
+TEST(PendingConnectionsTest, WhoHasWaitedLongestGoes) {
+  PendingConnections pending(2);
   const auto first = std::make_shared<Recorder>();
   const auto second = std::make_shared<Recorder>();
   const auto third = std::make_shared<Recorder>();
   const auto fourth = std::make_shared<Recorder>();
-  lobby.enter(first);
-  const auto ticket = lobby.enter(second);
-  lobby.enter(third);
+  pending.add(first);
+  const auto ticket = pending.add(second);
+  pending.add(third);
   EXPECT_EQ(first->fenced, 1);
-  lobby.leave(ticket);
-  lobby.enter(fourth);
+  pending.remove(ticket);
+  pending.add(fourth);
   EXPECT_EQ(second->fenced + third->fenced + fourth->fenced, 0);
 }
 
@@ -328,19 +329,6 @@ TEST(BufferPoolTest, ResultsThatAreSmallDoNotHoldLargeBuffers) {
   buffer.shrink(150'000);
   buffer = pool.fit(std::move(buffer));
   EXPECT_EQ(buffer.bytes().data(), bytes) << "not copied for a little";
-}
-
-TEST(LaneTest, IsOccupiedWhileSomethingSaysSo) {
-  Lane lane(1);
-  EXPECT_FALSE(lane.occupied());
-  {
-    Lane::Occupation one(lane);
-    Lane::Occupation two(std::move(one));
-    EXPECT_TRUE(lane.occupied());
-    two.end();
-    EXPECT_FALSE(lane.occupied());
-  }
-  EXPECT_FALSE(lane.occupied());
 }
 
 }  // namespace

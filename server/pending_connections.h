@@ -1,0 +1,51 @@
+// PendingConnections: the connections that have not said HELLO yet. Bounded: the one that has
+// waited longest is closed for a new one. A client that means it says HELLO at once, so it is not
+// the one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "server/reply_sink.h"
+
+namespace foliofs::server {
+
+// Thread-safe.
+class PendingConnections {
+ public:
+  using Ticket = std::uint64_t;  // names one of them
+
+  explicit PendingConnections(std::size_t limit) : limit_(limit) {}
+
+  // May fence another connection.
+  Ticket add(std::weak_ptr<ReplySink> connection) {
+    std::shared_ptr<ReplySink> evicted;
+    Ticket ticket = 0;
+    {
+      std::lock_guard lock(mutex_);
+      if (pending_.size() >= limit_) {
+        evicted = pending_.begin()->second.lock();
+        pending_.erase(pending_.begin());
+      }
+      ticket = ++last_;
+      pending_.emplace(ticket, std::move(connection));
+    }
+    if (evicted != nullptr) evicted->fence();
+    return ticket;
+  }
+  // Harmless when repeated, and for one that was evicted.
+  void remove(Ticket ticket) {
+    std::lock_guard lock(mutex_);
+    pending_.erase(ticket);
+  }
+
+ private:
+  const std::size_t limit_;
+  std::mutex mutex_;  // guards what follows
+  Ticket last_ = 0;
+  std::map<Ticket, std::weak_ptr<ReplySink>> pending_;  // oldest first
+};
+
+}  // namespace foliofs::server
