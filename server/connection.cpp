@@ -258,7 +258,8 @@ void Connection::execute(const Handler& handler, std::shared_ptr<Call> call) {
                     !(share.store->remote() || (handler.waits_for_others && pool.has_blockers()));
   if (here) {
     auto result = run_handler(handler, *call, Place::kLoop);
-    if (result || result.error() != Errno(EAGAIN)) {
+    // A handler that never waits means it when it answers EAGAIN: a lock is held by somebody else.
+    if (result || result.error() != Errno(EAGAIN) || handler.trivial) {
       finish(handler, call, std::move(result), weak_from_this());
       return;
     }
