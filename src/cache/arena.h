@@ -6,7 +6,7 @@
 // to the system what has not been needed for a while, and what would bring it over its limit: whole
 // regions, and the free blocks of regions that are partly in use.
 //
-// Knows no budget: the caller has reserved the memory there before. Single-threaded.
+// Knows no budget: callers reserve their memory in the cache's before. Single-threaded.
 #pragma once
 
 #include <boost/intrusive/list.hpp>

@@ -78,9 +78,9 @@ class Mapping {
   // --- Bytes ----------------------------------------------------------------------------------
 
   // Reads `range`, clamped to size(). Fetches what is missing, and reads ahead if `readahead` is
-  // given. Errors: what the store said. Waits only for the store, memory, the fault gate of a bulk
-  // invalidation, and a write() of the same bytes that is itself waiting; beyond size() also for a
-  // change_on_server().
+  // given. Errors: the store's, and those of write() about memory. Waits only for the store,
+  // memory, the fault gate of a bulk invalidation, and a write() of the same bytes that is itself
+  // waiting; beyond size() also for a change_on_server().
   virtual Task<Result<ReadResult>> read(ByteRange range, Readahead* readahead) = 0;
 
   // The same without waiting: false when read() would have to wait.
