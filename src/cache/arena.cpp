@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstddef>
 
-// The memory that is free here is free for the sanitizer too.
+// Memory that is free in the arena is poisoned for the sanitizer.
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #else
@@ -18,11 +18,11 @@ namespace foliofs::cache {
 
 namespace {
 
-// A huge page is cleared in 0.1 to 0.4 ms, and its small pages, one by one, in 0.5 to 1 ms. But
-// where a virtual machine gives its free memory back (free page reporting), that goes first by what
-// huge pages are made of, and to get one again takes 5 ms.
+// The kernel clears a huge page in 0.1 to 0.4 ms, and the same memory page by page in 0.5 to 1 ms.
+// But a virtual machine that gives free memory back to its host (free page reporting) gives back
+// the blocks that huge pages are made of first, and then a new huge page takes 5 ms.
 constexpr std::chrono::microseconds kSlowHugePage{2000};
-// So many regions are of small pages then, before the next is tried.
+// After a slow huge page this many regions use small pages, before the arena tries a huge one.
 constexpr unsigned kSmallRegions = 64;
 
 }  // namespace
@@ -44,8 +44,8 @@ void Arena::unlink(Region& region) {
   if (region.RegionHoldsFree::is_linked()) holders_.erase(holders_.iterator_to(region));
 }
 
-// Of the regions that have such a block, one whose largest is smallest: so that large blocks stay
-// whole and regions become free. It is off the lists.
+// Of the regions with a large enough free block, returns one whose largest block is smallest, so
+// that large blocks stay whole and regions become free. The region returned is on no list.
 Region* Arena::region_with(std::size_t pages) {
   const auto wanted = static_cast<unsigned>(std::bit_width(pages - 1));
   for (unsigned order = wanted; order < Region::kOrders; ++order) {
@@ -62,8 +62,8 @@ Region* Arena::region_with(std::size_t pages) {
   return region;
 }
 
-// A cache that holds little occupies little: its first region is of small pages. The others are of
-// small pages for a while after a huge one has been slow.
+// The first region uses small pages, so that a cache that holds little occupies little. The others
+// use small pages for a while after a huge page was slow to get.
 Region* Arena::map_region() {
   const bool huge = region_count_ > 0 && small_regions_left_ == 0;
   Region* region = Region::map(huge);
@@ -111,8 +111,8 @@ void Arena::trim() {
   least_free_pages_ = free_pages();
 }
 
-// Whole regions first; then the free blocks of regions, of those first in which nothing has become
-// free for longest.
+// Whole regions first; then the free blocks of regions, beginning with the region whose free memory
+// has not changed for longest.
 void Arena::give_back(std::uint64_t pages) {
   const std::uint64_t target = resident_pages_ - std::min(pages, resident_pages_);
   ByBlock& unused = regions_[Region::kOrders - 1];

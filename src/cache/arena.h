@@ -1,12 +1,12 @@
 // Arena: where the memory of buffers comes from.
 //
-// Fresh memory is dear: the kernel clears each page at its first touch, which takes longer than to
-// copy one. So memory comes from the system in regions of 2 MiB, which the kernel can map by one
-// huge page each where those are cheap, and what comes back is used again. What has not been needed
-// for a while goes back to the system, and so does what would bring the arena over its limit: whole
-// regions, and the free blocks of those that are partly in use.
+// Fresh memory is expensive: the kernel clears each page at its first touch, which takes longer
+// than to copy a page. So the arena takes memory from the system in regions of 2 MiB, each of which
+// the kernel can map by one huge page where those are cheap, and reuses what is freed. It returns
+// to the system what has not been needed for a while, and what would bring it over its limit: whole
+// regions, and the free blocks of regions that are partly in use.
 //
-// Knows no budget: whoever allocates has asked there before. Single-threaded.
+// Knows no budget: callers reserve their memory in the cache's before. Single-threaded.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -22,25 +22,25 @@ class Arena {
 
   struct Piece {
     std::byte* data = nullptr;  // nullptr: the system has no more memory
-    Region* region = nullptr;   // to be told when it comes back
+    Region* region = nullptr;   // for free()
   };
 
   Arena() = default;
-  // REQUIRES: everything has come back.
+  // REQUIRES: everything has been freed.
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // Memory of any content. REQUIRES: whole pages, at least one, no more than a region has.
+  // The content is undefined. REQUIRES: whole pages, at least one, no more than a region has.
   Piece allocate(std::size_t bytes);
-  // Takes back a piece, or some pages of one.
+  // Frees a piece, or some pages of one.
   void free(Region& region, std::byte* data, std::size_t bytes);
 
-  // Free memory goes back to the system before the arena occupies more than this.
+  // The arena returns free memory to the system before it would occupy more than this.
   void set_limit(std::uint64_t bytes) { limit_pages_ = bytes / kPageBytes; }
-  // Gives back what has been free ever since the last call, but for two regions.
+  // Returns to the system as much as has been free ever since the last call, except two regions.
   void trim();
-  // There is something for trim() to give back, now or next time.
+  // trim() has something to return, now or the next time.
   bool keeps_much() const { return free_pages() > kAlwaysKeptPages; }
 
   // What the arena occupies, whether in use or free.
@@ -58,12 +58,12 @@ class Arena {
   Region* map_region();
   void stay_within_limit(std::uint64_t more_pages);
   void give_back(std::uint64_t pages);
-  // Puts the region on the lists that it belongs on now.
+  // Puts the region on the lists to which its present state assigns it.
   void link(Region& region);
   void unlink(Region& region);
 
   ByBlock regions_[Region::kOrders + 1];  // by the order of their largest free block
-  Holders holders_;                       // of free memory, latest first
+  Holders holders_;                       // of free memory; the latest change first
   std::uint64_t region_count_ = 0;
   unsigned small_regions_left_ = 0;
   std::uint64_t resident_pages_ = 0;

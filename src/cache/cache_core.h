@@ -1,6 +1,6 @@
 // What the mappings of one cache share: budget, reclaim order, dirty accounting, flusher.
 //
-// Cache (the public face) owns it; background tasks hold it by shared_ptr until they have ended.
+// Cache (the public interface) owns it; background tasks hold a shared_ptr until they have ended.
 #pragma once
 
 #include <algorithm>
@@ -37,42 +37,43 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
 
   // --- Memory (reclaim.cpp) ---------------------------------------------------------------------
 
-  // What memory is wanted for: something that is needed, or something that may be needed.
+  // Whether the memory is needed, or may only become useful.
   enum class Want { kNeeded, kReadahead };
 
-  // True when `bytes` more fit into the budget, if need be after dropping clean folios; never ahead
-  // of somebody who waits in reserve(). Nothing is set aside: allocate before the next co_await.
+  // True when `bytes` more fit into the budget, if necessary after clean folios have been dropped;
+  // false while others wait in reserve(). It does not account for the bytes: the caller has to
+  // allocate them before its next co_await.
   bool try_reserve(std::uint64_t bytes, Want want = Want::kNeeded);
-  // The same for somebody whose turn it is, or who needs little.
+  // The same without regard to waiters: for a caller whose turn it is, or that needs little.
   bool make_room(std::uint64_t bytes, Want want = Want::kNeeded);
   // Waits for room, first come, first served. ENOMEM when the whole budget is too small; the error
-  // of a write when the budget is full of bytes that cannot be written, for kPatience.
+  // of a write when for kPatience there was no room and nothing dirty could be written.
   Task<Status> reserve(std::uint64_t bytes);
-  // The limits are others now.
+  // The limits have changed.
   void reconfigured();
-  // As Cache has them.
+  // See Cache.
   void set_aside(std::uint64_t bytes);
   std::uint64_t most_set_aside() const;
-  // Memory has come back to the arena.
+  // Memory was returned to the arena.
   void memory_freed();
 
-  // Every folio is counted. Those that are clean are on the lists of reclaim.
+  // Every folio is counted. Clean folios are on the lists of reclaim.
   void folio_added(Folio& folio);
   void folio_removed(Folio& folio);
   void folio_dirtied(Folio& folio);
   void folio_cleaned(Folio& folio);
-  // Its buffer is another one.
+  // The folio has got another buffer.
   void folio_resized(Folio& folio);
-  // `part` of it has been read or stored to.
+  // `part` of the folio has been read or stored to.
   void folio_used(Folio& folio, ByteRange part);
 
   // --- Read-ahead (reclaim.cpp) -----------------------------------------------------------------
 
-  // How far one reader may be read ahead now: the more is there already that nobody has read, for
-  // this one and others, the less.
+  // How far one reader may be read ahead: less when much has been fetched ahead already, for any
+  // reader, and not been read yet.
   std::uint64_t readahead_window() const;
-  void folio_ahead(Folio& folio,
-                   bool ahead);       // it was fetched ahead and not read yet, or no longer
+  // `ahead`: the folio was fetched ahead and has not been read yet.
+  void folio_ahead(Folio& folio, bool ahead);
   std::uint64_t ahead_in_flight = 0;  // bytes
 
   // --- Dirty bytes (flusher.cpp) ----------------------------------------------------------------
@@ -80,7 +81,7 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   void add_dirty(FolioMapping& mapping, std::int64_t bytes);
   // True while system calls that store should wait for the flusher.
   bool over_dirty_limit(std::uint64_t more_bytes) const;
-  // Bytes that cannot be written have taken all the room that dirty bytes may have.
+  // The last error, when bytes that cannot be written alone exceed the dirty limit.
   std::optional<Errno> clogged() const;
   Task<void> wait_for_writeback();
   void mapping_failed(FolioMapping& mapping, Errno error);
@@ -100,18 +101,18 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   void link(Folio& folio);
   void unlink(Folio& folio);
   void balance();
-  // What folios and requests in flight may take of cache_size.
+  // How much of cache_size folios and requests in flight may use.
   std::uint64_t limit() const { return config.cache_size - std::min(set_aside_, most_set_aside()); }
   void limit_arena();
   std::optional<Errno> full_of_failures(TimePoint since) const;
 
-  // Writes back while there is reason to: too much is dirty, or something is dirty for too long.
+  // Writes back while too much is dirty, memory is wanted, or bytes have been dirty for too long.
   static Task<void> run_flusher(std::shared_ptr<CacheCore> core);
   static Task<void> flush_one(std::shared_ptr<CacheCore> core,
                               std::shared_ptr<FolioMapping> mapping);
-  // Looks once a second, while anything is dirty, for what has become too old.
+  // While anything is dirty, has the flusher check once a second for what is dirty for too long.
   static Task<void> run_ager(std::shared_ptr<CacheCore> core);
-  // Looks now and then, while the arena keeps much, for what has not been needed since.
+  // Trims the arena every few seconds, while it keeps much free memory.
   static Task<void> run_trimmer(std::shared_ptr<CacheCore> core);
   std::shared_ptr<FolioMapping> next_to_flush();
 
@@ -126,20 +127,21 @@ class CacheCore : public std::enable_shared_from_this<CacheCore> {
   // Folios used once are reclaimed before those used again, so that one long scan does not empty
   // the cache (the kernel's inactive and active lists).
   //
-  // Nor are many of them kept: the kernel has the same bytes in its own pages, and memory that goes
-  // round in a small circle costs less than memory that was not touched for long or never.
+  // Only `used_once` bytes of the former are kept, because the kernel has the same bytes in its own
+  // pages, and because reusing a little memory again and again costs less than touching memory that
+  // was not used for long, or never.
   ReclaimList inactive_;
   ReclaimList active_;
   std::uint64_t inactive_bytes_ = 0;
   std::uint64_t folios_ahead_ = 0;
   std::uint64_t set_aside_ = 0;
-  std::list<std::uint64_t> memory_waiters_;  // what each of those in reserve() wants, bytes
+  std::list<std::uint64_t> memory_waiters_;  // bytes that each waiter in reserve() wants
   WaitQueue memory_changed_;
 
   std::deque<std::shared_ptr<FolioMapping>> dirty_mappings_;  // first dirtied first
   std::uint64_t failed_dirty_bytes_ = 0;
   std::optional<Errno> last_failure_;
-  std::uint32_t throttled_ = 0;  // writers that wait for dirty bytes to become fewer
+  std::uint32_t throttled_ = 0;  // writers that wait for the dirty bytes to decrease
   WaitQueue flusher_wake_;
   WaitQueue dirty_changed_;
   WaitQueue tasks_ended_;

@@ -1,9 +1,9 @@
 // Reading: from folios if they have the bytes, otherwise through fills, one or more fetches from
 // the store.
 //
-// A fill reads into memory of its own and publishes it when it is back: only if the mapping is
-// still in the generation and the truncation epoch in which the fill was sent, and only for bytes
-// that the folio does not have meanwhile and that no write has overtaken (I4).
+// A fill reads into memory of its own and publishes that when the reply has come: only if the
+// mapping is still in the generation and the truncation epoch in which the fill was sent, and only
+// the bytes that the folio has not got meanwhile and that no write has overtaken (I4).
 #include <cassert>
 #include <cstring>
 
@@ -31,7 +31,7 @@ Task<Result<ReadResult>> FolioMapping::read(ByteRange range, Readahead* readahea
 }
 
 bool FolioMapping::try_read(ByteRange range, Readahead* readahead, ReadResult& result) {
-  // Before the range is cut: a store that waits may make the file longer.
+  // Checked before the range is clamped, because a waiting store may make the file longer.
   if (fault_gate_ > 0 || is_about_to_be_stored(range)) return false;
   range = range.intersect({0, size_});
   if (!collect(range, result)) return false;
@@ -67,7 +67,7 @@ bool FolioMapping::collect(ByteRange range, ReadResult& result) {
 void FolioMapping::start_readahead(ByteRange read, bool cached, Readahead* readahead) {
   if (readahead == nullptr) return;
   ByteRange ahead = readahead->advance(read, cached, size_, core_->readahead_window());
-  // To the end of a folio, so that the next piece does not begin inside one.
+  // Up to the end of a folio, so that the next piece does not begin inside one.
   if (!ahead.empty()) ahead.end = std::min(folio_range(ahead.end - 1).end, size_);
   for (std::uint64_t cursor = ahead.begin; cursor < ahead.end;) {
     const std::uint64_t end = std::min(ahead.end, cursor + core_->config.max_io);
@@ -102,8 +102,8 @@ std::shared_ptr<Fill> FolioMapping::begin_fill(ByteRange range, bool ahead) {
   return fill;
 }
 
-// Makes the bytes of `range` appear in the folios, by new fills and by those under way; some may
-// be gone again when it returns, so the caller looks and repeats.
+// Brings the bytes of `range` into the folios, by new fills and by those under way. Some bytes may
+// be gone again when this returns, so the caller checks and repeats.
 Task<Status> FolioMapping::fetch(ByteRange range) {
   RangeSet have;
   for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
@@ -120,7 +120,7 @@ Task<Status> FolioMapping::fetch(ByteRange range) {
     have.add(brings);
     waiting.push_back(fill);
   }
-  RangeSet gaps;  // a set, because gaps that are near each other become one when they are aligned
+  RangeSet gaps;  // a set, because gaps close to each other merge when they are aligned to pages
   for (const ByteRange& gap : have.missing(range)) gaps.add(whole_pages(gap));
   std::vector<ByteRange> pieces;
   for (const ByteRange& gap : gaps) {
@@ -131,7 +131,7 @@ Task<Status> FolioMapping::fetch(ByteRange range) {
   auto self = shared_from_this();
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     waiting.push_back(begin_fill(pieces[i], /*ahead=*/false));
-    // The last fill runs on the caller's own coroutine, the others beside it.
+    // The last fill runs in the caller's own coroutine, the others in parallel.
     if (i + 1 < pieces.size()) {
       spawn(core_->executor, "fill", run_fill(self, waiting.back()));
     } else {
@@ -140,7 +140,7 @@ Task<Status> FolioMapping::fetch(ByteRange range) {
   }
   for (const auto& fill : waiting) {
     while (!fill->done) co_await fill_done_.wait();
-    // An error of read-ahead belongs to nobody: the reader tries for himself and sees.
+    // An error of readahead is not reported: the reader then fetches the bytes itself.
     if (fill->error && !fill->ahead) co_return *fill->error;
   }
   co_return success();
@@ -165,12 +165,12 @@ void FolioMapping::end_fill(const std::shared_ptr<Fill>& fill,
   fill_done_.wake_all();
 }
 
-// What the buffer covers that a fill of `range` has for the folio at `offset`.
+// The part of the file that a fill of `range` covers by its buffer for the folio at `offset`.
 ByteRange FolioMapping::filled_part(ByteRange range, std::uint64_t offset) const {
   return whole_pages(folio_range(offset).intersect(range));
 }
 
-// New buffers for `range`, one a folio; and where in them the bytes of `range` go.
+// New buffers for `range`, one for each folio, and the places in them for the bytes of `range`.
 bool FolioMapping::allocate(ByteRange range, std::vector<BufferRef>& buffers,
                             std::vector<iovec>& into) {
   for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
@@ -197,7 +197,7 @@ Task<Result<std::uint64_t>> FolioMapping::read_into(ByteRange range,
   if (!allocate(range, buffers, into)) co_return Errno(ENOMEM);
   auto bytes_read = co_await store_->read(range.begin, into);
   if (!bytes_read) co_return bytes_read.error();
-  // What the server does not have is a hole or beyond its end: zeros, if anybody asks.
+  // What the server does not have lies in a hole or beyond its end, and reads as zeros.
   std::uint64_t have = bytes_read.value();
   for (const iovec& part : into) {
     const std::uint64_t filled = std::min<std::uint64_t>(have, part.iov_len);
@@ -215,7 +215,7 @@ void FolioMapping::publish(const Fill& fill, const std::vector<BufferRef>& buffe
     fresh.add(folio_range(at).intersect(range));
     fresh.subtract(fill.overtaken);
     if (fresh.empty()) continue;
-    // Somebody else may have the room that was there when the fill began.
+    // The room that was there when the fill began may have been used meanwhile.
     if (find(at) == nullptr && !core_->make_room(sizeof(Folio))) continue;
     FolioRef folio = find_or_create(at);
     folio->enter_generation(gen_);
@@ -226,8 +226,8 @@ void FolioMapping::publish(const Fill& fill, const std::vector<BufferRef>& buffe
   }
 }
 
-// Makes the bytes `fresh` of `filled`, whose byte 0 belongs at `filled_begin`, valid in the folio,
-// but for those that it has. False when there is no memory for that just now.
+// Makes the bytes `fresh` of `filled`, whose first byte is at `filled_begin` in the file, valid in
+// the folio, and keeps the bytes that the folio has. False when there is no memory at the moment.
 bool FolioMapping::merge(Folio& folio, const BufferRef& filled, std::uint64_t filled_begin,
                          const RangeSet& fresh) {
   const ByteRange news{fresh.front().begin, fresh.back().end};
@@ -241,7 +241,7 @@ bool FolioMapping::merge(Folio& folio, const BufferRef& filled, std::uint64_t fi
   } else {
     if (!wanted.empty()) {
       if (!core_->make_room(wanted.size())) return false;
-      if (folio.mapping != this) return false;  // it was the oldest
+      if (folio.mapping != this) return false;  // make_room() has dropped this very folio
       BufferRef buffer = Buffer::allocate(core_->memory, wanted.size());
       if (!buffer) return false;
       adopt(folio, std::move(buffer), wanted.begin, folio.valid);
@@ -266,7 +266,7 @@ Task<Result<ReadResult>> FolioMapping::read_direct(ByteRange range) {
   if (range.empty()) co_return result;
   auto bytes_read = co_await read_into(range, buffers);
   if (!bytes_read) co_return bytes_read.error();
-  // The server's file may end before bytes that are dirty here: in between is a hole.
+  // The server's file may end before bytes that are dirty here; between them is a hole.
   const std::uint64_t end = std::max(range.begin + bytes_read.value(), dirty_end());
   std::uint64_t left = range.intersect({range.begin, end}).size();
   auto buffer = buffers.begin();

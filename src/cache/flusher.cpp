@@ -1,4 +1,5 @@
-// Dirty bytes of all mappings: how many, who writes them back when, who waits for it.
+// Dirty bytes of all mappings: how many there are, when the flusher writes them, and the writers
+// that wait for it.
 #include <spdlog/spdlog.h>
 
 #include <cassert>
@@ -9,11 +10,11 @@ namespace foliofs::cache {
 
 namespace {
 
-// How often it is looked whether dirty bytes are too old.
+// How often the flusher looks for dirty bytes that are too old.
 constexpr Duration kAgerInterval = std::chrono::seconds(1);
-// A file whose bytes could not be written is left alone for a while.
+// How long the flusher leaves a file alone whose bytes could not be written.
 constexpr Duration kRetryAfter = std::chrono::seconds(5);
-// Files that the flusher, and a drain, write back at the same time.
+// How many files the flusher, or a drain, writes back at the same time.
 constexpr std::uint32_t kParallelFiles = 8;
 
 }  // namespace
@@ -99,7 +100,7 @@ Task<void> CacheCore::stop() {
   dirty_mappings_.clear();
 }
 
-// The mapping that is dirty for longest and may be tried now, if there is a reason to write.
+// The mapping that has been dirty for longest and may be tried now, if there is a reason to write.
 std::shared_ptr<FolioMapping> CacheCore::next_to_flush() {
   const TimePoint now = clock.now();
   const bool too_much =

@@ -1,7 +1,7 @@
-// Folio: one aligned piece of a file in memory, and what is known about each of its bytes.
+// Folio: one aligned piece of a file in memory, and the state of each of its bytes.
 //
-// All ranges are in bytes of the file, not of the folio. Owned by its mapping; writeback and
-// waiters hold references, which keep the memory but not the membership.
+// All ranges are in bytes of the file, not of the folio. The mapping owns it; the references that
+// writeback and waiters hold keep the object alive, but not in the mapping.
 //
 //   valid    bytes that may be read; a superset of dirty and writing
 //   dirty    stored here and not sent since
@@ -11,8 +11,8 @@
 //                        ^                     |
 //                        +------ failed -------+
 //
-// A store while writing makes the bytes dirty as well; the buffer that was sent is left to the
-// writer and the folio goes on with a copy.
+// A store to bytes that are being written makes them dirty as well; the WRITE keeps the buffer that
+// was sent, and the folio continues with a copy.
 #pragma once
 
 #include <boost/intrusive/list_hook.hpp>
@@ -30,9 +30,9 @@ namespace foliofs::cache {
 class FolioMapping;
 
 // The containers that a folio may be in.
-struct InMapping;    // of its mapping, by offset: as long as it belongs to one
-struct InWriteback;  // of its mapping, by offset: while it is not clean
-struct InReclaim;    // of the cache, by use: while it is clean
+struct InMapping;    // of the mapping, by offset: all its folios
+struct InWriteback;  // of the mapping, by offset: those that are not clean
+struct InReclaim;    // of the cache, by use: those that are clean
 
 using FolioInMapping = boost::intrusive::set_base_hook<boost::intrusive::tag<InMapping>>;
 using FolioInWriteback = boost::intrusive::set_base_hook<boost::intrusive::tag<InWriteback>>;
@@ -45,44 +45,44 @@ struct Folio : FolioInMapping, FolioInWriteback, FolioInReclaim {
 
   const ByteRange range;            // aligned; the file may end inside it
   FolioMapping* mapping = nullptr;  // nullptr once it has left the mapping
-  BufferRef buffer;                 // of the folio or a part of it, in whole pages
-  std::uint64_t buffer_begin = 0;   // where in the file its byte 0 belongs
+  BufferRef buffer;                 // for the folio or a part of it, in whole pages
+  std::uint64_t buffer_begin = 0;   // offset in the file of the buffer's first byte
 
   RangeSet valid;
   RangeSet dirty;
   RangeSet writing;
-  std::uint64_t dseq = 0;       // the latest store
-  std::uint64_t wseq = 0;       // the latest store that the server has acknowledged
+  std::uint64_t dseq = 0;       // sequence number of the latest store
+  std::uint64_t wseq = 0;       // that of the latest store that the server has acknowledged
   std::uint64_t sent_dseq = 0;  // dseq when `writing` was taken
   std::uint64_t sent_gen = 0;   // the mapping's generation when `writing` was taken
   std::uint64_t fill_gen = 0;   // clean bytes were fetched in this generation of the mapping
 
   std::uint32_t writes_in_flight = 0;   // parts of `writing` that are still unanswered
   std::optional<Errno> write_error;     // of the writes in flight
-  bool failed = false;                  // the last writeback of it failed
+  bool failed = false;                  // its last writeback failed
   bool locked = false;                  // by launder: system calls may not store to it
   bool active = false;                  // belongs on the active list of reclaim
   bool referenced = false;              // used again since reclaim looked at it
-  bool ahead = false;                   // fetched by read-ahead, not read yet
-  std::uint8_t passed_over = 0;         // how often reclaim has left it alone for that
-  std::uint64_t reclaimable_bytes = 0;  // as it was counted when it came on a list of reclaim
-  // Up to where it has been read or stored to, and whether bytes have been fetched since: to go on
-  // from there, or to read what was fetched, is no second use of it.
+  bool ahead = false;                   // fetched by readahead, not read yet
+  std::uint8_t passed_over = 0;         // how often reclaim has spared it because it is `ahead`
+  std::uint64_t reclaimable_bytes = 0;  // its size as the list of reclaim has counted it
+  // Up to where it has been read or stored to, and whether bytes have been fetched since. A read or
+  // store that goes on from there, or reads what was fetched, is not a second use of the folio.
   std::uint64_t used_to = 0;
   bool filled = false;
 
   bool under_writeback() const { return writes_in_flight != 0; }
-  // Neither dirty nor being written; the mapping keeps those that are not in its writeback index.
+  // Neither dirty nor being written. The mapping has an index of the folios that are not clean.
   bool clean() const { return dirty.empty() && writing.empty(); }
 
-  // REQUIRES: the buffer reaches there.
+  // REQUIRES: the buffer covers `offset`.
   std::byte* at(std::uint64_t offset) { return buffer->data() + (offset - buffer_begin); }
-  // What the buffer covers.
+  // The part of the file that the buffer covers.
   ByteRange held() const {
     return buffer ? ByteRange::of(buffer_begin, buffer->capacity()) : ByteRange{};
   }
 
-  // Only what was stored here stays readable.
+  // Only bytes that were stored here and are not acknowledged yet stay readable.
   void forget_clean_bytes() {
     valid = dirty;
     valid.add(writing);

@@ -1,4 +1,4 @@
-// Folios in a mapping: finding, making, dropping and trimming them; the size of the file.
+// Folios in a mapping: finding, creating, dropping and trimming them; the size of the file.
 #include "folio_mapping.h"
 
 #include <cassert>

@@ -5,13 +5,15 @@
 // (writes), writeback.cpp, truncate.cpp, invalidate.cpp and invalidate_{launder,bulk,hybrid}.cpp.
 //
 // Who may wait for whom (W -> X: W waits for X):
-//   read      -> a write of the same bytes that waits, store, memory, fault gate
-//   write     -> writers' gate, folio lock, memory, dirty limit, store
+//   read      -> a waiting write of the same bytes, a change on the server (beyond the end), store,
+//                memory, fault gate
+//   write     -> truncate, a change on the server, writers' gate, folio lock, memory, dirty limit,
+//                store
 //   truncate, change on the server -> an earlier one, writes in flight, store
 //   flush     -> writes in flight, store
 //   invalidate-> an earlier invalidation, the kernel's pages, then all that flush waits for
-// A gate is shut and a folio is locked only by somebody who waits for nothing but the store until
-// he opens it again; above all not for the kernel's pages, which may wait for a gated request. So
+// While a path has a gate shut or a folio locked, it waits for nothing but the store; above all not
+// for the kernel's pages, because the kernel may itself be waiting for a request at that gate. So
 // there is no cycle.
 #pragma once
 
@@ -29,31 +31,31 @@
 
 namespace foliofs::cache {
 
-// What one writeback does and has done.
+// The options and the results of one writeback.
 struct WritebackPass {
   bool for_invalidation = false;
-  bool only_try = false;  // ends at the first error instead of going on with what is left
+  bool only_try = false;  // stop at the first error instead of writing the rest
   // Results:
   std::uint64_t write_calls = 0;
   std::uint64_t bytes_written = 0;
   std::optional<Errno> error;  // the last one
 
-  // The server is away: further WRITEs of this pass would only wait as long and fail as well.
+  // The server cannot be reached: further WRITEs of this pass would wait as long and fail as well.
   bool is_hopeless() const;
 };
 
 // A fetch from the store that is under way.
 struct Fill {
   ByteRange range;
-  bool ahead = false;  // read-ahead: nobody waits for it yet
+  bool ahead = false;  // readahead or prefill: no reader was waiting for it when it began
   std::uint64_t gen = 0;
   std::uint64_t trunc_epoch = 0;
-  std::uint64_t size = 0;  // of the file when it was sent: it knows nothing of what lies beyond
-  RangeSet overtaken;      // written to the server since, so what it brings may be older
+  std::uint64_t size = 0;  // of the file when it was sent; it brings nothing beyond that
+  RangeSet overtaken;      // changed on the server since, so what the fill brings may be older
   bool done = false;
   std::optional<Errno> error;
 
-  // What it can bring, as far as is known by now.
+  // The bytes that it can still make valid.
   RangeSet brings() const {
     RangeSet bytes;
     bytes.add(range.intersect({0, size}));
@@ -91,9 +93,9 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   std::uint64_t cached_bytes() const override;
   std::uint64_t abandon() override;
 
-  // Ends of files, in bytes; 0 when there is nothing.
-  std::uint64_t dirty_end() const;   // of the last byte that is dirty or being written
-  std::uint64_t folios_end() const;  // of the last folio
+  // Offsets in the file; 0 when there is nothing.
+  std::uint64_t dirty_end() const;   // the end of what is dirty or being written
+  std::uint64_t folios_end() const;  // the end of the last folio
 
   // --- Steps of the invalidation paths ----------------------------------------------------------
 
@@ -105,15 +107,15 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
 
   // The first folio that ends after `offset`; nullptr when there is none.
   FolioRef folio_from(std::uint64_t offset);
-  // The same among those that are not clean.
+  // The same among the folios that are not clean.
   FolioRef unclean_from(std::uint64_t offset);
   std::uint64_t unclean_count() const { return unclean_.size(); }
   std::uint64_t failed_count() const { return failed_folios_; }  // whose last writeback failed
 
-  // Stops system calls that store. Counted; the opener wakes whoever waits.
+  // Holds up system calls that store. The gates count: the last opening wakes those that wait.
   void shut_writers_gate() { ++writers_gate_; }
   void open_writers_gate();
-  // Stops reads, and with them page faults.
+  // Holds up reads, and with them page faults.
   void shut_fault_gate() { ++fault_gate_; }
   void open_fault_gate();
 
@@ -121,18 +123,19 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   void unlock_folio(Folio& folio);
   Task<void> wait_for_writeback(Folio& folio);
 
-  // Writes back all of `range` that was dirty or in flight when it was called: neighbours in one
-  // WRITE, several in flight, nobody held up. It ends even if somebody goes on appending.
+  // Writes back all of `range` that was dirty or in flight when it was called: several pieces in
+  // one WRITE, several WRITEs in flight, and no store is held up. It ends even if a program keeps
+  // appending.
   Task<void> writepages(ByteRange range, WritebackPass& pass);
   // Writes back one folio, one WRITE after the other. True when there was something to write and
-  // the server has it.
+  // the server has acknowledged it.
   Task<bool> write_folio_alone(FolioRef folio, WritebackPass& pass);
 
-  // Drops the folio if nothing would be lost by it (I2); otherwise drops its clean bytes and
+  // Drops the folio if nothing would be lost by that (I2); otherwise drops only its clean bytes and
   // returns false.
   bool try_drop(Folio& folio);
 
-  // For flusher and reclaim.
+  // For the flusher and reclaim.
   TimePoint dirty_since{};
   TimePoint retry_after{};
   bool failed = false;  // has folios whose last writeback failed
@@ -140,14 +143,14 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   bool being_flushed = false;  // by the flusher
   void reclaim(Folio& folio);
 
-  // Measures for how long system calls stand at a gate or a locked folio while it exists.
+  // Measures how long system calls wait at a gate or a locked folio while this object exists.
   class StallMeter : public boost::intrusive::list_base_hook<> {
    public:
     explicit StallMeter(FolioMapping& mapping);
     ~StallMeter();
     StallMeter(const StallMeter&) = delete;
     StallMeter& operator=(const StallMeter&) = delete;
-    // The longest so far, those that have not ended included.
+    // The longest wait so far, including those that have not ended.
     Duration longest() const;
 
    private:
@@ -172,13 +175,13 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   Folio* find(std::uint64_t offset);
   FolioRef find_or_create(std::uint64_t offset);
   void erase(Folio& folio);
-  // The server has got `bytes`: what fills under way bring of them may be older.
+  // `bytes` have changed on the server: fills under way may bring older ones.
   void overtake_fills(const RangeSet& bytes);
   void overtake_fills(ByteRange bytes);
-  // Forgets the clean bytes of `range`, or all of them.
+  // Forgets the clean bytes of `range`, and with `dirty_too` the dirty ones as well.
   void trim(ByteRange range, bool dirty_too);
   static std::uint64_t unclean_bytes(const Folio& folio);
-  // After a change of what is dirty or being written in `folio`, which had `before` unclean bytes.
+  // To be called after the dirty or writing bytes of `folio` have changed. It had `before` of them.
   void settle(Folio& folio, std::uint64_t before);
   void account_dirty(std::uint64_t before, std::uint64_t after);
   void set_failed(Folio& folio, bool failed_now);
@@ -244,10 +247,10 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   std::list<std::shared_ptr<Fill>> fills_;
   WaitQueue fill_done_;
 
-  // Folios that are `writing`, and direct writes: what hold_writes() waits for. It covers what has
-  // been snapshotted and not been sent yet.
+  // Folios with `writing` bytes, whether sent yet or only snapshotted, and direct writes. This is
+  // what hold_writes() waits for.
   std::uint32_t writes_pending_ = 0;
-  std::uint32_t writeback_hold_ = 0;  // no new WRITE may begin
+  std::uint32_t writeback_hold_ = 0;  // while not 0, no folio is snapshotted
   WaitQueue writeback_changed_;
 
   std::uint32_t writers_gate_ = 0;
@@ -257,14 +260,14 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   WaitQueue gate_opened_;
   WaitQueue folio_unlocked_;
   WaitQueue change_ended_;
-  std::list<TimePoint> stalls_;  // when each of those who stand began to
+  std::list<TimePoint> stalls_;  // for each system call that waits at a gate or lock: since when
   std::list<ByteRange> waiting_stores_;
-  std::uint32_t extending_ = 0;  // change_on_server(): each may be storing beyond the end
+  std::uint32_t extending_ = 0;  // calls of change_on_server(); each may store beyond the end
   WaitQueue waiting_store_ended_;
   boost::intrusive::list<StallMeter> stall_meters_;
 
-  // One invalidation at a time. Tickets count the requests; a pass answers all that were asked for
-  // before it began (I11).
+  // One invalidation at a time. Each request has a ticket. A pass also answers the requests for the
+  // same thing that were made before it began (I11).
   struct LastPass {
     std::uint64_t began_at_ticket = 0;
     InvalidateRequest request;

@@ -1,4 +1,4 @@
-// What the paths have in common: names, one pass at a time, the report.
+// What the paths have in common: their names, one pass at a time, the report.
 #include "invalidate_paths.h"
 
 namespace foliofs::cache {
@@ -57,7 +57,7 @@ Task<InvalidateReport> FolioMapping::invalidate(InvalidateRequest request) {
   co_return report;
 }
 
-// The report of a pass that began after this request was made and did the same.
+// The report of the last pass, if it began after this request was made and did the same thing.
 std::optional<InvalidateReport> FolioMapping::answered_meanwhile(InvalidateRequest request,
                                                                  std::uint64_t ticket) const {
   if (!last_pass_ || last_pass_->began_at_ticket < ticket) return std::nullopt;
@@ -96,7 +96,7 @@ Task<InvalidateReport> FolioMapping::run_path(InvalidateRequest request, bool di
   report.elapsed_us = core_->clock.now() - began;
   report.writer_stall_us_max = stalls.longest();
   report.error = pass.writeback.error;
-  // "Not invalidated" is never reported as success, as the kernel's merged fix does.
+  // Unlike the kernel's merged function, never report "not invalidated" as success.
   if (!report.error && report.folios_kept > 0) report.error = Errno(EBUSY);
   ++core_->stats.invalidations[static_cast<std::size_t>(request.mode)]
                               [static_cast<std::size_t>(request.reason)];

@@ -1,20 +1,22 @@
-// The bulk path, after the RFC's netfs_invalidate_inode(inode, flush): unmap all, shut out writers
-// and faults, write everything back in large pieces, discard everything.
+// The bulk path, after the RFC's netfs_invalidate_inode(inode, flush): unmap everything, hold up
+// writers and faults, write everything back in large pieces, discard everything.
 //
-// The gate is what its caller's locks are in the RFC: without it a write between the flush and the
-// discard would be lost. Its price is that every writer stands still for the whole of the flush.
+// The writers' gate takes the place of the locks that the RFC's caller holds: without it a write
+// between the flush and the discard would be lost. Its price is that every writer waits for the
+// whole flush.
 //
-// The gate shuts only after the kernel's pages are gone: a gated request may hold a page locked for
-// which the kernel would wait. A page faulted in between has been read in the new generation, so
-// it is not stale; if it was stored to, its bytes come as page writeback, which no gate stops. That
-// is why the flush repeats until nothing is dirty, and why the discard looks at every folio.
+// The gates shut only after the kernel's pages are gone, because a request that waits at a gate may
+// hold a page locked, for which the unmapping would wait. A page that is faulted in between was
+// read in the new generation, so it is not stale. If it was stored to, its bytes come as page
+// writeback, which no gate stops. That is why the flush repeats until nothing is dirty, and why the
+// discard looks at every folio.
 #include "invalidate_paths.h"
 
 namespace foliofs::cache {
 
 namespace {
 
-// Only page writeback can dirty anything behind the gate, and what it brings has been unmapped.
+// While the gate is shut only page writeback can make bytes dirty, of pages that are unmapped.
 constexpr int kMaxFlushes = 8;
 
 }  // namespace

@@ -1,14 +1,15 @@
-// The hybrid path: a flush with nobody held up, fenced by the mapping's generation, and a discard
+// The hybrid path: a flush that holds nobody up, fenced by the mapping's generation, and a discard
 // that looks at each folio.
 //
-// 1. The new generation makes every clean byte void for readers at once; it need not be dropped to
-//    be gone. 2. Dirty bytes are snapshotted and written in large pieces while writers go on.
-// 3. A folio goes only if nothing was stored to it since its snapshot; otherwise it stays, without
-//    its clean bytes. 4. Stragglers get a few more rounds. Then a revalidation keeps what is dirty,
-//    because those bytes are this client's own; everybody else wants it written (close, release) or
-//    gone (user): the gate shuts for the little that is left.
+// 1. The new generation voids every clean byte for readers at once, before any folio is dropped.
+// 2. Dirty bytes are snapshotted and written in large pieces while writers go on.
+// 3. A folio is dropped only if nothing was stored to it since its snapshot; otherwise it stays,
+//    without its clean bytes.
+// 4. Stragglers get a few more rounds. Then a revalidation keeps what is dirty, because those bytes
+//    are this client's own. The other reasons want it written (sync, release) or gone (user), so
+//    the writers' gate shuts for the little that is left.
 //
-// Its price is memory, for copies of what is stored to while in flight, and not writers' time.
+// Its price is memory, for copies of folios that are stored to while in flight, not writers' time.
 #include "invalidate_paths.h"
 
 namespace foliofs::cache {
@@ -21,7 +22,7 @@ void discard(FolioMapping& mapping, InvalidatePass& pass) {
   pass.report.folios_kept = discard_folios(mapping, pass);
 }
 
-// Writes what is still dirty, with system calls that store shut out; what was fenced is clean then.
+// Writes what is still dirty while system calls that store wait, so that it is clean afterwards.
 Task<void> launder_stragglers(FolioMapping& mapping, InvalidatePass& pass) {
   mapping.shut_writers_gate();
   const std::uint64_t stragglers = mapping.unclean_count();
@@ -38,7 +39,7 @@ Task<void> launder_stragglers(FolioMapping& mapping, InvalidatePass& pass) {
 
 Task<void> invalidate_by_hybrid(FolioMapping& mapping, InvalidatePass& pass) {
   if (pass.discard) {
-    // First, because it brings in the dirty mapped pages that the flush has to write.
+    // First, because unmapping brings in the dirty mapped pages that the flush has to write.
     co_await mapping.unmap(ByteRange::all());
     co_await mapping.reach(FaultPoint::kAfterUnmap);
   }
@@ -52,7 +53,7 @@ Task<void> invalidate_by_hybrid(FolioMapping& mapping, InvalidatePass& pass) {
     }
     if (!pass.request.flush || pass.writeback.error || mapping.dirty_bytes() == 0) co_return;
     co_await mapping.reach(FaultPoint::kBetweenRounds);
-    // Writers are faster than the store: another round would only make more for the gate.
+    // Writers are faster than the store: another round would only leave more for the gate.
     if (gates && mapping.dirty_bytes() >= found) break;
   }
   if (!gates) co_return;

@@ -1,12 +1,12 @@
 // The launder path, after invalidate_inode_pages2_range() and ->launder_folio(): folio by folio,
 // one write after the other.
 //
-// It gates nobody: only a system call that stores to the very folio being laundered waits. So it
-// can run from anywhere. Its price is a round trip for every dirty folio. One pass; it goes on
-// after a failure, and the last error wins.
+// It shuts no gate: only a system call that stores to the very folio being laundered waits. So it
+// can run from anywhere. Its price is a round trip for every dirty folio. It makes one pass and
+// goes on after a failure; the last error is reported.
 //
-// Unlike the kernel's it counts a folio as clean only once the server has acknowledged the write,
-// not once it was submitted.
+// Unlike the kernel's it counts a folio as clean only when the server has acknowledged the write,
+// not already when it was submitted.
 #include <algorithm>
 
 #include "invalidate_paths.h"
@@ -45,19 +45,19 @@ Task<void> invalidate_by_launder(FolioMapping& mapping, InvalidatePass& pass) {
     co_await launder_dirty_folios(mapping, pass);
     co_return;
   }
-  // What lies behind the last folio is the kernel's alone. First, because it may bring in dirty
-  // pages as new folios; what comes after that is of the new generation.
+  // Behind the last folio only the kernel may have pages. They are unmapped first, because dirty
+  // ones come in as new folios; what is faulted in after that is of the new generation.
   const std::uint64_t behind = mapping.folios_end();
   co_await mapping.unmap({behind, ByteRange::kNoEnd});
-  // Folios may have gone meanwhile, and their pages in the kernel not.
+  // Folios may have been dropped meanwhile although the kernel still has their pages.
   const std::uint64_t end = std::max(behind, mapping.folios_end());
   for (std::uint64_t cursor = 0; cursor < end;) {
     FolioRef folio = mapping.folio_from(cursor);
     const std::uint64_t unmapped_to = folio ? std::min(folio->range.end, end) : end;
-    // Before the lock, because the kernel may wait for a page that belongs to a write which waits
-    // for the folio. The gap before the folio goes along.
+    // Unmapped before the folio is locked, because the kernel may wait for a page that is held by a
+    // write, and that write may wait for the folio. This includes the gap before the folio.
     co_await mapping.unmap({cursor, unmapped_to});
-    // Dirty pages of the gap have come in as folios of their own.
+    // Dirty pages of that gap have come in as folios of their own.
     for (folio = mapping.folio_from(cursor); folio && folio->range.begin < unmapped_to;
          folio = mapping.folio_from(folio->range.end)) {
       co_await launder(mapping, pass, folio);

@@ -1,8 +1,8 @@
-// The three ways to invalidate a mapping, behind one signature. What each one promises and costs is
-// said in its own file; the invariants are in tests/sim/README.md.
+// The three ways to invalidate a mapping, behind one signature. The file of each says what it
+// guarantees and what it costs; the invariants are in tests/sim/README.md.
 //
 // With `discard` a path leaves nothing readable that was fetched before it began. Without it
-// (close, release) it only writes back, and waits for nothing but the store.
+// (sync, release) it only writes back, and waits for nothing but the store.
 #pragma once
 
 #include "folio_mapping.h"
@@ -20,7 +20,8 @@ Task<void> invalidate_by_launder(FolioMapping& mapping, InvalidatePass& pass);
 Task<void> invalidate_by_bulk(FolioMapping& mapping, InvalidatePass& pass);
 Task<void> invalidate_by_hybrid(FolioMapping& mapping, InvalidatePass& pass);
 
-// Drops every folio that may go, and the clean bytes of the others. Returns how many had to stay.
+// Drops every folio that may be dropped, and the clean bytes of the others. Returns the number of
+// folios that had to stay.
 std::uint64_t discard_folios(FolioMapping& mapping, InvalidatePass& pass);
 
 }  // namespace foliofs::cache

@@ -1,4 +1,4 @@
-// Bytes that come along with the reply to an OPEN: a fill that somebody else fetches.
+// Bytes that come with the reply to an OPEN: a fill that the caller fetches, not the mapping.
 #include "folio_mapping.h"
 
 namespace foliofs::cache {
@@ -22,7 +22,8 @@ class FolioMapping::ArrivingBytes final : public Prefill {
   std::span<const iovec> into() const override { return into_; }
 
   void arrived(std::uint64_t bytes) override {
-    // That there are fewer may also mean that they could not be read: they are no zeros.
+    // Fewer bytes do not imply the end of the file: the server may have failed to read the rest. So
+    // the missing ones are not filled with zeros.
     fill_->range = fill_->range.intersect({0, bytes});
     mapping_->end_fill(fill_, buffers_);
   }

@@ -4,14 +4,14 @@ namespace foliofs::cache {
 
 namespace {
 constexpr std::uint64_t kFirstWindow = 256 << 10;
-// What is fetched at a time, once the window is larger.
+// How much is fetched at a time, once the window is larger than twice this.
 constexpr std::uint64_t kStep = 1 << 20;
 }  // namespace
 
 ByteRange Readahead::advance(ByteRange read, bool cached, std::uint64_t size,
                              std::uint64_t window_max) {
   // The kernel issues the reads of one reader in parallel, so "sequential" allows for a little
-  // disorder: anything that lands in what is already being fetched, or just behind it, counts.
+  // disorder: a read in what is already being fetched, or just behind it, counts as sequential.
   const bool from_start = read.begin == 0 && next_ == 0;
   const std::uint64_t slack = std::max<std::uint64_t>(window_, 128 << 10);
   const bool sequential =
@@ -27,10 +27,10 @@ ByteRange Readahead::advance(ByteRange read, bool cached, std::uint64_t size,
   if (window_ == 0) {
     window_ = std::min(kFirstWindow, window_max);
   } else {
-    // Fetch again once enough is consumed, in one piece, rather than a little each time.
+    // Fetch again only when enough has been consumed, in one piece, not a little each time.
     const std::uint64_t step = std::min(window_ / 2, kStep);
     if (fetched_ - next_ > window_ - step) return {};
-    // A reader that has waited is held up by the round trip: to get there in few of them.
+    // A reader that has waited is held up by the round trip: grow fast, to need few of those.
     if (waited_) {
       window_ *= 4;
     } else if (window_ < 2 * kStep) {

@@ -1,7 +1,7 @@
-// The memory budget, and which folios leave when it is used up.
+// The memory budget, and which folios are dropped when it is used up.
 //
-// Only clean folios are on the lists, so taking one off is all that reclaim has to do. Folios used
-// once are reclaimed before those used again, so that one long scan does not empty the cache.
+// Only clean folios are on the lists, so reclaim can drop a folio without writing anything. Folios
+// used once are reclaimed before those used again, so that one long scan does not empty the cache.
 #include <algorithm>
 #include <cassert>
 #include <utility>
@@ -13,18 +13,18 @@ namespace foliofs::cache {
 
 namespace {
 
-// What the arena may occupy beyond the budget: free pieces between others that are in use.
+// How much the arena may occupy beyond the budget: free pieces between others that are in use.
 constexpr std::uint64_t kArenaSlack = 6 << 20;
-// Memory that has been free for so long goes back to the system.
+// Memory that has been free for this long goes back to the system.
 constexpr Duration kTrimInterval = std::chrono::seconds(5);
 
-// The active list may have this share of all folios; beyond it the oldest are looked at again.
+// The active list may have this share of all folios; beyond it balance() looks at the oldest again.
 constexpr std::uint64_t kActiveShareNumerator = 2, kActiveShareDenominator = 3;
-// A reader among many is read ahead so far at least.
+// Every reader is read ahead at least this far, however many there are.
 constexpr std::uint64_t kLeastWindow = 2 << 20;
-// So often what was fetched ahead is passed over: its reader may be one of many.
+// How often drop_used_once() spares a folio that was fetched ahead: its reader may be one of many.
 constexpr std::uint8_t kPassedOver = 4;
-// How long one waits for memory that only bytes which cannot be written could give back.
+// How long a caller waits for memory while none of the dirty bytes can be written.
 constexpr Duration kPatience = std::chrono::seconds(30);
 
 }  // namespace
@@ -175,7 +175,8 @@ void CacheCore::folio_used(Folio& folio, ByteRange part) {
   if (linked) link(folio);
 }
 
-// Keeps the active list to its share: its oldest get a second chance, or go to the inactive list.
+// Keeps the active list within its share: the oldest folios get a second chance, or go to the
+// inactive list.
 void CacheCore::balance() {
   while (active_.size() > 16 &&
          active_.size() * kActiveShareDenominator > stats.folios * kActiveShareNumerator) {
@@ -184,15 +185,16 @@ void CacheCore::balance() {
     if (oldest.referenced) {
       oldest.referenced = false;
       active_.push_front(oldest);
-      return;  // one look each time keeps the cost constant
+      return;  // only one second chance for each call, to bound its cost
     }
     oldest.active = false;
     link(oldest);
   }
 }
 
-// Makes way for `more_bytes` if what has been used only once is more than is kept of it. What was
-// fetched ahead and not read yet does not count, and goes only if it stays so for long.
+// Drops folios that have been used only once, until they and `more_bytes` stay within `used_once`.
+// Those that were fetched ahead and not read yet do not count, and are dropped only when they stay
+// unread for long.
 void CacheCore::drop_used_once(std::uint64_t more_bytes) {
   const std::uint64_t most = config.used_once + folios_ahead_ * config.folio_size;
   for (std::size_t left = inactive_.size(); left > 0 && inactive_bytes_ + more_bytes > most;
@@ -209,8 +211,8 @@ void CacheCore::drop_used_once(std::uint64_t more_bytes) {
   }
 }
 
-// Drops folios, those used least first, until no more than `target_bytes` are in use. For the sake
-// of read-ahead nothing goes that was itself fetched ahead: somebody is about to read it.
+// Drops folios, the least recently used first, until no more than `target_bytes` are in use. What
+// was fetched ahead does not make room for other readahead: a reader will need it soon.
 void CacheCore::reclaim_from(ReclaimList& list, std::uint64_t target_bytes, Want want) {
   for (std::size_t left = list.size(); left > 0 && memory->bytes > target_bytes; --left) {
     Folio& oldest = list.back();

@@ -18,7 +18,7 @@ constexpr unsigned order_for(unsigned pages) {
 }  // namespace
 
 Region* Region::map(bool huge) {
-  // Twice as much, to find an aligned piece in it.
+  // Twice as much, because an aligned region is to be found in it.
   constexpr int kProtection = PROT_READ | PROT_WRITE, kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
   void* mapped = ::mmap(nullptr, 2 * kBytes, kProtection, kFlags, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
@@ -33,7 +33,7 @@ Region* Region::map(bool huge) {
   return region;
 }
 
-// All of it counts as resident from the start: a huge page is so at the first touch.
+// All of it counts as resident from the start, because a huge page becomes so at the first touch.
 Region::Region(std::byte* base) : base_(base), free_resident_(kPages) {
   resident_.set();
   add_block(0, kOrders - 1);
@@ -68,7 +68,7 @@ unsigned Region::take(unsigned pages, unsigned& made_resident) {
   const unsigned index = free_[order].first(), page = index << order;
   free_[order].flip(index);
   --free_[order].count;
-  // What is behind the pages is free again, in blocks as large as their places allow.
+  // The rest of the block stays free, in blocks as large as their alignment allows.
   for (unsigned rest = page + pages, end = page + (1u << order); rest < end;) {
     const auto block = static_cast<unsigned>(std::countr_zero(rest));
     add_block(rest, block);
@@ -99,7 +99,7 @@ void Region::put(unsigned page, unsigned pages) {
   find_largest();
 }
 
-// Becomes one block with its other half for as long as that is free too.
+// Merges the block with its buddy, again and again, for as long as the buddy is free too.
 void Region::put_block(unsigned page, unsigned order) {
   for (; order < kOrders - 1; ++order) {
     const unsigned buddy = (page >> order) ^ 1;

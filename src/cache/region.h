@@ -1,4 +1,5 @@
-// Region: 2 MiB of memory, cut by halves into blocks of 1, 2, 4 ... 512 pages (a buddy allocator).
+// Region: 2 MiB of memory, divided by halves into blocks of 1, 2, 4 ... 512 pages (a buddy
+// allocator).
 //
 // Knows which of its pages are free, and which of those still occupy memory. Owned by an Arena,
 // which keeps it on two lists.
@@ -12,8 +13,8 @@
 
 namespace foliofs::cache {
 
-struct ByLargestBlock;  // the list of those whose largest free block is of the same order
-struct HoldsFree;       // the list of those that have free pages which occupy memory
+struct ByLargestBlock;  // the list of regions whose largest free block is of the same order
+struct HoldsFree;       // the list of regions that have free pages which occupy memory
 
 using RegionByLargestBlock =
     boost::intrusive::list_base_hook<boost::intrusive::tag<ByLargestBlock>>;
@@ -28,8 +29,8 @@ class Region : public RegionByLargestBlock, public RegionHoldsFree {
   static constexpr unsigned kOrders = 10;
   static constexpr unsigned kNone = kOrders;
 
-  // nullptr when the system has no more memory. `huge`: one huge page is wanted for it, so that a
-  // touch anywhere makes all of it resident.
+  // nullptr when the system has no more memory. `huge`: the kernel is asked for one huge page, so
+  // that a touch anywhere makes all of the region resident.
   static Region* map(bool huge);
   ~Region();
   Region(const Region&) = delete;
@@ -45,12 +46,13 @@ class Region : public RegionByLargestBlock, public RegionHoldsFree {
   // Free pages that occupy memory.
   unsigned free_resident() const { return free_resident_; }
 
-  // Takes the first `pages` of a free block. Adds to `made_resident` those that occupied no memory.
-  // REQUIRES: the largest free block has that many.
+  // Takes the first `pages` pages of a free block and returns the first one. Adds to
+  // `made_resident` how many of them occupied no memory.
+  // REQUIRES: the largest free block has that many pages.
   unsigned take(unsigned pages, unsigned& made_resident);
-  // Takes back pages that were taken, by the same cut or another.
+  // Frees pages that were taken, in the same pieces or in others.
   void put(unsigned page, unsigned pages);
-  // Gives the memory of all free pages back to the system. Returns how many pages that were.
+  // Returns the memory of all resident free pages to the system, and their number to the caller.
   unsigned discard_free();
 
  private:

@@ -1,4 +1,4 @@
-// Storing: bytes from the kernel become dirty bytes in folios, after whatever wait is due.
+// Storing: bytes from the kernel become dirty bytes in folios, after the waits that are due.
 #include <algorithm>
 #include <cassert>
 #include <cstring>
@@ -7,8 +7,9 @@
 
 namespace foliofs::cache {
 
-// A store that has arrived and waits. Reads of its bytes wait for it: the kernel had the bytes in a
-// page before it sent them, may have dropped that page since, and would keep what it reads now.
+// A store that has arrived and waits. Reads of the same bytes wait for it: the kernel had put the
+// bytes into a page before it sent them, may have dropped that page since, and would keep the older
+// bytes that a read brings now.
 class FolioMapping::WaitingStore {
  public:
   WaitingStore(FolioMapping& mapping, ByteRange range)
@@ -47,7 +48,8 @@ Task<Status> FolioMapping::write(std::uint64_t offset, std::span<const std::byte
     auto reserved = co_await core_->reserve(memory_needed(range));
     if (!reserved) co_return reserved.error();
     if (abandoned && abandoned()) co_return Errno(EINTR);
-    // Meanwhile anything may have changed. Our turn for memory is now, not once more.
+    // Anything may have changed during the wait. make_room(), because our turn for memory has come
+    // and we need not queue again.
     if (!may_store(range, source) || !core_->make_room(memory_needed(range))) continue;
     if (!store(offset, data)) co_return Errno(ENOMEM);
     co_return success();
@@ -61,7 +63,7 @@ bool FolioMapping::try_write(std::uint64_t offset, std::span<const std::byte> da
   return core_->try_reserve(memory_needed(range)) && store(offset, data);
 }
 
-// Whether nothing but memory can keep a store from happening now.
+// Whether a store may happen now, if there is memory for it.
 bool FolioMapping::may_store(ByteRange range, WriteSource source) {
   if (source == WriteSource::kPageWriteback) return true;
   if (changing_ || writers_gate_ > 0 || touches_locked_folio(range)) return false;
@@ -76,8 +78,8 @@ bool FolioMapping::touches_locked_folio(ByteRange range) {
   return false;
 }
 
-// Waits for the first of the things that keep a system call's store of `range` from happening. The
-// caller looks again afterwards.
+// Waits for the first thing that holds up a system call's store to `range`. The caller checks again
+// afterwards.
 Task<Status> FolioMapping::wait_to_store(ByteRange range) {
   if (changing_) {
     co_await change_ended_.wait();
@@ -86,8 +88,8 @@ Task<Status> FolioMapping::wait_to_store(ByteRange range) {
   } else if (touches_locked_folio(range)) {
     co_await stall_until_woken(folio_unlocked_);
   } else if (failed) {
-    // After a failure this file's writers learn at once whether its bytes can be written again,
-    // instead of piling up more (as NFS does after a write error).
+    // After a failure each writer of this file first tries to write back what is there, and so
+    // learns at once whether that works again, instead of adding more (as NFS does after an error).
     WritebackPass pass;
     pass.only_try = true;
     co_await writepages(ByteRange::all(), pass);
@@ -139,8 +141,9 @@ std::uint64_t FolioMapping::memory_needed(ByteRange range) {
   return bytes;
 }
 
-// What of the file a buffer has to cover that takes a store to `part` of a folio; empty when the
-// folio has such a buffer to itself. One that grows doubles, up to the whole folio.
+// The part of the file that a new buffer has to cover for a store to `part` of a folio; empty when
+// the folio has such a buffer already and does not share it. A buffer that grows doubles, up to the
+// whole folio.
 ByteRange FolioMapping::private_buffer_range(const Folio* folio, ByteRange part) const {
   ByteRange wanted = whole_pages(part);
   const ByteRange have = folio == nullptr ? ByteRange{} : folio->held();
@@ -157,8 +160,8 @@ ByteRange FolioMapping::private_buffer_range(const Folio* folio, ByteRange part)
   return wanted;
 }
 
-// Makes `buffer`, whose byte 0 belongs at `begin`, the folio's, with the bytes `kept` of the one
-// before.
+// Makes `buffer`, whose first byte is at `begin` in the file, the folio's buffer, and copies the
+// bytes `kept` from the previous one.
 void FolioMapping::adopt(Folio& folio, BufferRef buffer, std::uint64_t begin,
                          const RangeSet& kept) {
   for (const ByteRange& part : kept) {
@@ -169,11 +172,11 @@ void FolioMapping::adopt(Folio& folio, BufferRef buffer, std::uint64_t begin,
   core_->folio_resized(folio);
 }
 
-// Makes `data` dirty. All the waiting is over; false only when memory is exhausted, and then
-// nothing was stored.
+// Makes `data` dirty, after all waits. False only when memory is exhausted, and then nothing was
+// stored.
 bool FolioMapping::store(std::uint64_t offset, std::span<const std::byte> data) {
   const ByteRange range = ByteRange::of(offset, data.size());
-  boost::container::small_vector<BufferRef, 17> buffers;  // for each folio, if it needs one
+  boost::container::small_vector<BufferRef, 17> buffers;  // one for each folio; null if not needed
   for (std::uint64_t at = range.begin; at < range.end; at = folio_range(at).end) {
     FolioRef folio = find_or_create(at);
     folio->enter_generation(gen_);
@@ -226,12 +229,12 @@ Task<Status> FolioMapping::write_direct(std::uint64_t offset, std::span<const st
   auto status = co_await store_->write(request);
   --writes_pending_;
   writeback_changed_.wake_all();
-  // What was cached of the range is older than what has just been written; after a failure too,
-  // because any part of it may have been.
+  // What was cached of the range is older than what has just been written. That holds after a
+  // failure too, because any part of it may have been written.
   overtake_fills(range);
   for (FolioRef folio = folio_from(range.begin); folio && folio->range.begin < range.end;
        folio = folio_from(folio->range.end)) {
-    // Sent at the same time: which of the two the server has now is not known here.
+    // That WRITE and ours were in flight together: we do not know whose bytes the server has now.
     if (folio->writing.overlaps(range)) folio->sent_gen = 0;
     folio->valid.subtract(range);
     folio->valid.add(folio->dirty);

@@ -1,10 +1,9 @@
-// What only the server can do to a file, as one step here and there: another size, a range that is
-// cleared, copied or allocated, bytes that go to its end.
+// Changes that only the server can make to a file, as one step there and here: a new size, a range
+// that is cleared, copied or allocated, bytes that are appended.
 //
-// While the server is being told nothing of the file is on its way there and nothing may start, so
-// no write from before can extend the file again (I9) or come back over what the server has done,
-// and no fetch from before is published: after a truncation the epoch is another one, and any other
-// change overtakes it (I4).
+// While the server is told, no WRITE of the file is in flight and none may start. So no earlier
+// write can extend the file again (I9) or overwrite what the server has done. No earlier fetch is
+// published: a truncation begins a new epoch, and any other change overtakes the fill (I4).
 #include <cassert>
 
 #include "folio_mapping.h"
@@ -41,12 +40,13 @@ Task<Status> FolioMapping::change_on_server(ByteRange range,
     co_await hold_writes();
     auto change = co_await on_server();
     if (change) {
-      // Pages that were written back meanwhile bring what they had before the change as well.
+      // Dirty bytes too: pages that were written back meanwhile also bring bytes from before the
+      // change.
       overtake_fills(change.value().range);
       trim(change.value().range, /*dirty_too=*/true);
       size_ = std::max(size_, change.value().size);
     } else {
-      // Part of it may have been done.
+      // The server may have made a part of the change.
       overtake_fills(range);
       trim(range, /*dirty_too=*/false);
       status = change.error();
@@ -59,7 +59,7 @@ Task<Status> FolioMapping::change_on_server(ByteRange range,
   co_return status;
 }
 
-// From here on no system call stores.
+// When it returns no system call stores, until let_stores().
 Task<void> FolioMapping::hold_stores() {
   while (changing_) co_await change_ended_.wait();
   changing_ = true;
@@ -70,7 +70,7 @@ void FolioMapping::let_stores() {
   change_ended_.wake_all();
 }
 
-// From here on nothing is on its way to the server.
+// When it returns no WRITE is in flight, and none begins until let_writes().
 Task<void> FolioMapping::hold_writes() {
   ++writeback_hold_;
   while (writes_pending_ > 0) co_await writeback_changed_.wait();

@@ -1,9 +1,9 @@
 // Writeback: dirty bytes become WRITE requests.
 //
-// A folio is snapshotted as a whole: its dirty ranges become `writing`, its buffer is shared with
-// the requests, and later stores go to a copy. While any of `writing` is unanswered the folio is
-// not snapshotted again, so the server sees the writes of one byte in their order (I5). An
-// acknowledgement cleans what was sent and nothing newer, because newer bytes are in `dirty`.
+// A folio is snapshotted as a whole: its dirty ranges become `writing`, the requests share its
+// buffer, and later stores go to a copy. While any of `writing` is unanswered the folio is not
+// snapshotted again, so the server sees the writes of one byte in order (I5). An acknowledgement
+// cleans what was sent and nothing newer, because newer bytes are in `dirty`.
 #include <cassert>
 
 #include "folio_mapping.h"
@@ -12,21 +12,22 @@ namespace foliofs::cache {
 
 // One WRITE: dirty bytes in ascending order, from one folio or several.
 struct FolioMapping::WriteRun {
-  std::vector<ByteRange> ranges;  // neighbours as one
+  std::vector<ByteRange> ranges;  // adjacent bytes are one range
   std::vector<iovec> parts;
-  // Of each part.
+  // One for each part.
   std::vector<BufferRef> buffers;
   std::vector<FolioRef> folios;
   std::uint64_t bytes = 0;
 
-  // Those that follow at once fill it up; others go into it only as a whole.
+  // Whether `more` may be appended. Bytes adjacent to the last ones may fill the WRITE up, and the
+  // rest goes into the next; other bytes are taken only if all of them fit.
   bool takes(ByteRange more, std::uint64_t max_bytes) const {
     if (ranges.empty()) return true;
     if (more.begin == ranges.back().end) return bytes < max_bytes;
     return bytes + more.size() <= max_bytes && ranges.size() < kMaxWriteRanges;
   }
 
-  // Takes as much of `more`, which the folio has as `writing`, as fits. Returns where it stopped.
+  // Appends as much of `more`, which is `writing` in the folio, as fits. Returns the end of it.
   std::uint64_t append(const FolioRef& folio, ByteRange more, std::uint64_t max_bytes) {
     const ByteRange taken{more.begin, std::min(more.end, more.begin + max_bytes - bytes)};
     if (!ranges.empty() && taken.begin == ranges.back().end) {
@@ -42,7 +43,7 @@ struct FolioMapping::WriteRun {
     return taken.end;
   }
 
-  // The same as one WRITE for each range.
+  // Splits it into one WRITE for each range.
   std::vector<WriteRun> apart() && {
     std::vector<WriteRun> runs;
     std::size_t part = 0;
@@ -62,7 +63,7 @@ struct FolioMapping::WriteRun {
 
 namespace {
 
-// Whether other bytes may be written although these cannot.
+// Whether the error concerns these bytes, so that others may still be written.
 bool is_about_bytes(Errno error) {
   return error == Errno(ENOSPC) || error == Errno(EDQUOT) || error == Errno(EFBIG) ||
          error == Errno(EIO);
@@ -76,8 +77,8 @@ bool WritebackPass::is_hopeless() const {
 
 // Gathers the dirty bytes of folio after folio into WRITEs and keeps several of them in flight.
 //
-// What is gathered and not sent yet counts as under writeback, so others wait for it. Therefore it
-// is sent before this waits for anything but replies to what it has sent itself.
+// Bytes that are gathered and not sent yet count as under writeback, so others may wait for them.
+// Therefore they are sent before this waits for anything but replies to its own WRITEs.
 class FolioMapping::PageWriter {
  public:
   PageWriter(FolioMapping& mapping, WritebackPass& pass) : mapping_(mapping), pass_(pass) {}
@@ -93,8 +94,8 @@ class FolioMapping::PageWriter {
     }
     if (folio->mapping != &mapping_ || folio->dirty.empty()) co_return;
     mapping_.take_dirty(*folio);
-    // A run may be answered while the folio's other ranges are still being gathered: the folio
-    // counts as in flight until all of them are.
+    // A run may be answered while other ranges of the folio are still being gathered. This count
+    // keeps the folio in flight until all of them are.
     ++folio->writes_in_flight;
     const RangeSet writing = folio->writing;
     const std::uint64_t max_io = mapping_.core_->config.max_io;
@@ -110,7 +111,7 @@ class FolioMapping::PageWriter {
     if (--folio->writes_in_flight == 0) mapping_.writeback_ended(*folio);
   }
 
-  // Returns when everything that was gathered is answered.
+  // Returns when everything that was gathered has been answered.
   Task<void> finish() {
     issue();
     while (in_flight_ > 0) co_await mapping_.writeback_changed_.wait();
@@ -126,7 +127,7 @@ class FolioMapping::PageWriter {
           send(mapping_.shared_from_this(), *this, std::exchange(run_, WriteRun{})));
   }
 
-  // `writer` waits for it in finish().
+  // finish() waits for it, so `writer` stays alive.
   static Task<void> send(std::shared_ptr<FolioMapping> mapping, PageWriter& writer, WriteRun run) {
     co_await mapping->write_run(std::move(run), writer.pass_);
     --writer.in_flight_;
@@ -176,7 +177,7 @@ Task<bool> FolioMapping::write_folio_alone(FolioRef folio, WritebackPass& pass) 
   co_return written;
 }
 
-// Turns the folio's dirty bytes into bytes being written.
+// Snapshots the folio: its dirty bytes become `writing`.
 void FolioMapping::take_dirty(Folio& folio) {
   assert(folio.writing.empty() && !folio.under_writeback());
   folio.writing = std::exchange(folio.dirty, RangeSet{});
@@ -189,8 +190,8 @@ void FolioMapping::take_dirty(Folio& folio) {
 
 // Sends one WRITE. True when the server has acknowledged all of it.
 //
-// Where it fails for a reason that need not hold for each of its ranges, they are tried one by one:
-// a full disk has room for those that only replace bytes. The failure is told all the same.
+// If it fails for a reason that may not hold for each of its ranges, they are tried one by one: a
+// full disk has room for ranges that only overwrite bytes. The failure is reported all the same.
 Task<bool> FolioMapping::write_run(WriteRun run, WritebackPass& pass) {
   co_await reach(FaultPoint::kAfterSnapshot);
   Status status = co_await send(run, pass);
@@ -221,7 +222,7 @@ Task<Status> FolioMapping::send(const WriteRun& run, WritebackPass& pass) {
   co_return status;
 }
 
-// Takes the last answer to what was sent.
+// Handles the final answer to `run`.
 void FolioMapping::sent(WriteRun run, const Status& status, WritebackPass& pass) {
   run.buffers.clear();
   if (status) {
@@ -244,7 +245,7 @@ void FolioMapping::note_write_error(const WriteRun& run, Errno error) {
   if (failed_folios_ > 0) core_->mapping_failed(*this, error);
 }
 
-// Every part of what was being written is answered.
+// Every part of the folio's `writing` bytes has been answered.
 void FolioMapping::writeback_ended(Folio& folio) {
   const std::uint64_t before = unclean_bytes(folio);
   core_->stats.writeback_bytes -= folio.writing.size();
@@ -253,7 +254,7 @@ void FolioMapping::writeback_ended(Folio& folio) {
   } else {
     folio.wseq = std::max(folio.wseq, folio.sent_dseq);
     overtake_fills(folio.writing);
-    // Sent before an invalidation began, so somebody may have overwritten it on the server since.
+    // Sent before an invalidation began, so another client may have overwritten it since.
     if (folio.sent_gen != gen_) {
       folio.valid.subtract(folio.writing);
       folio.valid.add(folio.dirty);
@@ -266,7 +267,7 @@ void FolioMapping::writeback_ended(Folio& folio) {
   writeback_changed_.wake_all();
 }
 
-// Until the folio has no WRITE in flight and new ones may begin.
+// Waits until the folio has no WRITE in flight and a new one may begin.
 Task<void> FolioMapping::wait_for_writeback(Folio& folio) {
   while (folio.under_writeback() || writeback_hold_ > 0) co_await writeback_changed_.wait();
 }

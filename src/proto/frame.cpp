@@ -27,7 +27,7 @@ T get(std::span<const std::byte, kHeaderBytes> bytes, std::size_t at) {
   return boost::endian::little_to_native(value);
 }
 
-// By their numbers.
+// Indexed by the type's number.
 constexpr auto kNames = [] {
   std::array<const char*, 64> names{};
   auto name = [&](MessageType type, const char* text) {

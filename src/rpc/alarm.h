@@ -1,8 +1,8 @@
-// Alarm: rings once after some time, unless it is cancelled or set again before.
+// Alarm: calls back once after some time, unless it is cancelled or set again before.
 //
-// Clock::sleep cannot be cut short, so the sleeper shares nothing with the alarm but a small state
-// that says whether anybody still listens. It sleeps in slices, so that a loop that is to run dry
-// waits for a cancelled alarm no longer than kAlarmSlice.
+// Clock::sleep cannot be interrupted, so the sleeping coroutine shares with the alarm only a small
+// state that says whether the alarm is still wanted. It sleeps in slices, so that a loop that is to
+// run out of work waits for a cancelled alarm no longer than kAlarmSlice.
 #pragma once
 
 #include <functional>
@@ -23,16 +23,16 @@ class Alarm {
   Alarm(const Alarm&) = delete;
   Alarm& operator=(const Alarm&) = delete;
 
-  // Calls `ring` on the executor after `delay`, and not if the alarm is cancelled, set again or
+  // Calls `ring` on the executor after `delay`, unless the alarm is cancelled, set again or
   // destroyed before. `ring` may set the alarm again.
   void set(Duration delay, std::function<void()> ring);
   void cancel();
-  // From set() until it begins to ring.
+  // True from set() until cancel(), or until just before `ring` is called.
   bool is_set() const { return pending_ != nullptr; }
 
  private:
   struct Pending {
-    Alarm* alarm;  // nullptr once cancelled; while it is not, the alarm and its clock exist
+    Alarm* alarm;  // nullptr once cancelled; otherwise the alarm and its clock still exist
     std::function<void()> ring;
   };
   static Task<void> sleep_then_ring(std::shared_ptr<Pending> pending, Duration delay);

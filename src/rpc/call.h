@@ -1,5 +1,5 @@
-// Call: one request on its way, from exchange() until its reply, and Completion, by which its
-// caller is woken. Lives in the caller's coroutine frame; the tables only point to it.
+// Call: one request from exchange() until its reply. It lives in the caller's coroutine frame; the
+// tables only point to it. Completion: wakes the caller.
 #pragma once
 
 #include <boost/asio/associated_executor.hpp>
@@ -20,8 +20,8 @@
 
 namespace foliofs::rpc {
 
-// Where one coroutine waits for one event. Unlike a WaitQueue it allocates nothing, which counts
-// at one wait a call.
+// One coroutine waits here for one event. Unlike a WaitQueue it allocates nothing, which matters
+// because every call waits once.
 class Completion {
  public:
   Task<void> wait() {
@@ -30,7 +30,7 @@ class Completion {
         boost::asio::use_awaitable);
   }
 
-  // Resumes the waiter, if there is one, through its executor and not in here.
+  // Resumes the waiter, if there is one, through its executor, not inside this call.
   void signal() {
     if (!handler_) return;
     Handler handler = std::move(*handler_);
@@ -39,7 +39,7 @@ class Completion {
     boost::asio::post(executor, std::move(handler));
   }
 
-  // Destroys the waiter: for a loop that will not run again.
+  // Destroys the waiter. For a loop that will not run again.
   void drop() {
     if (!handler_) return;
     Handler handler = std::move(*handler_);
@@ -52,7 +52,7 @@ class Completion {
 };
 
 // new → waiting (for a slot) → queued (to be sent) → sent → done. A sent call is queued again when
-// a session is resumed on another connection. Whatever fails a call takes it to done at once.
+// the session is resumed on another connection. A call that fails goes to done from any state.
 enum class CallState { kNew, kWaiting, kQueued, kSent, kDone };
 
 struct Call : boost::intrusive::list_base_hook<> {
@@ -76,16 +76,16 @@ struct Call : boost::intrusive::list_base_hook<> {
   Urgency urgency = Urgency::kNow;
   TimePoint started{};
   CallState state = CallState::kNew;
-  std::uint32_t slot = 0, sequence = 0;  // from queued on, as is the next one
+  std::uint32_t slot = 0, sequence = 0;  // valid from kQueued on, and so is request_id
   std::uint64_t request_id = 0;
   proto::HeaderBytes header{};  // as it is being sent
-  // The server may have executed it. False from the start, and again once a resumed session has
-  // said that it never arrived.
+  // The server may have executed it. Set when it is sent; cleared when a resumed session says that
+  // it never arrived.
   bool maybe_executed = false;
-  // Its caller has gone, and a call without a caller has taken its place (see CallTable).
+  // This call has taken the place of one whose caller has given up (see CallTable).
   bool orphan = false;
-  // How many of sender and receiver are using the caller's memory. A call that is done wakes its
-  // caller only when this is 0.
+  // How many of the sender and the receiver are using the caller's memory. A call that is done
+  // wakes its caller only when this is 0.
   int pins = 0;
   Result<RawReply> result = Errno(EIO);  // valid when done
   Completion completion;

@@ -1,11 +1,12 @@
-// CallTable: every call of a session that is not done, and what becomes of each when it is sent,
-// answered, too late, or when the session is resumed or lost. Counts them in RpcStats.
+// CallTable: all calls of a session that are not done. It decides what happens to each of them when
+// it is sent, answered or too late, and when the session is resumed or lost. Counts them in
+// RpcStats.
 //
-// A caller that gives up leaves an orphan behind when the server may have taken its request: a call
+// A caller that gives up leaves an orphan behind if the server may have taken its request: a call
 // without a caller and without a payload, which keeps the slot until its answer has come. After a
-// reconnect it is sent again as any other, because the server would refuse a new request in a slot
-// in which it still executes the old one. (It never executes a retry twice, so the payload is not
-// missed.)
+// reconnect the orphan is sent again like any other call, because the server would refuse a new
+// request in a slot in which it still executes the old one. (The server does not execute again what
+// has a payload, so it does not need that.)
 //
 // Does no I/O. The sender takes calls from it, the receiver hands replies to it.
 #pragma once
@@ -29,37 +30,37 @@ class CallTable {
   using Late = std::function<void(proto::MessageType type, const Result<RawReply>& reply)>;
 
   CallTable(Clock& clock, RpcStats& stats) : clock_(clock), stats_(stats) {}
-  // Destroys the callers that still wait; their loop must not run again.
+  // Destroys the callers that still wait. Their loop must not run again.
   ~CallTable();
   CallTable(const CallTable&) = delete;
   CallTable& operator=(const CallTable&) = delete;
 
-  // Told of each request that was answered after its caller had given up.
+  // `late` is called for each request that is answered after its caller has given up.
   void tell_late(Late late) { late_ = std::move(late); }
 
   // How many calls are not done.
   std::uint64_t live() const { return stats_.in_flight; }
 
-  // A new session with so many slots. What may have been executed by the one before, or is bound
-  // to another incarnation, fails with kSessionLost; the rest is queued again.
+  // A new session begins, with `slots` slots. Calls that the one before may have executed, and
+  // calls bound to another incarnation, fail with kSessionLost; the others are queued again.
   void begin_session(std::uint32_t slots, std::uint64_t incarnation);
   bool can_resume(std::span<const std::uint32_t> sequences) const {
     return slots_.agrees_with(sequences);
   }
-  // Queues again what was sent and not answered. REQUIRES: can_resume(sequences).
+  // Queues again the calls that were sent and not answered. REQUIRES: can_resume(sequences).
   void resume(std::span<const std::uint32_t> sequences);
 
   // Queues the call, or lets it wait for a slot.
   void submit(Call& call);
-  // In a slot that is kept back. False, and nothing done: none is free.
+  // Queues the call in a reserved slot. False, and nothing is done, when none of them is free.
   bool submit_reserved(Call& call);
-  // In any other that is free. False, and nothing done: none is.
+  // Queues the call in a slot that is not reserved. False, and nothing is done, when none is free.
   bool submit_if_free(Call& call);
 
-  // The sender: the next call to send, pinned, or nullptr; and where to wait for one.
+  // For the sender: the next call to send, pinned, or nullptr; and where to wait for one.
   Call* next_to_send();
   WaitQueue& work() { return work_; }
-  // The receiver: whose reply this is.
+  // For the receiver: the call that a reply belongs to, and its result.
   enum class Owner { kCall, kAbandoned, kNobody };
   Owner find(std::uint64_t request_id, Call*& call) const;
   void answered(Call& call, Result<RawReply> result);
@@ -68,15 +69,15 @@ class CallTable {
   static void pin(Call& call) { ++call.pins; }
   void unpin(Call& call);
 
-  // Fails a call, and forgets that its request was ever sent: what the server makes of it does not
-  // matter any more.
+  // Fails a call and abandons its slot, without an orphan: what the server makes of the request
+  // does not matter any more.
   void drop(Call& call, Errno error);
   void drop_all(Errno error);
-  // Fails with ETIMEDOUT every call that started at `cutoff` or before. True when one of them
-  // is pinned: its caller stays until sender and receiver let go of its memory, and the link must
-  // be broken at once.
+  // Fails with ETIMEDOUT every call that started at `cutoff` or before. True when one of them is
+  // pinned: its caller cannot return until the sender and the receiver have let go of its memory,
+  // so the link must be broken at once.
   bool expire(TimePoint cutoff);
-  // The payload bytes of the largest request that waits for its reply.
+  // The payload size, in bytes, of the largest request that waits for its reply.
   std::size_t largest_unanswered_bytes() const;
 
  private:
@@ -96,8 +97,8 @@ class CallTable {
   RpcStats& stats_;
   std::uint64_t incarnation_ = 0;
   SlotTable slots_;
-  CallList waiting_;  // for a slot; first those that may have one that is kept back
-  CallList queued_;   // have one, are to be sent
+  CallList waiting_;  // for a slot; first those that may take a reserved one
+  CallList queued_;   // have a slot, are to be sent
   CallList held_;     // done, but pinned
   std::vector<std::unique_ptr<Call>> orphans_;
   WaitQueue work_;

@@ -8,7 +8,7 @@
 namespace foliofs::rpc {
 
 namespace {
-// Of one read, the staging buffer included (IOV_MAX is 1024).
+// For one read, including the staging buffer (IOV_MAX is 1024).
 constexpr std::size_t kMaxVectors = 1024;
 }  // namespace
 
@@ -47,7 +47,8 @@ Task<Status> FrameReader::read(std::span<const iovec> into, std::size_t bytes) {
   IoCursor cursor(into, bytes);
   cursor.copy_in(take(std::min(bytes, staged_bytes())));
   while (cursor.left_bytes() > 0) {
-    // Nothing is staged now. What comes behind the payload goes where it can be taken from next.
+    // Nothing is staged at this point. What comes behind the payload is read into the staging
+    // buffer.
     begin_ = end_ = 0;
     vectors_.clear();
     const std::size_t direct = cursor.append_rest(vectors_, kMaxVectors - 1);

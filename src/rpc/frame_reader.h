@@ -1,8 +1,8 @@
 // FrameReader: takes frames from a transport with few reads.
 //
-// It reads into a staging buffer, so that many small frames come with one read; a payload is copied
-// from there as far as it came with its header, and the rest of it is read straight to where it
-// belongs. Knows headers and lengths, not what the frames mean.
+// It reads into a staging buffer, so that one read brings many small frames. The part of a payload
+// that came with its header is copied from there; the rest is read directly to its destination.
+// Knows headers and lengths, not what the frames mean.
 #pragma once
 
 #include <sys/uio.h>
@@ -27,9 +27,9 @@ class FrameReader {
   // Both must outlive the reader.
   FrameReader(Transport& transport, Clock& clock);
 
-  // Bytes at hand, without a read.
+  // How many bytes can be taken without a read.
   std::size_t staged_bytes() const { return end_ - begin_; }
-  // Waits until at least `bytes` are at hand. REQUIRES: bytes <= kStagingBytes.
+  // Reads until at least `bytes` are staged. REQUIRES: bytes <= kStagingBytes.
   // Errors: the transport's.
   Task<Status> stage(std::size_t bytes);
 
@@ -38,12 +38,12 @@ class FrameReader {
   // REQUIRES: bytes <= staged_bytes(). Valid until the next call.
   std::span<const std::byte> take(std::size_t bytes);
 
-  // Exactly `bytes` into the beginning of `into`. Errors: the transport's.
+  // Reads exactly `bytes` into the beginning of `into`. Errors: the transport's.
   Task<Status> read(std::span<const iovec> into, std::size_t bytes);
-  // Takes `bytes` and forgets them.
+  // Reads `bytes` and discards them. Errors: the transport's.
   Task<Status> skip(std::size_t bytes);
 
-  // When bytes last came in; the clock's zero before the first.
+  // When the last bytes came in; the clock's zero before the first.
   TimePoint heard_at() const { return heard_at_; }
 
  private:

@@ -1,5 +1,5 @@
-// IoCursor: how far one has come in a list of iovecs. Copies into them, or names what is left of
-// them for a scatter/gather call. Does no I/O and owns no memory.
+// IoCursor: a position in a list of iovecs. Copies bytes into them, or lists what is left of them
+// for a scatter/gather call. Does no I/O and owns no memory.
 #pragma once
 
 #include <sys/uio.h>
@@ -20,7 +20,7 @@ inline std::size_t total_bytes(std::span<const iovec> vectors) {
 
 class IoCursor {
  public:
-  // Goes over the first `bytes` of `vectors`. REQUIRES: they hold that much, and outlive this.
+  // Covers the first `bytes` of `vectors`. REQUIRES: they hold that much, and outlive the cursor.
   IoCursor(std::span<const iovec> vectors, std::size_t bytes) : vectors_(vectors), left_(bytes) {}
 
   std::size_t left_bytes() const { return left_; }
@@ -38,7 +38,7 @@ class IoCursor {
     }
   }
 
-  // Fills from `from`, which is no longer than what is left.
+  // Copies `from` to the position and advances. REQUIRES: `from` is no longer than what is left.
   void copy_in(std::span<const std::byte> from) {
     while (!from.empty()) {
       const iovec& vector = vectors_[index_];
@@ -51,8 +51,8 @@ class IoCursor {
     }
   }
 
-  // Appends what is left to `out`, until `out` has `max_vectors`, but no more than `max_bytes`.
-  // Returns the bytes appended.
+  // Appends what is left to `out`, up to `max_bytes`, and until `out` has `max_vectors`. Returns
+  // the number of bytes appended.
   std::size_t append_rest(std::vector<iovec>& out, std::size_t max_vectors,
                           std::size_t max_bytes = SIZE_MAX) const {
     const std::size_t wanted = std::min(left_, max_bytes);

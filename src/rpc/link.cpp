@@ -12,17 +12,17 @@ namespace foliofs::rpc {
 
 namespace {
 
-// One gathered write takes frames until it has this much; one frame may go beyond.
+// One gathered write takes frames until it has this much; the last frame may exceed it.
 constexpr std::size_t kGatherBytes = 1u << 20;
 constexpr std::size_t kGatherVectors = 1024;
-// A receiver that always finds something to read lets others run after so much of it.
+// A receiver that always finds something to read lets other coroutines run after this much.
 constexpr std::size_t kTurnBytes = 2u << 20;
 constexpr int kTurnReplies = 64;
 // The same for a sender that never has to wait.
 constexpr std::size_t kSendTurnBytes = 256u << 10;
-// A notice is about a waiter, or the few files that one call changes.
+// A notice is about one waiter, or about the few files that one call changes.
 constexpr std::uint32_t kMaxNoticeBytes = 16384;
-// Largest errno that Linux has (MAX_ERRNO).
+// The largest errno of Linux (MAX_ERRNO).
 constexpr std::int32_t kMaxErrno = 4095;
 
 Errno decode_error(std::span<const std::byte> meta, std::string* text) {
@@ -32,7 +32,7 @@ Errno decode_error(std::span<const std::byte> meta, std::string* text) {
   }
   if (text != nullptr && error->text() != nullptr) *text = error->text()->str();
   const Errno value(error->errno_value());
-  // A number that has a meaning of its own inside the client must not come from outside.
+  // kSessionLost has a meaning of its own inside the client, so the server must not cause it.
   return value == kSessionLost ? Errno(EIO) : value;
 }
 
@@ -41,7 +41,7 @@ Result<RawReply> to_result(const proto::FrameHeader& header, RawReply reply) {
   return reply;
 }
 
-// Nobody wants the bytes that an orphan brings.
+// The payload that an orphan brings is discarded, so it may have any size.
 bool may_bring(const Call& call, std::size_t payload_bytes) {
   return call.orphan || payload_bytes <= call.receive_bytes;
 }
@@ -157,7 +157,7 @@ Task<Status> Link::receive_all() {
     const bool reads = reader_.staged_bytes() < proto::kHeaderBytes;
     const bool turn_over = turn_replies >= kTurnReplies || turn_bytes >= kTurnBytes;
     if (turn_over || (reads && turn_replies > 0)) {
-      // Who has got a reply goes on first: somebody may be waiting for him.
+      // Callers that have got a reply run before more is received: others may be waiting for them.
       turn_replies = 0;
       turn_bytes = 0;
       co_await boost::asio::post(boost::asio::use_awaitable);
@@ -198,7 +198,7 @@ Task<Status> Link::receive_notice(proto::FrameHeader header) {
   }
   auto staged = co_await reader_.stage(header.meta_bytes);
   if (!staged) co_return staged.error();
-  // A copy: what comes behind a payload of any length is not aligned as FlatBuffers wants it.
+  // A copy, because behind a payload of any length the bytes are not aligned as FlatBuffers needs.
   const auto meta = reader_.take(header.meta_bytes);
   co_return take_notice(header.type, std::vector(meta.begin(), meta.end()));
 }
@@ -221,15 +221,15 @@ Status Link::take_notice(proto::MessageType type, std::span<const std::byte> met
   return success();
 }
 
-// The call that waits for the frame; nullptr when nobody does (any more).
+// The call that waits for the frame; nullptr when there is none (any more).
 Result<Call*> Link::owner_of(const proto::FrameHeader& header) {
   if (!header.is_reply()) return Errno(EPROTO);
   Call* call = nullptr;
   if (calls_.find(header.request_id, call) != CallTable::Owner::kCall) return nullptr;
-  // An answer to a request that was not sent over this link.
+  // A reply to a request that was not sent over this link.
   if (call->state != CallState::kSent) return Errno(EPROTO);
   if (header.type != call->type) {
-    // The server would only repeat it after a reconnect.
+    // After a reconnect the server would only send the same reply again.
     calls_.drop(*call, Errno(EPROTO));
     return Errno(EPROTO);
   }
@@ -250,7 +250,7 @@ Task<Status> Link::receive_long(const proto::FrameHeader& header, Call* call) {
   if (call == nullptr || !may_bring(*call, header.payload_bytes)) {
     auto skipped = co_await reader_.skip(header.meta_bytes + header.payload_bytes);
     if (!skipped) co_return skipped.error();
-    // Looked up again: meanwhile the caller may have gone.
+    // Looked up again, because the caller may have gone meanwhile.
     const auto owner = calls_.find(header.request_id, call);
     if (owner == CallTable::Owner::kCall) calls_.answered(*call, Errno(EPROTO));
     if (owner == CallTable::Owner::kAbandoned) calls_.answered_abandoned(header.request_id);
@@ -269,7 +269,7 @@ Task<Status> Link::receive_long(const proto::FrameHeader& header, Call* call) {
   }
   if (received) {
     if (call->state == CallState::kDone) {
-      calls_.answered_abandoned(header.request_id);  // given up while it came in
+      calls_.answered_abandoned(header.request_id);  // its caller gave up while the reply came in
     } else {
       calls_.answered(*call, to_result(header, std::move(reply)));
     }

@@ -1,8 +1,8 @@
 // Link: one connection of a session, from its Hello until it breaks.
 //
-// Two coroutines serve it: one gathers queued calls into few writes, the other takes replies. What
-// either finds wrong ends the link; the calls stay in the CallTable, and whoever owns the link
-// decides what becomes of them. Does not connect, wait or try again.
+// Two coroutines serve it: one gathers queued calls into few writes, the other takes replies. Any
+// error that either finds ends the link. The calls stay in the CallTable, and the link's owner
+// decides what to do with them. A link does not connect, wait or try again.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,7 @@
 
 namespace foliofs::rpc {
 
-// Who hears what the server says unasked; may be empty.
+// Callbacks for the notices that the server sends; each may be empty.
 struct Notices {
   std::function<void(std::uint64_t waiter)> lock_granted;
   std::function<void(wire::LeasesRecalledT recalled)> leases_recalled;
@@ -32,12 +32,12 @@ class Link {
   // `clock`, `calls` and what `notices` refer to must outlive the link.
   Link(std::unique_ptr<Transport> transport, Clock& clock, CallTable& calls, Notices notices = {});
 
-  // Sends Hello and returns the answer. Errors: the server's (`error_text` gets its words), the
-  // transport's, EPROTO. REQUIRES: send() and receive() are not running yet.
+  // Sends Hello and returns the reply. Errors: the server's (its words go to `error_text`), the
+  // transport's, EPROTO. REQUIRES: send() and receive() have not been started.
   Task<Result<wire::HelloReplyT>> greet(const wire::HelloRequestT& request,
                                         std::string& error_text);
 
-  // Send calls, take replies, until the link breaks. The link must outlive both.
+  // Send calls and take replies until the link breaks. The link must outlive both coroutines.
   Task<void> send();
   Task<void> receive();
 
@@ -48,7 +48,7 @@ class Link {
 
   // When anything last came in over this link.
   TimePoint heard_at() const { return reader_.heard_at(); }
-  // Requests answered over this link.
+  // How many replies have come over this link.
   std::uint64_t replies() const { return replies_; }
 
  private:
@@ -65,7 +65,7 @@ class Link {
   const Notices notices_;
   FrameReader reader_;
   std::vector<iovec> vectors_;  // of the write under way
-  std::vector<Call*> batch_;    // whose memory it uses; pinned
+  std::vector<Call*> batch_;    // the calls whose memory that write uses; pinned
   bool broken_ = false;
   Errno reason_ = Errno(ECONNRESET);
   std::uint64_t replies_ = 0;

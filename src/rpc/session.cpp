@@ -1,5 +1,5 @@
-// The session towards its callers: calls, deadlines, keep-alive, the end. How it connects and what
-// a new connection means is in session_connect.cpp.
+// The session as its callers see it: calls, deadlines, keep-alive, the end. How it connects, and
+// what a new connection means, is in session_connect.cpp.
 #include "foliofs/rpc/session.h"
 
 #include <spdlog/spdlog.h>
@@ -18,15 +18,15 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kTick = milliseconds(250);
-// How long a request waits that is not urgent.
+// How long a request of Urgency::kSoon waits for another.
 constexpr Duration kLinger = milliseconds(1);
-// A connection on which replies are owed is asked for a sign of life after kProbeAfter of silence
-// and given up after kDropAfter.
+// When the server owes replies and is silent, the session sends a ping after kProbeAfter and breaks
+// the connection after kDropAfter.
 constexpr Duration kProbeAfter = seconds(5);
 constexpr Duration kDropAfter = seconds(15);
-// The slowest line on which a large request is given time to get through before that.
+// kDropAfter is extended by the time that the largest unanswered request takes at this speed.
 constexpr std::int64_t kSlowestBytesPerSecond = 32 << 10;
-// close() waits this long for the answer to its goodbye; what is left to do then ends at once.
+// close() waits this long for the reply to BYE, and then breaks the connection.
 constexpr Duration kFarewell = milliseconds(1500);
 constexpr Duration kShortestKeepAlive = seconds(1);
 constexpr Duration kLongestKeepAlive = seconds(60);
@@ -102,7 +102,7 @@ Task<Result<RawReply>> Session::Impl::exchange(proto::MessageType type, proto::M
     linger_.set(kLinger, [this] { calls_.work().wake_one(); });
   }
   watch();
-  // From here on nothing of the session is touched.
+  // From here on the session must not be touched.
   if (call.state != CallState::kDone) co_await call.completion.wait();
   co_return std::move(call.result);
 }
@@ -114,7 +114,7 @@ void Session::Impl::watch() {
 }
 
 TimePoint Session::Impl::heard_at() const {
-  // Before that a link has heard no more than its Hello.
+  // Until link_up_at_ a link has received only the reply to Hello, which does not count.
   if (state_ != ConnectionState::kConnected || link_->heard_at() <= link_up_at_)
     return quiet_since_;
   return std::max(quiet_since_, link_->heard_at());
@@ -125,7 +125,7 @@ void Session::Impl::on_tick() {
   quiet_since_ = heard_at();
   if (!options_.hard && now - quiet_since_ >= options_.timeout_us) {
     const bool pinned = calls_.expire(now - options_.timeout_us);
-    // Its caller must not return while the transport still uses its memory.
+    // The caller of a pinned call cannot return while the transport still uses its memory.
     if (pinned && link_ != nullptr) link_->break_off(Errno(ETIMEDOUT));
   }
   if (calls_.live() == 0) return;
@@ -208,7 +208,8 @@ Task<void> Session::Impl::close() {
 Task<void> Session::Impl::say_goodbye() {
   Call bye(proto::MessageType::kBye, proto::encode(wire::ByeRequestT()), Payload{}, 0);
   if (!calls_.submit_reserved(bye)) {
-    // An abandoned ping has the slot; a free one will do. None free: the grace time will end it.
+    // Other calls have the reserved slots, perhaps abandoned ones; a free slot will do. If none is
+    // free, the session ends at the server when its grace time is over.
     if (!calls_.submit_if_free(bye)) co_return;
   }
   if (bye.state != CallState::kDone) co_await bye.completion.wait();

@@ -1,4 +1,4 @@
-// How a session comes to its connections, and what each new one means for its calls.
+// How a session connects, and what each new connection means for its calls.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -18,9 +18,9 @@ constexpr Duration kConnectTimeout = seconds(10);
 constexpr Duration kGreetTimeout = seconds(10);
 constexpr Duration kFirstBackoff = milliseconds(50);
 constexpr Duration kLongestBackoff = seconds(2);
-// After an answer that will hardly change soon: no such export, another version.
+// After an answer that is not likely to change soon: no such export, another version.
 constexpr Duration kRefusedBackoff = seconds(10);
-// A connection that lasted so long was a good one: the next is tried at once.
+// When a connection that has lasted at least this long is lost, the session reconnects at once.
 constexpr Duration kGoodConnection = seconds(1);
 
 constexpr std::size_t kSessionIdBytes = 16;
@@ -39,7 +39,8 @@ Task<void> Session::Impl::keep_connected() {
   calls_.drop_all(Errno(ENOTCONN));
 }
 
-// REQUIRES: link_ has been greeted and adopted. Returns when the link has broken and is gone.
+// REQUIRES: link_ has exchanged Hello and the reply was adopted. Returns when the link has broken
+// and was destroyed.
 Task<void> Session::Impl::serve() {
   state_ = ConnectionState::kConnected;
   link_loops_ = 2;
@@ -102,7 +103,7 @@ Task<void> Session::Impl::wait_backoff() {
   retry_.cancel();
 }
 
-// One attempt: dial, greet, resume or begin. On success link_ is there, and nobody serves it yet.
+// One attempt: dial, greet, resume or begin. On success link_ exists and is not served yet.
 Task<Status> Session::Impl::connect_once() {
   error_text_.clear();
   auto transport = co_await dial_and_wait();
@@ -153,7 +154,7 @@ Task<Result<std::unique_ptr<Transport>>> Session::Impl::dial_and_wait() {
 }
 
 Task<void> Session::Impl::dial(Connector& connector, std::shared_ptr<Dial> dial) {
-  // Nothing of the connector is touched when the session was closed before this began.
+  // If the session was closed before this began, the connector may be gone and is not touched.
   if (dial->session == nullptr) co_return;
   auto result = co_await connector.connect(kConnectTimeout);
   if (dial->session == nullptr) co_return;

@@ -1,8 +1,8 @@
-// Session::Impl: what a session is made of, and the coroutines that keep it.
+// Session::Impl: the parts of a session, and the coroutines that maintain it.
 //
-// keep_connected() owns the link: it serves it until it breaks, connects again, resumes or begins
-// anew. All waits of its own are on `changed_`; whatever takes time elsewhere (an alarm, a dial)
-// shares only a small state with the session, so that close() never waits for it.
+// keep_connected() owns the link: it serves the link until that breaks, connects again, and resumes
+// the session or begins a new one. Its own waits are all on `changed_`. An alarm or a dial may take
+// long; it shares only a small state with the session, so that close() never waits for it.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +27,10 @@ class Session::Impl {
   Impl& operator=(const Impl&) = delete;
 
   Task<Status> start();
-  // Does not touch the session once the call is done, which may be after close().
+  // Does not touch the session once the call is done, because that may be after close().
   Task<Result<RawReply>> exchange(proto::MessageType type, proto::MetaBuffer meta, Payload payload,
                                   std::uint64_t incarnation, Urgency urgency);
-  // The next tick goes by it; there is one while calls wait.
+  // Takes effect at the next tick; the ticks go on while calls are pending.
   void set_timeout(Duration timeout_us, bool hard) {
     options_.timeout_us = timeout_us;
     options_.hard = hard;
@@ -46,14 +46,14 @@ class Session::Impl {
   const RpcStats& stats() const { return stats_; }
 
  private:
-  // A connect under way. The connector may take its time after the session has lost interest.
+  // A connect under way. It may take longer than the session wants its result.
   struct Dial {
-    Impl* session;  // nullptr when nobody wants the result any more
+    Impl* session;  // nullptr when the session does not want the result any more
     std::optional<Result<std::unique_ptr<Transport>>> result;
   };
   static Task<void> dial(Connector& connector, std::shared_ptr<Dial> dial);
 
-  // Coroutines of the session itself; close() returns when all of them have ended.
+  // Starts a coroutine of the session itself; close() returns when all of these have ended.
   void launch(std::string_view name, Task<void> task);
   Task<void> counted(Task<void> task);
   void task_ended();
@@ -107,16 +107,16 @@ class Session::Impl {
   TimePoint link_up_at_{};
   std::shared_ptr<Dial> dial_;
 
-  // Since when the server has been quiet although something is owed: the last reply (a Hello does
-  // not count), or when the first call began after a time without any.
+  // Since when the server has been silent although it owes a reply: since it last sent anything
+  // (Hello does not count), or since the first call began after a time without any.
   TimePoint quiet_since_{};
   bool pinging_ = false;
 
   Duration backoff_{0};
-  std::optional<Errno> logged_error_;  // of the reconnect under way, not to be logged again
+  std::optional<Errno> logged_error_;  // of the reconnect under way; it is not logged again
 
   Alarm tick_;      // while calls are pending
-  Alarm linger_;    // while calls are pending that need not leave at once
+  Alarm linger_;    // while calls are queued that need not be sent at once
   Alarm idle_;      // keep-alive
   Alarm retry_;     // backoff
   Alarm greeting_;  // bounds Hello

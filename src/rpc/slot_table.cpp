@@ -6,7 +6,7 @@ namespace foliofs::rpc {
 
 namespace {
 
-// A request id is a number that only grows, with the slot in its low bits.
+// A request id is a counter, with the slot in its low bits.
 constexpr std::uint64_t kSlotBits = 8;
 constexpr std::uint64_t kSlotMask = (1u << kSlotBits) - 1;
 static_assert(kMaxSlots <= kSlotMask + 1);

@@ -1,7 +1,7 @@
-// TCP: the one place of the client that knows sockets.
+// TCP: the only place in the client that knows network sockets.
 //
-// Reads and writes are tried at once and wait for the reactor only when the socket says so, which
-// saves a trip through it whenever data is there already.
+// Reads and writes are tried at once and wait for the reactor only when the socket is not ready,
+// which saves a trip through the reactor whenever it is.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -31,8 +31,8 @@ using asio::ip::tcp;
 
 constexpr std::size_t kMaxVectors = 1024;  // IOV_MAX
 constexpr int kSocketBufferBytes = 4 << 20;
-// The socket takes some MiB at once, which would keep the loop for as long: others run between
-// pieces of this size.
+// The socket takes some MiB at once, and copying them would hold up the loop. So other coroutines
+// run between pieces of this size.
 constexpr std::size_t kPieceBytes = 256u << 10;
 
 bool would_block(int error) {
@@ -84,7 +84,7 @@ class TcpTransport final : public Transport {
   }
 
  private:
-  // Returns when the socket may be tried again, or is closed.
+  // Waits until the socket may be tried again, or is closed.
   Task<void> ready(tcp::socket::wait_type what) {
     boost::system::error_code ignored;
     co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, ignored));
@@ -94,8 +94,8 @@ class TcpTransport final : public Transport {
   std::vector<iovec> rest_;  // of the write under way
 };
 
-// Larger than the system's limit only with CAP_NET_ADMIN. Without it the kernel's own tuning is
-// better left alone: setting a size within the limit would end it.
+// Sizes above the system's limit need CAP_NET_ADMIN. Without it this changes nothing: to set a size
+// within the limit would turn off the kernel's own tuning, which is better.
 void enlarge_buffers(tcp::socket& socket) {
   const int fd = socket.native_handle(), bytes = kSocketBufferBytes;
   (void)::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
@@ -112,8 +112,8 @@ Status prepare(tcp::socket& socket) {
   return success();
 }
 
-// Shared with the handlers of what is under way, which may run after the coroutine has given up.
-// The coroutine waits for the timer; a handler that has something to say cancels it.
+// Shared with the handlers of the operations under way, which may run after the coroutine has given
+// up. The coroutine waits for the timer; a handler that has a result cancels the timer.
 struct Attempt {
   explicit Attempt(const Executor& executor)
       : timer(executor), resolver(executor), socket(executor) {}
@@ -139,14 +139,14 @@ Errno to_errno(const boost::system::error_code& error) {
   return Errno(of_system && error.value() > 0 ? error.value() : EIO);
 }
 
-// Takes all it needs by value: whoever asked may be gone before it ends.
+// Takes its arguments by value, because the connector may be gone before it ends.
 Task<Result<std::unique_ptr<Transport>>> connect_tcp(std::string host, std::uint16_t port,
                                                      std::chrono::microseconds timeout_us) {
   auto executor = co_await asio::this_coro::executor;
   auto attempt = std::make_shared<Attempt>(executor);
   attempt->timer.expires_after(timeout_us);
 
-  // Resolving runs on a thread of Asio's and cannot be interrupted; it is only waited for.
+  // Asio resolves names on a thread of its own. That cannot be interrupted, only waited for.
   attempt->resolver.async_resolve(
       host, std::to_string(port),
       [attempt](const boost::system::error_code& error, tcp::resolver::results_type found) {

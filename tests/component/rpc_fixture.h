@@ -1,5 +1,5 @@
-// A session against a scripted server over loopback TCP, both on one loop: each test writes what
-// the server does, step by step. Time is virtual. Bounded: a script that does not end fails its
+// A session against a scripted server over loopback TCP, both on one loop: each test says what the
+// server does, step by step. Time is virtual. A script that does not end within a bound fails its
 // test.
 #pragma once
 
@@ -32,7 +32,7 @@ using Bytes = std::vector<std::byte>;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Time that passes only when it is told to, so that a machine under load changes no outcome.
+// Time that passes only when the test says so, so that a loaded machine does not change outcomes.
 class VirtualClock final : public Clock {
  public:
   TimePoint now() const override { return now_; }
@@ -55,7 +55,7 @@ struct Frame {
   proto::FrameHeader header;
   Bytes meta, payload;
 
-  // The path that the tests put into a readlink request as its handle.
+  // The name that the tests put into a readlink request as its handle.
   std::string name() const {
     auto request = proto::decode<wire::ReadlinkRequest>(meta);
     if (!request) return "?";
@@ -92,7 +92,7 @@ inline Bytes error_bytes(const Frame& request, int errno_value, const std::strin
   return reply_bytes(request, error, {}, proto::kFlagReply | proto::kFlagError);
 }
 
-// The answer to readlink: the name that was asked for, so that a mix-up shows.
+// The answer to readlink: the name in the request, so that the test notices mixed-up replies.
 inline Bytes echo_bytes(const Frame& request) {
   wire::ReadlinkReplyT reply;
   const std::string name = request.name();
@@ -124,8 +124,8 @@ class Peer {
  public:
   explicit Peer(asio::ip::tcp::socket connected) : socket(std::move(connected)) {}
 
-  // The next request; pings are answered on the way. Fails the test when the connection has ended;
-  // `expect_end()` for when it should.
+  // The next request that is not a ping; pings are answered. Fails the test when the connection has
+  // ended; see `expect_end()` for that.
   Task<Frame> receive() {
     Frame frame;
     for (;;) {
@@ -157,7 +157,7 @@ class Peer {
     if (got) got = co_await read(frame.payload.data(), frame.payload.size());
     co_return got;
   }
-  // Answers a goodbye, and is as silent to pings as a half-open connection.
+  // Waits for the end of the connection. Answers BYE, but not pings, as a half-open connection.
   Task<void> expect_end() {
     Frame frame;
     for (;;) {
@@ -216,7 +216,7 @@ class RpcTest : public testing::Test {
     return *session_;
   }
 
-  // Accepts and takes the Hello, without an answer.
+  // Accepts a connection and receives its Hello, without answering it.
   Task<PeerRef> accept_hello() {
     auto socket = co_await acceptor_.async_accept(asio::use_awaitable);
     auto peer = std::make_shared<Peer>(std::move(socket));
@@ -234,7 +234,7 @@ class RpcTest : public testing::Test {
     co_return peer;
   }
 
-  // One readlink, whose answer must be the same name; the errno otherwise, 0 for success.
+  // One readlink, whose answer must be the same name. Returns its errno, or 0.
   Task<int> echo(std::string name, std::uint64_t incarnation = 0) {
     wire::ReadlinkRequestT request;
     request.handle.assign(name.begin(), name.end());
@@ -243,7 +243,7 @@ class RpcTest : public testing::Test {
     EXPECT_EQ(std::string(reply.value().target.begin(), reply.value().target.end()), name);
     co_return 0;
   }
-  // The same, detached; `result` is -1 until it is done.
+  // The same in the background; `result` is -1 until it is done.
   void start_echo(std::string name, int& result, std::uint64_t incarnation = 0) {
     result = -1;
     spawn(io_.get_executor(), "test call", store(echo(std::move(name), incarnation), result));
@@ -264,7 +264,7 @@ class RpcTest : public testing::Test {
     co_await timer.async_wait(asio::use_awaitable);
   }
 
-  // Lets time pass, turn by turn of the loop.
+  // Lets virtual time pass, `pace_` for each real millisecond.
   Task<void> flow() {
     while (flowing_) {
       co_await pause(milliseconds(1));
@@ -272,7 +272,7 @@ class RpcTest : public testing::Test {
     }
   }
 
-  // Both at once, until both have ended.
+  // Runs both coroutines at once, until both have ended.
   void run(Task<void> client, Task<void> server) {
     int left = 2;
     if (!std::exchange(flowing_, true)) spawn(io_.get_executor(), "flow of time", flow());

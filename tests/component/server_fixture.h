@@ -1,7 +1,7 @@
-// What the server's component tests stand on: a directory of their own, a server in the process,
-// and a client that speaks frames and nothing more.
+// The base of the server's component tests: a directory of their own, a server in the process, and
+// a client that speaks frames and nothing more.
 //
-// The client is synchronous and bounded: every receive gives up after some seconds, as an error.
+// The client is synchronous and bounded: every receive fails after some seconds.
 #pragma once
 
 #include <arpa/inet.h>
@@ -30,7 +30,7 @@ using Bytes = std::vector<std::uint8_t>;
 
 inline constexpr int kReceiveTimeoutMs = 10'000;
 
-// Gone with everything in it when the test ends.
+// A temporary directory, which is removed with everything in it when the test ends.
 class ScratchDir {
  public:
   ScratchDir() {
@@ -95,7 +95,7 @@ class RawClient {
     return bytes.append(meta).append(payload);
   }
 
-  // ECONNRESET when the connection has ended, ETIMEDOUT when nothing comes.
+  // ECONNRESET when the connection has ended, ETIMEDOUT when nothing comes in time.
   Result<RawFrame> receive() {
     proto::HeaderBytes head;
     BOOST_OUTCOME_TRYV(read_exactly(head.data(), head.size()));
@@ -175,7 +175,7 @@ class RawClient {
     return exchange(next(proto::Message<typename Native::TableType>::kType), request, payload);
   }
 
-  // Carries on with the session of `other`, whose connection is gone.
+  // Continues the slots of the session of `other`, whose connection is gone.
   void take_over(const RawClient& other) {
     sequences_ = other.sequences_;
     request_id_ = other.request_id_;
@@ -265,7 +265,7 @@ class RawClient {
     return call(request);
   }
 
-  std::uint64_t features = 0;  // said in hello()
+  std::uint64_t features = 0;  // sent by hello()
   std::uint32_t uid = ::geteuid();
   std::uint32_t gid = ::getegid();
   std::vector<std::uint32_t> groups;
@@ -292,7 +292,7 @@ class RawClient {
   std::string error_text_;
 };
 
-// A server with the exports "data" (nobody squashed) and "ro" of the same directory.
+// A server with the exports "data" (without squashing) and "ro" (read-only) of the same directory.
 class ServerTest : public ::testing::Test {
  protected:
   void SetUp() override {

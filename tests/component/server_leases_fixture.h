@@ -1,4 +1,4 @@
-// Sessions of a real server that get leases, hear of recalls, and give back.
+// Sessions of a real server that get leases, receive recalls, and return leases.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -18,7 +18,7 @@ class Holder : public RawClient {
  public:
   explicit Holder(std::uint16_t port) : RawClient(port) { features = proto::kFeatureLeases; }
 
-  // Gets a lease of what has that name, and of its parent.
+  // Gets a lease of the file with that name, and of its parent.
   Bytes hold(const Bytes& parent, const std::string& name) {
     auto entry = lookup(parent, name);
     EXPECT_TRUE(entry) << name;
@@ -35,7 +35,7 @@ class Holder : public RawClient {
     return attributes && is_leased(attributes.value().reply.attributes);
   }
 
-  // The notice that comes next.
+  // Receives the next frame, which must be a recall.
   wire::LeasesRecalledT next_recall() {
     auto frame = receive();
     EXPECT_TRUE(frame) << "no notice";
@@ -49,7 +49,7 @@ class Holder : public RawClient {
     EXPECT_TRUE(recalled);
     return recalled ? std::move(recalled.value()) : wire::LeasesRecalledT();
   }
-  // "file", "directory: changed changed".
+  // For each lease "file", or for a directory "directory: changed changed".
   std::vector<std::string> describe(const wire::LeasesRecalledT& recalled) const {
     std::vector<std::string> described;
     for (const auto& lease : recalled.leases) {
@@ -61,7 +61,7 @@ class Holder : public RawClient {
     }
     return described;
   }
-  // Gives up what nobody has asked back.
+  // Gives up leases that were not recalled.
   Status drop(const std::vector<Bytes>& handles) {
     wire::ReturnLeasesRequestT request;
     for (const Bytes& handle : handles) {
@@ -85,19 +85,19 @@ class Holder : public RawClient {
   std::map<Bytes, std::string> names_;
 };
 
-// Whether the next that comes is the reply to what is asked now: no notice, and no reply to what
-// was asked before in another slot.
+// Whether nothing is on its way to the client: the next frame is the reply to the ping sent here,
+// not a notice, and not the reply to an earlier request in another slot.
 inline bool hears_nothing(RawClient& client, std::uint32_t slot = 7) {
   return bool(client.exchange(client.next(MessageType::kPing, slot), wire::PingRequestT()));
 }
 
 // A tree of "file", "other" and "directory" with "inner" and "below" in it, a session that has
-// leases of them all, and one that has none.
+// leases of all of them, and a session that has none.
 class LeasesTest : public ServerTest {
  protected:
   void adjust(Options& options) override {
     options.exports = {{"data", tree(), false, {Squash::kNone, 65534, 65534}}};
-    options.watches_disk = false;  // others use it as well, at the same time
+    options.watches_disk = false;  // other programs use the same disk meanwhile
   }
   void SetUp() override {
     ServerTest::SetUp();

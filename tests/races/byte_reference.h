@@ -1,5 +1,6 @@
-// A file byte by byte, anywhere below 2^63, and a reference that says of each byte what the server
-// has, what was stored here and what must be sent. No folios, no ranges: nothing to get wrong.
+// A file byte by byte, at any offset below 2^63, and a reference that knows for each byte what the
+// server has, what was stored here and whether it must be sent. It has no folios and no ranges, so
+// it is simple enough to be right.
 #pragma once
 
 #include <algorithm>
@@ -43,7 +44,7 @@ class SparseBytes {
   }
   void clear() { blocks_.clear(); }
 
-  // Takes over the bytes of `from` wherever `where` is not zero.
+  // Copies the bytes of `from` wherever `where` is not zero.
   void take(const SparseBytes& from, const SparseBytes& where) {
     for (const auto& [index, marks] : where.blocks_) {
       const std::string bytes = from.read({index * kBlock, (index + 1) * kBlock});
@@ -72,7 +73,7 @@ class SparseBytes {
   std::map<std::uint64_t, std::string> blocks_;
 };
 
-// The server's file, with a count of how often each byte was sent.
+// The server's file. `sent` counts how often each byte was sent.
 class SparseStore final : public cache::FolioStore {
  public:
   SparseBytes bytes;

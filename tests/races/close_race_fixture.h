@@ -1,5 +1,5 @@
-// Rows 8 and 9 of the race table, which need open files: a mount over a server in the test's own
-// loop, with windows as in race_fixture.h.
+// For rows 8 and 9 of the race table, which need open files: a mount over a server in the test's
+// own loop, with windows as in race_fixture.h.
 #pragma once
 
 #include <deque>
@@ -42,13 +42,13 @@ class RaceTableOfMount : public VfsTest, public testing::WithParamInterface<cach
     server_.add("f", std::string(16, '.'));
     return open(lookup("f"));
   }
-  // The same, and its first bytes are stored and not written back.
+  // The same, with dirty bytes at the beginning of the file.
   Opened open_dirty() {
     auto opened = open_file();
     EXPECT_TRUE(write(opened, 0, "first"));
     return opened;
   }
-  // A page of a mapping of the file, written back by the kernel: nothing holds it up.
+  // The kernel writes back a page of a mapping of the file; nothing holds that up.
   void mapped_store(const Opened& opened, std::uint64_t offset, std::string_view text) {
     auto page = store(offset, text);
     page.source = cache::WriteSource::kPageWriteback;
@@ -57,7 +57,7 @@ class RaceTableOfMount : public VfsTest, public testing::WithParamInterface<cach
   auto start_invalidate() {
     return loop_.start(mount_->invalidate(call().caller, "f", std::nullopt, /*flush=*/true));
   }
-  // Stands there until windows_.go_on().
+  // The invalidation stops at `point` until windows_.go_on().
   auto start_invalidate_up_to(FaultPoint point) {
     windows_.stop_at(point);
     auto invalidated = start_invalidate();

@@ -1,4 +1,4 @@
-// The modes in which every row of the table is tried.
+// The modes in which every row of the table is tested.
 #include "close_race_fixture.h"
 #include "race_fixture.h"
 

@@ -1,7 +1,7 @@
 // The race table: each of its rows (README.md) in each of the three modes.
 //
-// A test arms the window of its race with at(point, action), then invalidates or flushes; the
-// fixture fails it if the core was never in that window.
+// A test arms the window of its race with at(point, action), then invalidates or flushes. The
+// fixture fails the test if the core never reached that window.
 #pragma once
 
 #include <deque>
@@ -34,7 +34,7 @@ class RaceTable : public CacheTest, public testing::WithParamInterface<Invalidat
     return loop.start(mapping->flush(request(InvalidateReason::kSync)));
   }
 
-  // A page that a process has stored to, written back by the kernel. Nothing holds it up.
+  // The kernel writes back a page that a process has stored to; nothing holds that up.
   void mapped_store(std::uint64_t offset, const std::string& text) {
     EXPECT_TRUE(mapping->try_write(offset, bytes(text), WriteSource::kPageWriteback));
   }
@@ -47,7 +47,7 @@ class RaceTable : public CacheTest, public testing::WithParamInterface<Invalidat
     texts_.push_back(std::move(text));
     return loop.start(mapping->write_direct(offset, bytes(texts_.back())));
   }
-  // What a process reads, or faults in.
+  // A process reads the range, or faults it in.
   Future<Result<ReadResult>> start_read(std::uint64_t offset, std::uint64_t length) {
     return loop.start(mapping->read(ByteRange::of(offset, length), nullptr));
   }
@@ -55,7 +55,7 @@ class RaceTable : public CacheTest, public testing::WithParamInterface<Invalidat
     auto result = co_await mapping->read(ByteRange::of(offset, length), nullptr);
     co_return result ? text_of(result.value()) : errno_name(result.error());
   }
-  // truncate(2). Nothing of the file may be on its way to the server when that is told.
+  // truncate(2). No WRITE of the file may be in flight when the server is told.
   Task<Status> truncate(std::uint64_t size) {
     return mapping->truncate(size, [this, size]() -> Task<Status> {
       EXPECT_EQ(store->writes_waiting, 0u);
@@ -69,13 +69,13 @@ class RaceTable : public CacheTest, public testing::WithParamInterface<Invalidat
     EXPECT_TRUE(status);
     co_return co_await truncate(up);
   }
-  // Another client: its bytes, on the server's file.
+  // Another client writes to the server's file.
   void remote_store(std::uint64_t offset, const std::string& text) {
     if (store->file.size() < offset + text.size()) store->file.resize(offset + text.size());
     std::memcpy(store->file.data() + offset, text.data(), text.size());
   }
 
-  // --- What is asked of the outcome ---
+  // --- What is expected of the outcome ---
 
   template <class... Futures>
   void finish(const Futures&... futures) {
@@ -85,14 +85,14 @@ class RaceTable : public CacheTest, public testing::WithParamInterface<Invalidat
     const std::string all = store->contents();
     return offset < all.size() ? all.substr(offset, length) : "";
   }
-  // Everything is on the server, and this is all that there is.
+  // After a flush the server has exactly `contents`.
   void expect_after_flush(const std::string& contents) {
     EXPECT_FALSE(flush().error);
     EXPECT_EQ(store->contents(), contents);
     EXPECT_EQ(mapping->size(), contents.size());
   }
-  // Bytes are not lost when they are on the server or still dirty here; then a reader here sees
-  // them, and the next flush writes them.
+  // Bytes are not lost if they are on the server or still dirty here. A reader here must see them,
+  // and the next flush must write them.
   void expect_not_lost(std::uint64_t offset, const std::string& text) {
     EXPECT_TRUE(on_server(offset, text.size()) == text || mapping->dirty_bytes() > 0);
     EXPECT_EQ(read(offset, text.size()), text);

@@ -23,8 +23,8 @@ class Passes {
   const std::uint64_t before_;
 };
 
-// What was faulted in during the first pass is old for whoever asks later. Two who ask during one
-// pass may share the next.
+// Bytes that were faulted in during the first pass are stale for a request that is made later. Two
+// requests that are made during one pass may share the next.
 TEST_P(RaceTable, Row10_RequestAfterUnmapIsNotAnsweredByThatPass) {
   open(std::string(kFolio, 'a'));
   Passes passes(*cache);
@@ -102,7 +102,7 @@ TEST_P(RaceTable, Row10_RequestDuringTheSecondPassGetsAThird) {
   EXPECT_EQ(passes.since(), 3u);
 }
 
-// A pass that flushes nothing, or goes another path, does not answer one who wants this one.
+// A pass without a flush, or by another path, does not answer a request.
 TEST_P(RaceTable, Row10_RequestsForOtherPathsGetTheirOwn) {
   open(std::string(kFolio, 'a'));
   ASSERT_TRUE(write(0, "1"));

@@ -1,5 +1,5 @@
-// Row 11: local and remote writes inside one folio. Only dirty byte ranges are sent; what somebody
-// else has written beside them survives.
+// Row 11: local and remote writes inside one folio. Only dirty byte ranges are sent; what another
+// client has written beside them survives.
 #include "race_fixture.h"
 
 namespace foliofs::cache {
@@ -50,7 +50,7 @@ TEST_P(RaceTable, Row11_RemoteStoreAfterSend) {
   EXPECT_EQ(read(0, 100), kNew);
 }
 
-// Local bytes come in around the remote ones, too.
+// A local store comes in as well, among the remote bytes.
 TEST_P(RaceTable, Row11_RemoteAndLocalStoresAfterAcknowledgement) {
   open(kOld);
   read(0, 12);
@@ -70,7 +70,7 @@ TEST_P(RaceTable, Row11_RemoteAndLocalStoresAfterAcknowledgement) {
   EXPECT_EQ(read(0, 100), "RLRRRlocalRRRRRR");
 }
 
-// Over the very bytes that have just been written: the server's order decides.
+// The remote store overwrites the bytes that have just been written: the server's order decides.
 TEST_P(RaceTable, Row11_RemoteStoreBeforeEraseIsSeenAfterwards) {
   open(kOld);
   read(0, 12);
@@ -81,9 +81,9 @@ TEST_P(RaceTable, Row11_RemoteStoreBeforeEraseIsSeenAfterwards) {
   EXPECT_EQ(read(0, 100), std::string(12, 'R'));
 }
 
-// The WRITE was sent before the invalidation was asked for, and somebody has overwritten it before
-// its answer came in: it is not "what this client stored" any more. A store from before the
-// invalidation keeps the folio from being dropped.
+// The WRITE was sent before the invalidation was requested, and another client has overwritten its
+// bytes before the answer came in: they do not count as "stored here" any more. A store from before
+// the invalidation keeps the folio from being dropped.
 TEST_P(RaceTable, Row11_RemoteStoreOverAWriteFromBeforeTheInvalidation) {
   open(kOld);
   ASSERT_TRUE(write(kLocal, "local"));
@@ -99,7 +99,7 @@ TEST_P(RaceTable, Row11_RemoteStoreOverAWriteFromBeforeTheInvalidation) {
   EXPECT_EQ(read(0, 100), "LRRRRRRRRRRR");
 }
 
-// An edge in the middle of a folio, and one in the middle of the file's last block.
+// One edge is in the middle of a folio, and one in the middle of the file's last block.
 TEST_P(RaceTable, Row11_BytesOutsideAnUnalignedEdgeSurvive) {
   open(std::string(kFolio + 100, 'a'));
   read(0, kFolio + 100);

@@ -1,11 +1,11 @@
 // Row 12: a write error during an invalidation. Nothing is dropped, the invalidator and every open
-// descriptor learn of it once, and it can be tried again.
+// descriptor learn of it once, and the invalidation can be tried again.
 #include "race_fixture.h"
 
 namespace foliofs::cache {
 namespace {
 
-// Two descriptors.
+// Two descriptors, and the failures that they are told of.
 class Failure {
  public:
   explicit Failure(ErrSeq& errors) : errors_(errors), one_(errors.sample()), two_(one_) {}
@@ -84,7 +84,7 @@ TEST_P(RaceTable, Row12_EveryWriteFailsAndSoDoesTheNextAttempt) {
   for (int i : {0, 2, 4}) EXPECT_EQ(on_server(i * kFolio, 2), "xa");
 }
 
-// A pass that gives up at once, because the server is away, has dropped nothing either.
+// A pass that gives up at once, because the server is away, drops nothing either.
 TEST_P(RaceTable, Row12_TheServerIsAway) {
   open(std::string(6 * kFolio, 'a'));
   Failure descriptors(mapping->errors());
@@ -99,7 +99,7 @@ TEST_P(RaceTable, Row12_TheServerIsAway) {
   for (int i : {0, 2, 4}) EXPECT_EQ(on_server(i * kFolio, 2), "xa");
 }
 
-// What was stored after the snapshot that failed is no less dirty than what was in it.
+// What was stored after the snapshot whose WRITE failed stays dirty, and so does the snapshot.
 TEST_P(RaceTable, Row12_StoreAfterTheErrorsAnswer) {
   open(std::string(kFolio, 'a'));
   Failure descriptors(mapping->errors());
@@ -114,7 +114,7 @@ TEST_P(RaceTable, Row12_StoreAfterTheErrorsAnswer) {
   descriptors.expect_nothing_told();
 }
 
-// One folio, two WRITEs: the folio is not clean because the later of them has succeeded.
+// One folio, two WRITEs: the later one succeeds, but that does not make the folio clean.
 TEST_P(RaceTable, Row12_OneOfTwoWritesOfAFolioFails) {
   open_with_small_writes(std::string(kFolio, 'a'), 1);
   Failure descriptors(mapping->errors());
@@ -131,7 +131,7 @@ TEST_P(RaceTable, Row12_OneOfTwoWritesOfAFolioFails) {
   expect_not_lost(100, "xa");
 }
 
-// A descriptor that is opened between the failure and its first report hears of it as well.
+// A descriptor that is opened between the failure and its first report is told of it as well.
 TEST_P(RaceTable, Row12_ErrorThatNobodyHasSeenIsKeptForTheNextDescriptor) {
   open(std::string(kFolio, 'a'));
   ASSERT_TRUE(write(0, "x"));

@@ -1,8 +1,8 @@
 // Row 13: a recall under a writer that never stops. It ends, and its acknowledgement comes after
-// the flush: everything that was dirty when it was asked for is on the server when it returns.
+// the flush: everything that was dirty when it was requested is on the server when it returns.
 //
-// Leases are not there yet. The recall is an invalidation that a person asks for, which has to do
-// the same: give up the whole file, whoever stores to it.
+// The recall in these tests is an invalidation for InvalidateReason::kUser: it has to give up the
+// whole file although programs go on storing to it.
 #include "race_fixture.h"
 
 namespace foliofs::cache {
@@ -11,10 +11,10 @@ namespace {
 constexpr FaultPoint kStages[] = {FaultPoint::kWhileUnmapping,   FaultPoint::kAfterUnmap,
                                   FaultPoint::kAfterSnapshot,    FaultPoint::kAfterSend,
                                   FaultPoint::kAfterAcknowledge, FaultPoint::kBeforeErase};
-// A recall that does not end would go on for this many stores, and fail.
+// A recall that has not ended after this many stores fails the test.
 constexpr int kTooMany = 4000;
 
-// write(2) again and again: into the folio that is dirty already.
+// write(2) again and again, into the folio that is dirty already.
 TEST_P(RaceTable, Row13_WriterInSystemCalls) {
   open(std::string(4 * kFolio, 'a'));
   ASSERT_TRUE(write(0, "owed"));
@@ -61,7 +61,7 @@ TEST_P(RaceTable, Row13_WriterThatAppends) {
   for (std::size_t i = 1; i <= stores.size(); ++i) EXPECT_EQ(on_server(i * kFolio, 4), "more");
 }
 
-// Many writers, one at each folio; each goes on as soon as its last store is done.
+// One writer for each folio; each goes on as soon as its last store is done.
 TEST_P(RaceTable, Row13_AWriterAtEveryFolio) {
   open(std::string(8 * kFolio, 'a'));
   for (int i = 0; i < 8; ++i) ASSERT_TRUE(write(i * kFolio, "owed"));
@@ -87,7 +87,8 @@ TEST_P(RaceTable, Row13_AWriterAtEveryFolio) {
   for (int i = 0; i < 8; ++i) expect_not_lost(i * kFolio + 100, "againa");
 }
 
-// Nothing holds up a mapping's pages. The recall ends nevertheless, and says what it had to keep.
+// Nothing holds up a mapping's pages. The recall ends all the same, and reports what it had to
+// keep.
 TEST_P(RaceTable, Row13_WriterThroughAMapping) {
   open(std::string(4 * kFolio, 'a'));
   ASSERT_TRUE(write(0, "owed"));
@@ -108,7 +109,7 @@ TEST_P(RaceTable, Row13_WriterThroughAMapping) {
   expect_not_lost(100, "againa");
 }
 
-// It does not return before the last WRITE that it owes is answered.
+// The recall does not return before its last WRITE is answered.
 TEST_P(RaceTable, Row13_TheAcknowledgementComesAfterTheFlush) {
   open_with_small_writes(std::string(4 * kFolio, 'a'), 4);
   for (int i : {0, 2}) ASSERT_TRUE(write(i * kFolio, "owed"));

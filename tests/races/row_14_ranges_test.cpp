@@ -1,6 +1,6 @@
 // Row 14: ranges are in bytes everywhere. Random stores, flushes, invalidations, truncations and
-// reads at the edges of folios, of the file and of what a file offset can be, against a reference
-// that knows only bytes: what is read, and which bytes were sent, each of them once.
+// reads at the edges of folios, of the file and of the possible file offsets are compared with a
+// reference that knows only bytes: what is read, and which bytes were sent, each of them once.
 #include <random>
 
 #include "byte_reference.h"
@@ -9,7 +9,7 @@
 namespace foliofs::cache {
 namespace {
 
-constexpr std::uint64_t kLimit = ByteRange::kNoEnd;  // no byte lies at it or behind it
+constexpr std::uint64_t kLimit = ByteRange::kNoEnd;  // a file has no byte at or beyond this
 
 class RandomRanges {
  public:
@@ -17,8 +17,8 @@ class RandomRanges {
 
   std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
 
-  // For `length` bytes at an edge: of a folio, of the file, of 32 bits of bytes and of pages, of
-  // the largest offset. They end there, or begin near it.
+  // An offset for `length` bytes at an edge: of a folio, of the file, of 32 bits of bytes or of
+  // pages, or the largest offset. They end there, or begin near it.
   std::uint64_t offset(std::uint64_t file_size, std::uint64_t length) {
     const std::uint64_t edges[] = {0,         folio_,     2 * folio_, file_size,
                                    file_size, 1ull << 32, 1ull << 44, kLimit};
@@ -44,7 +44,7 @@ class RandomRanges {
   std::mt19937 random_;
 };
 
-// One run: the mapping, the server and the reference, and the steps that all three take.
+// One run: steps that the mapping, the server and the reference take together.
 class RangesRun {
  public:
   RangesRun(test::Loop& loop, Mapping& mapping, test::SparseStore& store, test::FakeKernel& kernel,
@@ -75,7 +75,7 @@ class RangesRun {
         return read();
     }
   }
-  // What the run must have met, so that it has shown something.
+  // How often the run has met cases that it must meet to prove anything.
   int stores_refused = 0, stores_at_the_limit = 0, bytes_were_sent = 0, kept = 0;
 
  private:
@@ -105,7 +105,7 @@ class RangesRun {
     ASSERT_EQ(text, model_.read(range)) << range.begin << " to " << range.end;
   }
 
-  // Exactly the dirty bytes, each once, and nothing else.
+  // Exactly the dirty bytes were sent, each once.
   void expect_sent() {
     ASSERT_EQ(store_.sent, model_.dirty);
     if (store_.sent != test::SparseBytes()) ++bytes_were_sent;
@@ -129,14 +129,14 @@ class RangesRun {
     ASSERT_EQ(mapping_.cached_bytes(), 0u);
   }
 
-  // Of the kernel's pages, too, the whole file goes and no range is upside down.
+  // The kernel's pages of the whole file were dropped, too, and no range was inverted.
   void expect_unmapped() {
     RangeSet unmapped;
     for (ByteRange range : kernel_.unmapped) unmapped.add(range);
     ASSERT_TRUE(unmapped.contains(ByteRange::all()));
   }
 
-  // Without a flush: what is dirty here stays, and is read among the new bytes.
+  // Without a flush, what is dirty here stays, and is read among the new bytes.
   void change_remotely_and_invalidate() {
     const std::string text = random_.text(random_.length());
     const std::uint64_t offset =
@@ -210,8 +210,8 @@ TEST_P(RaceTable, Row14_RangesOfFoliosThatAreSentInPieces) {
   for (unsigned seed : {3u}) run_ranges(loop, *cache, kernel, GetParam(), seed);
 }
 
-// A store in the window, over any part of what is being flushed and beyond it: together with what
-// stays dirty the server gets every byte that was stored, and no other.
+// A store in the window, over any part of what is being flushed and beyond it. In the end the
+// server has every byte that was stored, and no other.
 TEST_P(RaceTable, Row14_RangesStoredAfterSnapshot) {
   open();
   auto sparse = std::make_shared<test::SparseStore>();

@@ -41,7 +41,7 @@ TEST_P(RaceTable, Row01_StoreBeforeErase) {
   expect_not_lost(0, "olNEWa");
 }
 
-// The first store makes bulk and hybrid go round once more.
+// The first store makes bulk and hybrid begin another round.
 TEST_P(RaceTable, Row01_StoreBetweenRounds) {
   open(std::string(2 * kFolio, 'a'));
   ASSERT_TRUE(write(0, "old"));
@@ -69,7 +69,7 @@ TEST_P(RaceTable, Row01_StoreBeforeEraseWithoutFlush) {
   expect_not_lost(0, "olNEWa");
 }
 
-// A revalidation ends with the bytes kept, however long somebody goes on storing.
+// A revalidation ends and keeps the bytes, however long a program goes on storing.
 TEST_P(RaceTable, Row01_StoreAfterEveryAcknowledgementOfARevalidation) {
   open(std::string(kFolio, 'a'));
   ASSERT_TRUE(write(0, "old"));
@@ -149,8 +149,8 @@ TEST_P(RaceTable, Row02_WhatIsBeingSentNeverChanges) {
   expect_not_lost(0, "torn");
 }
 
-// Two ranges of one folio are two WRITEs. Until both are answered nothing of it is sent again, and
-// neither answer cleans what was stored in between.
+// Two ranges of one folio are two WRITEs. Until both are answered nothing of the folio is sent
+// again, and neither answer cleans what was stored in between.
 TEST_P(RaceTable, Row02_StoreBetweenTheAnswersOfOneFolio) {
   open_with_small_writes(std::string(kFolio, '.'), 4);
   ASSERT_TRUE(write(0, "1111"));

@@ -1,4 +1,4 @@
-// Rows 4 and 5: fills, whose replies come when the folio is no longer what it was.
+// Rows 4 and 5: fills whose replies come after the folio has changed.
 #include "race_fixture.h"
 
 namespace foliofs::cache {
@@ -49,7 +49,7 @@ TEST_P(RaceTable, Row04_ReplyAfterUnmap) {
   EXPECT_EQ(read(0, 4), "bbbb");
 }
 
-// The folio is there, because other bytes of it have been stored to.
+// The folio is cached, because other bytes of it have been stored to.
 TEST_P(RaceTable, Row04_ReplyBeforeErase) {
   open(std::string(kFolio, 'a'));
   ASSERT_TRUE(write(kFolio - 1, "x"));
@@ -95,8 +95,8 @@ TEST_P(RaceTable, Row04_ReadAheadFromBefore) {
   EXPECT_EQ(read(0, 32 * kFolio), std::string(32 * kFolio, 'b'));
 }
 
-// The fill is of the new generation, so it is not void because of its age. The server answered it
-// before the WRITE reached it, and its reply arrives when the written bytes have been dropped.
+// The fill is of the new generation, so the generation does not void it. The server answered it
+// before the WRITE, and its reply arrives after the written bytes have been dropped.
 TEST_P(RaceTable, Row04_ReplyThatAWriteAndADropHaveOvertaken) {
   open(std::string(kFolio, 'a'));
   ASSERT_TRUE(write(kFolio - 1, "x"));
@@ -140,7 +140,7 @@ TEST_P(RaceTable, Row05_FillAroundBytesInFlight) {
   expect_not_lost(0, "bbxxbbbb");
 }
 
-// Bytes that are dirty, bytes that are in flight and newer ones over them, in one folio.
+// One folio has bytes in flight, and newer dirty ones over part of them.
 TEST_P(RaceTable, Row05_FillAroundNewerBytesOverThoseInFlight) {
   open(std::string(kFolio, 'a'));
   ASSERT_TRUE(write(2, "xxxx"));

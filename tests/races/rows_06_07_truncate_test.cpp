@@ -6,8 +6,8 @@ namespace {
 
 // --- Row 6: nothing re-extends the file once truncate has replied --------------------------------
 
-// A file of eight bytes gets four dirty ones behind them, and is cut in their middle: "TA" stays
-// and "IL" goes.
+// A file of eight bytes has four dirty ones beyond its end, and is cut in the middle of those: "TA"
+// stays and "IL" goes.
 constexpr std::uint64_t kTail = 10, kCut = 12;
 const std::string kContents(8, 'a');
 const std::string kRemains("aaaaaaaa\0\0TA", kCut);
@@ -39,8 +39,8 @@ TEST_P(RaceTable, Row06_TruncateAfterSend) {
   expect_after_flush(kRemains);
 }
 
-// The answer is on its way: the server is told only when it has come in, and what was stored since
-// the snapshot goes with the rest.
+// The WRITE's answer has not been handled yet: the truncation is sent only after that, and what was
+// stored since the snapshot is cut as well.
 TEST_P(RaceTable, Row06_TruncateAfterAcknowledgement) {
   open_dirty(kContents, kTail, "TAIL");
   Future<Status> truncated;
@@ -98,7 +98,7 @@ TEST_P(RaceTable, Row06_NoWriteStartsWhileTheServerIsBeingTold) {
   EXPECT_EQ(mapping->size(), kCut);
 }
 
-// The kernel's pages are written back while the truncation goes on, and nothing holds them up.
+// The kernel writes pages back while the truncation goes on, and nothing holds them up.
 TEST_P(RaceTable, Row06_MappedPageComesInBeforeTheServerIsTold) {
   open_dirty(kContents, kTail, "TAIL");
   Future<InvalidateReport> invalidated;
@@ -147,7 +147,7 @@ const std::string kFull(2 * 4096, 'a');
 const std::string kHead(10, 'a');
 const std::string kZeros = kHead + std::string(2 * 4096 - 10, '\0');
 
-// Two folios are cached, and the tail of the first is dirty. In the window the file is cut to ten
+// Two folios are cached, and a part of the first is dirty. In the window the file is cut to ten
 // bytes and grows again.
 TEST_P(RaceTable, Row07_DownAndUpWhileUnmapping) {
   open(kFull);
@@ -187,7 +187,7 @@ TEST_P(RaceTable, Row07_DownAndUpAfterSend) {
   expect_after_flush(kZeros);
 }
 
-// A flush keeps the folios, so their tails must be forgotten and not only dropped.
+// A flush keeps the folios, so their tails do not go with them but must be forgotten.
 TEST_P(RaceTable, Row07_DownAndUpAfterAcknowledgementOfAFlush) {
   open(kFull);
   read(0, 2 * kFolio);
@@ -229,7 +229,7 @@ TEST_P(RaceTable, Row07_ReplyOfAFillFromBeforeBringsNoOldTail) {
   EXPECT_EQ(read(0, 3 * kFolio), kZeros);
 }
 
-// The server answered the fill before it was cut, and while it was told nothing could be sent.
+// The server answers the fill before it truncates the file; the flush has to wait meanwhile.
 TEST_P(RaceTable, Row07_FillSentBeforeTheServerIsTold) {
   open(kFull);
   ASSERT_TRUE(write(0, "aaaa"));

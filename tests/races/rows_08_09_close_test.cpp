@@ -5,15 +5,15 @@ namespace foliofs::test {
 
 // --- Row 8: FLUSH returned 0, so every byte acknowledged before it is on the server --------------
 
-// The invalidation stands in one of its stages; a mapped page comes in, and then FLUSH. Whether
-// FLUSH ends before the invalidation or after it: once it has, both stores are on the server.
+// The invalidation is stopped in one of its stages; a mapped page comes in, and then FLUSH. FLUSH
+// may end before or after the invalidation; once it has, both stores are on the server.
 
 TEST_P(RaceTableOfMount, Row08_FlushWhileUnmapping) {
   auto opened = open_dirty();
   auto invalidated = start_invalidate_up_to(FaultPoint::kWhileUnmapping);
   mapped_store(opened, 8, "second");
   auto flushed = start_flush(opened);
-  until([&] { return flushed->has_value(); });  // it waits for no page of the kernel's
+  until([&] { return flushed->has_value(); });  // it does not wait for the kernel's pages
   expect_good(flushed, "first...second..");
   windows_.go_on();
   finish(invalidated);
@@ -82,7 +82,7 @@ TEST_P(RaceTableOfMount, Row08_FlushBeforeErase) {
   release(opened);
 }
 
-// A store before the first answer makes bulk and hybrid go round once more.
+// A store before the first answer is handled makes bulk and hybrid begin another round.
 TEST_P(RaceTableOfMount, Row08_FlushBetweenRounds) {
   auto opened = open_dirty();
   at(FaultPoint::kAfterAcknowledge, [&] { mapped_store(opened, 6, "1"); });
@@ -95,7 +95,7 @@ TEST_P(RaceTableOfMount, Row08_FlushBetweenRounds) {
   release(opened);
 }
 
-// The invalidation has the WRITE that fails; FLUSH reports it, once, and the next one is good.
+// The WRITE that fails is the invalidation's. FLUSH reports that once; the next FLUSH succeeds.
 TEST_P(RaceTableOfMount, Row08_FlushIsNotZeroWhenTheInvalidationsWriteFails) {
   auto opened = open_dirty();
   Future<Ended> flushed;
@@ -116,7 +116,8 @@ TEST_P(RaceTableOfMount, Row08_FlushIsNotZeroWhenTheInvalidationsWriteFails) {
   release(opened);
 }
 
-// The failure was the invalidation's alone, and over before close(2): it is reported all the same.
+// The failure concerned only the invalidation and was over before close(2). It is reported all the
+// same.
 TEST_P(RaceTableOfMount, Row08_FlushAfterAnInvalidationThatFailed) {
   auto opened = open_dirty();
   at(FaultPoint::kAfterSend, [&] { server_.fails[MessageType::kWrite] = EIO; });
@@ -134,7 +135,7 @@ TEST_P(RaceTableOfMount, Row08_FlushAfterAnInvalidationThatFailed) {
 
 // --- Row 9: stores after FLUSH are on the server before RELEASE ends -----------------------------
 
-// A duplicated descriptor: the first close(2) has flushed the file, and write(2) goes on.
+// A duplicated descriptor: the first close(2) has flushed the file, and a write(2) comes after it.
 // SEMANTICS: release-writes
 TEST_P(RaceTableOfMount, Row09_StoreThroughADuplicateAfterFlush) {
   auto opened = open_dirty();
@@ -173,8 +174,8 @@ TEST_P(RaceTableOfMount, Row09_StoreAfterFlushesAcknowledgement) {
   EXPECT_EQ((*released)->on_server, "firsecond.......");
 }
 
-// RELEASE's own WRITE is in flight when a page of another open of the file comes in; that one's
-// RELEASE writes it.
+// A RELEASE's WRITE is in flight when a page of another open of the file comes in. The RELEASE of
+// that open writes the page.
 TEST_P(RaceTableOfMount, Row09_StoreWhileAnotherReleaseWrites) {
   auto opened = open_file();
   auto other = open(lookup("f"));
@@ -219,7 +220,8 @@ TEST_P(RaceTableOfMount, Row09_ReleaseBeforeAnInvalidationErases) {
   EXPECT_EQ((*released)->on_server, "first++.second..");
 }
 
-// FLUSH failed and said so; what it could not write, and what was stored since, is tried again.
+// FLUSH has failed and reported it. RELEASE tries again what FLUSH could not write, and what was
+// stored since.
 TEST_P(RaceTableOfMount, Row09_StoreAfterAFailedFlush) {
   auto opened = open_dirty();
   at(FaultPoint::kAfterSend, [&] { server_.fails[MessageType::kWrite] = EIO; });

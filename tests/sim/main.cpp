@@ -1,4 +1,4 @@
-// foliofs-sim: runs schedules, one a seed, and says what was wrong with the first that fails.
+// foliofs-sim: runs one schedule for each seed, and reports what was wrong in the first that fails.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
@@ -103,7 +103,7 @@ int main_of(int argc, char** argv) {
     std::cerr << fmt::format("--mode: '{}' is none of launder, bulk, hybrid\n", arguments.mode);
     return 2;
   }
-  spdlog::set_level(spdlog::level::off);  // what the cores log is not about this machine
+  spdlog::set_level(spdlog::level::off);  // the cores log failures that the run injects
   return run_all(arguments, *mode);
 }
 

@@ -69,7 +69,7 @@ server::ChangeStamp MemoryStore::stamp_of(const File& file) {
   return {file.ctime_ns, file.mtime_ns, file.data.size()};
 }
 
-// Later than every time given before, as a filesystem with fine timestamps has it.
+// Later than every time before, as in a filesystem with fine timestamps.
 std::int64_t MemoryStore::next_time() {
   last_time_ = std::max(last_time_ + 1, clock_.wall_ns());
   return last_time_;
@@ -82,7 +82,7 @@ wire::Attributes MemoryStore::describe(const File& file, server::ChangeCounts co
                           counts.epoch, S_IFREG | file.mode, 1, 0, 0, 4096, flags);
 }
 
-// As LocalStore does it: the lease comes before the look.
+// As in LocalStore, the lease is given before the file is looked at.
 wire::Attributes MemoryStore::attributes_of(const CallContext& context, const File& file) {
   const server::Handle handle = handle_of(file.ino);
   const bool leased = context.holder != nullptr &&
@@ -94,7 +94,7 @@ wire::Attributes MemoryStore::attributes_of(const CallContext& context, const Fi
                   leased ? std::uint32_t{proto::kLeased} : 0);
 }
 
-// As ChangeScope::finish().
+// As in ChangeScope::finish().
 wire::Attributes MemoryStore::end_change(const CallContext& context, const File& file,
                                          bool changed) {
   std::vector<server::LostLease> lost;
@@ -162,7 +162,7 @@ Result<server::Opened> MemoryStore::open(const CallContext& context, HandleView 
                                          bool) {
   BOOST_OUTCOME_TRY(auto file, find(handle));
   BOOST_OUTCOME_TRYV(may_look_at(context, *file));
-  if ((flags & O_TRUNC) != 0) return Errno(EINVAL);  // comes as a SETATTR
+  if ((flags & O_TRUNC) != 0) return Errno(EINVAL);  // the clients send a SETATTR instead
   server::Opened opened;
   opened.attributes = attributes_of(context, *file);
   opened.handle = handle_of(file->ino);
@@ -178,7 +178,7 @@ Status MemoryStore::may_look_at(const CallContext& context, const File& file) {
   return server::kLeaseHeld;
 }
 
-// Files are there already. One that nobody else has open or a lease of is as good as a new one.
+// The files exist already. One that no session has open, or has a lease of, counts as a new one.
 Result<server::Opened> MemoryStore::create(const CallContext& context, HandleView, Name name,
                                            server::CreationMode, int) {
   const File& file = find(name.c_str());

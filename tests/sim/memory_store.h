@@ -1,5 +1,5 @@
-// MemoryStore: the server's FileStore in memory, with one directory of files, that fails when it
-// is told to and says what was done to it.
+// MemoryStore: the server's FileStore in memory, with one directory of files. It fails when told
+// to, and reports every change to an observer.
 #pragma once
 
 #include <map>
@@ -18,7 +18,7 @@ namespace foliofs::sim {
 // What can be made to fail.
 enum class Failing { kWrites, kReads, kChanges /* SETATTR and COMMIT */ };
 
-// Hears of every change that the store has made, while it is made.
+// The store calls it for every change, while the change is made, and for every failure.
 class StoreObserver {
  public:
   virtual ~StoreObserver() = default;
@@ -36,10 +36,10 @@ class MemoryStore final : public server::FileStore {
   const std::string& contents(const std::string& name) const { return find(name).data; }
   std::uint32_t mode(const std::string& name) const { return find(name).mode; }
 
-  // The server's process has ended and come back: who has made which change is forgotten.
+  // The server's process has restarted: it has forgotten which session has made which change.
   void restart();
 
-  // The next `count` of a kind fail; of a WRITE a part may have been stored all the same.
+  // The next `count` calls of a kind fail. A part of a failing WRITE may be stored all the same.
   void let_fail(Failing what, std::uint32_t count, int errno_value);
 
   // FileStore
@@ -66,7 +66,7 @@ class MemoryStore final : public server::FileStore {
   Result<wire::Attributes> commit(const server::CallContext& context, server::OpenFile& file,
                                   bool data_only) override;
 
-  // What no simulated program asks for.
+  // The workload needs no more; all of these but create() fail, or do nothing.
   Result<server::Opened> create(const server::CallContext&, server::HandleView, server::Name,
                                 server::CreationMode, int) override;
   Result<server::Entry> mknod(const server::CallContext&, server::HandleView, server::Name,
@@ -117,7 +117,7 @@ class MemoryStore final : public server::FileStore {
     std::uint32_t mode = 0644;
     std::uint32_t opens = 0;
     std::int64_t atime_ns = 0, mtime_ns = 0, ctime_ns = 0;
-    // Who has made how many, as this process of the server knows, and who has leases.
+    // How many changes each session has made, as this process of the server knows, and the leases.
     std::shared_ptr<server::Inode> changes = std::make_shared<server::Inode>(/*epoch=*/1);
   };
   struct Open final : server::OpenFile {
@@ -127,34 +127,34 @@ class MemoryStore final : public server::FileStore {
     Open& operator=(const Open&) = delete;
     server::FileId id() const override { return {0, file->ino, 0}; }
     const std::shared_ptr<File> file;
-    bool exclusive = false;  // a lease of that kind came with it
+    bool exclusive = false;  // an exclusive lease came with this open
   };
 
   static server::Handle handle_of(std::uint64_t ino);
   const File& find(const std::string& name) const;
   Result<std::shared_ptr<File>> find(server::HandleView handle) const;
-  // kLeaseHeld as LocalStore has it.
+  // kLeaseHeld when another session has an exclusive lease, as in LocalStore.
   static Status may_look_at(const server::CallContext& context, const File& file);
   static File& file_of(server::OpenFile& open) { return *static_cast<Open&>(open).file; }
   static server::ChangeStamp stamp_of(const File& file);
   std::int64_t next_time();
-  // Ends what begin_change() has begun, and with it the leases of others.
+  // Ends the change that begin_change() has begun, and the leases of other sessions.
   static wire::Attributes end_change(const server::CallContext& context, const File& file,
                                      bool changed);
-  // Gives a lease of the file.
+  // Also gives the caller's session a lease of the file.
   static wire::Attributes attributes_of(const server::CallContext& context, const File& file);
   static wire::Attributes describe(const File& file, server::ChangeCounts counts,
                                    std::uint32_t flags);
   wire::Attributes root_attributes() const;
   void resize(File& file, std::uint64_t size);
   void store(File& file, std::uint64_t offset, std::string_view bytes);
-  // Whether this call of the kind fails, and the observer was told so.
+  // The error if this call is to fail; then the observer has been told.
   std::optional<Errno> failure(File& file, Failing what);
 
   const Clock& clock_;
   Random& random_;
   StoreObserver& observer_;
-  std::vector<std::shared_ptr<File>> files_;  // inode 2 and on
+  std::vector<std::shared_ptr<File>> files_;  // from inode 2 on
   std::int64_t last_time_ = 0;
   std::uint64_t run_ = 1;
   struct Failures {

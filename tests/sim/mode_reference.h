@@ -1,9 +1,9 @@
-// ModeReference: which mode a file may be seen with, from what programs were told. Each chmod gives
-// a file a mode of its own, so a mode names the call that it comes from.
+// ModeReference: which mode a file may have in a stat, given what programs were told. Each chmod
+// gives a file a mode that it has not had, so a mode identifies the call that has set it.
 //
-// Of two calls the first is the older one if it was answered before the second began. What a stat
-// sees may not be older than what its client had been told before, nor than what another client had
-// been told, where leases or questions are exact.
+// Of two calls the first is older if it was answered before the second began. The mode that a stat
+// shows may not be older than a call of its own client that was answered before, nor than a call of
+// the other client that was answered so long before that its effect must be known.
 #pragma once
 
 #include <cstdint>
@@ -21,20 +21,21 @@ class ModeReference {
  public:
   static constexpr std::uint32_t kAtFirst = 0644;
 
-  // A mode that the file has not had; nullopt when there is none left.
+  // A chmod begins. Returns a mode that the file has not had; nullopt when there is none left.
   std::optional<std::uint32_t> begin(int client, const std::string& file, Moment now);
   void acknowledge(const std::string& file, std::uint32_t mode, Moment now, TimePoint at);
-  // The server has refused a change of the client: what it kept may be lost, of which it tells.
+  // The server has refused a change of the client. A mode that the client has not sent yet may be
+  // lost, and the client reports that.
   void refused(int client, const std::string& file);
-  // A client may have lost its leases without having returned them: of two clients' calls it is not
-  // certain any more which one the server has seen last.
+  // A client may have lost its leases without returning them. From now on it is not certain which
+  // of two clients' calls the server has executed last.
   void doubt() { doubtful_ = true; }
 
-  // stat(2) of the client that began at `since` has seen `mode`. Others' calls must be seen if they
-  // were answered at `told` or before. What is wrong, or nothing.
+  // A stat(2) of the client that began at `since` has shown `mode`. It must show others' calls that
+  // were answered at `told` or before. Returns what is wrong, or nothing.
   std::string check(int client, const std::string& file, Moment since, TimePoint told,
                     std::uint32_t mode) const;
-  // Nobody does anything any more, and the file has `mode`.
+  // All programs have ended, and the file has `mode`.
   std::string check_last(const std::string& file, std::uint32_t mode) const;
 
  private:

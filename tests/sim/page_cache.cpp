@@ -119,7 +119,7 @@ Task<Result<PageCache::PageRef>> PageCache::read_page(std::string who, Descripti
   co_return page;
 }
 
-// READs into locked pages that follow each other, and unlocks them.
+// READs into consecutive locked pages, and unlocks them.
 Task<Status> PageCache::fill(std::string who, DescriptionRef description,
                              std::vector<PageRef> pages) {
   FileRef file = description->file;
@@ -138,7 +138,7 @@ Task<Status> PageCache::fill(std::string who, DescriptionRef description,
   for (const iovec& part : result.parts) {
     bytes.append(static_cast<const char*>(part.iov_base), part.iov_len);
   }
-  // fuse_short_read: the file ends earlier than was thought.
+  // fuse_short_read(): the file ends earlier than the kernel thought.
   const bool is_short = !error && bytes.size() < length;
   if (is_short && version == file->attribute_version) {
     file->size = std::min(file->size, offset + bytes.size());
@@ -245,9 +245,9 @@ Task<void> PageCache::invalidate_range(std::string who, FileRef file, ByteRange 
   }
 }
 
-// truncate_pagecache(): pages beyond `size` go, dirty or not; the tail of the last one is cleared.
-// Leaves off when a write(2) beyond the end begins meanwhile: in Linux it would clear what that has
-// stored, but for the few instructions that it takes there nobody waits for a page.
+// truncate_pagecache(): drops pages beyond `size`, dirty or not, and clears the tail of the last
+// one. Stops when a write(2) beyond the end begins meanwhile. In Linux it would clear what that
+// write has stored, but there it takes only a few instructions and waits for no page.
 Task<void> PageCache::truncate_pages(std::string who, FileRef file, std::uint64_t size) {
   std::vector<std::uint64_t> indexes;
   for (const auto& [index, page] : file->pages) {

@@ -1,17 +1,18 @@
-// PageCache: the kernel above one client, as far as invalidation has to do with it
+// PageCache: the kernel above one client, as far as invalidation is concerned
 // (docs/ARCHITECTURE.md; from fs/fuse/{file,inode,dir,dev}.c and mm/{truncate,filemap}.c).
 //
-// - A page is locked while a READ fills it, and read(2) and faults wait for that.
+// - A page is locked while a READ fills it; read(2) and faults wait for that.
 // - write(2) copies into pages and sends a WRITE before it returns; it holds the inode's lock.
 // - A store to a mapping makes its page dirty; the page is written back as a WRITE with
 //   FUSE_WRITE_CACHE, and stores to it wait until that is done.
-// - A notification drops pages one after the other: it locks each, waits for its writeback,
-//   launders it if it is dirty, and drops it. Notifications are sent by one thread.
-// - A truncating SETATTR lets the pages' WRITEs in flight end and holds back new ones until it is
+// - A notification drops pages one after the other: it locks each page, waits for its writeback,
+//   launders it if it is dirty, and drops it. One thread sends all notifications.
+// - A truncating SETATTR waits for the pages' WRITEs in flight and holds back new ones until it is
 //   answered; then it drops what is beyond the end, and invalidates the rest.
-// - Attributes are believed for as long as the client has said. An answer is not, when the question
-//   is older than a change of one's own or a notification; who has asked is shown it all the same.
-// - FLUSH comes after the dirty pages of the file, and does not come if one of those failed.
+// - The kernel believes attributes for as long as the client has said. It does not believe an
+//   answer when a change through this kernel or a notification came after the question; the program
+//   that has asked is shown that answer all the same.
+// - FLUSH is sent after the dirty pages of the file, and not at all if one of those failed.
 #pragma once
 
 #include <map>
@@ -32,8 +33,8 @@ class PageCache final : public vfs::Kernel {
  public:
   static constexpr std::uint64_t kPage = 4096;
 
-  // All references must outlive it. `executor` is that of the programs and of the notifier; the
-  // reference hears of pages that are written back whole.
+  // All references must outlive it. The programs and the notifier run on `executor`. `reference` is
+  // told of pages that are written back whole.
   PageCache(Executor executor, Clock& clock, Random& random, WaitGraph& graph, Reference& reference,
             int client);
 
@@ -42,13 +43,13 @@ class PageCache final : public vfs::Kernel {
   // The notifier's thread; returns after stop().
   Task<void> run_notifier();
   void stop();
-  // Hears that a RELEASE is over which began at `since`; 0 when pages of the file were dirty then.
+  // Called when a RELEASE is over that began at `since`; 0 when pages of the file were dirty then.
   std::function<void(const std::string& file, Moment since)> on_released;
   // RELEASEs that are not over.
   std::uint32_t releases = 0;
 
   struct File;
-  // An open file of the kernel's: descriptors and mappings share it.
+  // The kernel's struct file: descriptors and mappings share it.
   struct Description {
     std::shared_ptr<File> file;
     vfs::OpenFileRef opened;
@@ -56,42 +57,42 @@ class PageCache final : public vfs::Kernel {
   };
   using DescriptionRef = std::shared_ptr<Description>;
 
-  // The file that programs know by `name`, as the kernel has looked it up.
+  // The kernel has looked up `name` and got `entry`.
   void enter(const std::string& name, const vfs::Entry& entry);
   static const std::string& name_of(const Description& description);
   // --- System calls; `who` is for the wait graph ------------------------------------------------
 
-  // With `create` as O_CREAT does it of a name that the kernel does not know.
+  // With `create`, as O_CREAT for a name that the kernel does not know.
   Task<Result<DescriptionRef>> open(std::string who, std::string name, bool create);
   Task<Status> chmod(std::string who, DescriptionRef description, std::uint32_t mode);
   struct Bytes {
-    std::string data;  // fewer than asked: the file ends there
-    // Linux ignores an answer that tells the size when a notification came in between. A read then
+    std::string data;  // less than asked: the file ends there
+    // Linux ignores the size in an answer if a notification came after the question. A read then
     // ends where the file ended before.
     bool size_ignored = false;
   };
   Task<Result<Bytes>> read(std::string who, DescriptionRef description, ByteRange range);
-  // All of `range` becomes what `happens` returns, which is called once the inode is locked; if
-  // that is 0, nothing is written.
+  // Writes the value that `happens` returns to all of `range`; nothing if that is 0. `happens` is
+  // called once the inode is locked.
   Task<Status> write(std::string who, DescriptionRef description, ByteRange range,
                      std::function<char()> happens);
   // `happens` is called once the inode is locked.
   Task<Status> truncate(std::string who, DescriptionRef description, std::uint64_t size,
                         std::function<void()> happens);
   Task<Status> fsync(std::string who, DescriptionRef description);
-  // close(2) of one descriptor; `references` falls, and RELEASE follows the last.
+  // close(2) of one descriptor. Decrements `references`; the last close sends RELEASE.
   Task<Status> close(std::string who, DescriptionRef description);
-  // munmap(2): what is dirty is written back first.
+  // munmap(2), after writing back what is dirty.
   Task<void> unmap(std::string who, DescriptionRef description);
   // A store to, and a load from, a mapping; `range` lies in one page. EFAULT (SIGBUS) beyond the
-  // end. `happens` is called in the moment of the store.
+  // end. `happens` is called at the moment of the store.
   Task<Status> store(std::string who, DescriptionRef description, ByteRange range,
                      std::function<char()> happens);
   Task<Result<Bytes>> load(std::string who, DescriptionRef description, ByteRange range);
 
-  // WRITEs of pages that have failed.
+  // How many WRITEs of pages have failed.
   std::uint32_t page_errors(const std::string& name) const;
-  // Dirty pages, and those under writeback, as far as the file reaches.
+  // Pages that are dirty or under writeback, up to the end of the file.
   std::vector<Reference::Piece> dirty(const std::string& name) const;
   struct Stat {
     std::uint64_t size = 0;
@@ -116,15 +117,15 @@ class PageCache final : public vfs::Kernel {
   struct Notification;
 
   std::string page_name(const File& file, std::uint64_t index) const;
-  // A page that is locked by `who`: the one in the cache, or a new one.
+  // Locks the page for `who`; makes it if it is not cached.
   Task<PageRef> lock_page(std::string who, FileRef file, std::uint64_t index);
-  // As lock_page, but null if there is no such page.
+  // The same, but null if the page is not cached.
   Task<PageRef> lock_cached(std::string who, FileRef file, std::uint64_t index);
   static void unlock(Page& page);
   static bool cached(const File& file, const PageRef& page);
   Task<void> wait_on_writeback(std::string who, FileRef file, PageRef page);
-  // An uptodate page, unlocked, after a READ if need be; the READ brings absent pages up to that of
-  // `ahead` along.
+  // An uptodate page, unlocked, if necessary after a READ; the READ also brings the absent pages
+  // that follow, up to the one at index `ahead`.
   Task<Result<PageRef>> read_page(std::string who, DescriptionRef description, std::uint64_t index,
                                   std::uint64_t ahead);
   Task<Status> fill(std::string who, DescriptionRef description, std::vector<PageRef> pages);
@@ -135,20 +136,20 @@ class PageCache final : public vfs::Kernel {
   };
   Task<Result<vfs::OpenedFile>> ask_open(std::string who, FileRef file);
   Task<Result<Answer>> ask_attributes(std::string who, FileRef file, vfs::OpenFileRef opened);
-  // `said` in answer to what was asked when attribute_version was `version`.
+  // Handles `said`, the answer to a question that was asked when attribute_version was `version`.
   Task<Answer> take_answer(std::string who, FileRef file, std::uint64_t version,
                            vfs::Attributes said, Duration timeout);
   static void expire_attributes_of(File& file);
   Task<Status> write_page_part(std::string who, DescriptionRef description, ByteRange part,
                                char value);
-  // Takes a dirty, locked page and writes it back; unlocks it before, or keeps the lock.
+  // Writes back a dirty page, which is locked; unlocks it before that, or keeps it locked.
   Task<void> write_back(FileRef file, PageRef page, bool keep_locked);
-  // What is dirty of the file is written back; errors stay with the file.
+  // Writes back what is dirty of the file; errors stay with the file.
   Task<void> write_and_wait(std::string who, FileRef file);
   static Status take_error(File& file);
   Task<void> invalidate_range(std::string who, FileRef file, ByteRange range);
   Task<void> truncate_pages(std::string who, FileRef file, std::uint64_t size);
-  // The program's thread takes the answer when it runs again, whatever the kernel has been told.
+  // The program's thread handles the answer only when it runs again; notifications may come before.
   Task<Status> send_setattr(std::string who, DescriptionRef description,
                             vfs::AttributeChange change);
   void drop_reference(const DescriptionRef& description);

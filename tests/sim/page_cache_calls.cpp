@@ -1,4 +1,4 @@
-// System calls, as the kernel makes them out of pages and requests.
+// System calls, made of pages and requests as in the kernel.
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -41,7 +41,7 @@ Task<Result<PageCache::DescriptionRef>> PageCache::open(std::string who, std::st
   } else {
     auto reply = co_await ask_open(who, file);
     if (!reply && reply.error() == Errno(ESTALE)) {
-      // do_filp_open(): once more, with a path that was looked up anew.
+      // do_filp_open(): once more, after looking the path up again.
       auto answer = co_await ask_attributes(who, file, nullptr);
       if (!answer) co_return answer.error();
       reply = co_await ask_open(who, file);
@@ -88,7 +88,7 @@ Task<Result<PageCache::Answer>> PageCache::ask_attributes(std::string who, FileR
     if (!asked) co_return asked.error();
     known = asked.value();
   }
-  // The program's thread takes the answer when it runs again.
+  // The program's thread handles the answer only when it runs again.
   const Duration timeout = operations_->attribute_timeout_us(file->node);
   co_await boost::asio::post(executor_, boost::asio::use_awaitable);
   co_return co_await take_answer(who, file, version, *known, timeout);
@@ -112,7 +112,7 @@ void PageCache::expire_attributes_of(File& file) {
   file.attributes_until = {};
 }
 
-// fuse_reverse_inval_inode() of no pages: it waits for nobody, but takes a while.
+// fuse_reverse_inval_inode() without pages: it waits for nothing, but takes a while.
 Task<void> PageCache::expire_attributes(std::vector<vfs::KernelNode> nodes) {
   constexpr std::uint64_t kSlowUs = 2000;
   const Edge waits(graph_, "leases of " + name_, "expiry of attributes at " + name_);
@@ -141,7 +141,7 @@ Task<Result<PageCache::Bytes>> PageCache::read(std::string who, DescriptionRef d
     auto page = co_await read_page(who, description, index, last);
     if (!page) co_return page.error();
     const ByteRange part = page.value()->range().intersect({at, std::min(range.end, file->size)});
-    if (part.empty()) break;  // the file has become shorter
+    if (part.empty()) break;  // the file has become shorter meanwhile
     bytes.data += page.value()->data.substr(part.begin - index * kPage, part.size());
     at = part.end;
   }
@@ -154,11 +154,11 @@ Task<Status> PageCache::write_page_part(std::string who, DescriptionRef descript
   PageRef page = co_await lock_page(who, file, part.begin / kPage);
   page->data.replace(part.begin - page->index * kPage, part.size(), part.size(), value);
   if (part == page->range()) page->uptodate = true;
-  // A page that is not known as a whole stays locked until the WRITE is answered.
+  // A page that is not uptodate stays locked until the WRITE is answered.
   const bool locked = !page->uptodate;
   if (!locked) unlock(*page);
-  // What follows is done without the page's lock: a notification may drop the page, and a READ
-  // bring it back as it was, before the WRITE is sent.
+  // An uptodate page is not locked any more: a notification may drop it, and a READ bring it back
+  // as it was, before the WRITE is sent.
   co_await boost::asio::post(executor_, boost::asio::use_awaitable);
   co_await wait_on_writeback(who, file, page);
   const std::string data(part.size(), value);
@@ -208,7 +208,7 @@ Task<Status> PageCache::send_setattr(std::string who, DescriptionRef description
   co_return status;
 }
 
-// fuse_do_setattr(), here and below. The answer is believed for no time.
+// fuse_do_setattr(), here and below. The attributes in the answer expire at once.
 Task<Status> PageCache::chmod(std::string who, DescriptionRef description, std::uint32_t mode) {
   FileRef file = description->file;
   co_await lock_inode(who, file);
@@ -327,7 +327,7 @@ void PageCache::drop_reference(const DescriptionRef& description) {
 
 Task<void> PageCache::release(DescriptionRef description) {
   FileRef file = description->file;
-  // Pages that are dirty in a mapping of another open file are not its business.
+  // A RELEASE need not write pages that are dirty through a mapping of another open file.
   const Moment since = dirty(file->name).empty() ? reference_.now() : 0;
   {
     const Edge waits(graph_, fmt::format("RELEASE of {} at {}", file->name, name_), core_of(*file));
@@ -404,7 +404,7 @@ Task<void> PageCache::send(std::shared_ptr<Notification> notification) {
     co_await store_last(notifier(), file, notification->range.end, *notification->last);
     co_return;
   }
-  // fuse_reverse_inval_inode(): an answer that is still on its way is too old.
+  // fuse_reverse_inval_inode(): answers that are still on their way are too old after this.
   expire_attributes_of(*file);
   co_await invalidate_range(notifier(), file, notification->range);
 }

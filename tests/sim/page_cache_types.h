@@ -1,4 +1,4 @@
-// What the page cache keeps: pages, files and notifications. Private to it.
+// The data of PageCache: pages, files and notifications. Private to it.
 #pragma once
 
 #include "tests/sim/page_cache.h"
@@ -26,11 +26,11 @@ struct PageCache::File {
   vfs::NodeId node = 0;
   std::uint64_t size = 0;
   std::uint32_t mode = 0;
-  TimePoint attributes_until{};  // they are believed
-  // Counts what makes answers to earlier questions too old: own changes, notifications, and answers
-  // that were believed (fuse_inode::attr_version).
+  TimePoint attributes_until{};  // the kernel believes them until then
+  // Counts the events that make answers to earlier questions too old: changes through this kernel,
+  // notifications, and answers that were believed (fuse_inode::attr_version).
   std::uint64_t attribute_version = 0;
-  // While a write(2) beyond the end or a truncation is under way no answer is believed
+  // A write(2) beyond the end or a truncation is under way: no answer is believed
   // (FUSE_I_SIZE_UNSTABLE).
   bool size_unstable = false;
   std::map<std::uint64_t, PageRef> pages;

@@ -1,7 +1,7 @@
 // Random: one stream of choices, the same for the same seed on every machine.
 //
 // Each part of a simulation (workload, schedule, faults) draws from a stream of its own, so that
-// taking an operation out of a run changes as little as possible of the rest.
+// leaving an operation out of a run changes as little else as possible.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ class Random {
     return mixed ^ (mixed >> 31);
   }
 
-  // Less than `bound`, which is not 0.
+  // A number less than `bound`. REQUIRES: `bound` is not 0.
   std::uint64_t below(std::uint64_t bound) { return next() % bound; }
   std::uint64_t between(std::uint64_t least, std::uint64_t most) {
     return least + below(most - least + 1);

@@ -285,7 +285,7 @@ bool Reference::may_end_at(const File& file, int client, Moment since, std::uint
   });
 }
 
-// Or has, after `since`.
+// Whether the client truncates the file, or has at `since` or later.
 bool Reference::truncates(const File& file, int client, Moment since) {
   return std::any_of(file.events.begin(), file.events.end(), [&](const Event& event) {
     const bool over = event.failed || event.acknowledged < since;
@@ -297,20 +297,20 @@ std::string Reference::check_stat(int client, const std::string& name, View view
                                   std::uint64_t size, Moment told) const {
   const File& file = file_of(name);
   const ServerSize first{file.size_at_first, -1, 0, 0, 0};
-  // The oldest state that may be seen still.
+  // The oldest size that may still be shown.
   auto oldest = file.sizes.end();
   for (auto it = file.sizes.begin(); it != file.sizes.end(); ++it) {
     if (it->client != client && it->answered < told) oldest = it;
   }
   const bool none = oldest == file.sizes.end();
   const ServerSize& seen = none ? first : *oldest;
-  // After a READ that ended early the kernel takes the beginning of its page for the end.
+  // After a short READ the kernel may take the beginning of a page for the end of the file.
   auto explains = [&](const ServerSize& state) {
     return state.size == size || (state.size < size && size % kPage == 0);
   };
   const bool explained =
       explains(seen) || std::any_of(none ? file.sizes.begin() : oldest, file.sizes.end(), explains);
-  // While a truncation of its own is under way, the client shows what it knew before.
+  // While a truncation of its own is under way, the client shows the size that it knew before.
   const bool exempt = truncates(file, client, view.since);
   if (!explained && !exempt && !may_end_at(file, client, std::min(told, view.since), size)) {
     return fmt::format(
@@ -355,7 +355,7 @@ std::string Reference::check_stored(int client, const std::string& name, std::ui
   }
   return for_each_run(file, offset, bytes, [&](ByteRange run, std::uint8_t value) -> std::string {
     const bool of_page = file.pages_sent[client].contains(run);
-    if (value == 0 && of_page) return {};  // its hole
+    if (value == 0 && of_page) return {};  // a hole in the page
     Event& source = file.events[file.by_value[value]];
     if (value == 0 || source.value != value || !source.range.contains(run)) {
       return fmt::format("{} sends {} for bytes {}, which nobody has written there",
@@ -378,7 +378,7 @@ std::string Reference::check_stored(int client, const std::string& name, std::ui
 }
 
 void Reference::truncated_on_server(int client, const std::string& name, std::uint64_t size) {
-  // A client truncates a file once at a time, so it is the latest.
+  // A client has only one truncation of a file under way, so it is the latest event that matches.
   auto& events = files_[name].events;
   auto it = std::find_if(events.rbegin(), events.rend(), [&](const Event& event) {
     return event.value == 0 && event.client == client && event.range.begin == size;
@@ -389,7 +389,7 @@ void Reference::truncated_on_server(int client, const std::string& name, std::ui
 std::string Reference::check_kept(const std::string& name, const std::string& on_server,
                                   const HeldByClient& held) const {
   const File& file = file_of(name);
-  // What would be on the server once the client has sent all that it holds.
+  // For each client, what would be on the server once the client has sent all that it holds.
   std::optional<std::string> will_be[kClients];
   for (const Event& event : file.events) {
     if (event.value == 0 || event.acknowledged == kNever || event.settled != kNever) continue;
@@ -412,7 +412,8 @@ std::string Reference::check_let_go(int client, const std::string& name, Moment 
         file, piece.offset, piece.bytes, [&](ByteRange run, std::uint8_t value) -> std::string {
           const Event& event = file.events[file.by_value[value]];
           const bool is_its = value != 0 && event.value == value && event.client == client;
-          // A write(2) that has not returned may reach the client when the folio has been passed.
+          // A write(2) that has not returned may reach the client after the invalidation has passed
+          // the folio.
           const bool is_older = event.unsettled_since[client] < since && event.acknowledged < since;
           if (!is_its || !is_older) return {};
           return fmt::format("kept, and not said so: bytes {} of {}", text_of(run),
@@ -423,8 +424,8 @@ std::string Reference::check_let_go(int client, const std::string& name, Moment 
   return {};
 }
 
-// The size is the first one, or where a WRITE or a truncation has put the end, and nothing younger
-// has put it elsewhere.
+// The size must be the initial one, or one that a WRITE or a truncation has set, and no younger
+// truncation may have changed it.
 std::string Reference::check_size(const std::string& name, std::uint64_t size) const {
   const File& file = file_of(name);
   auto is_truncation = [](const Event& e) {
@@ -432,7 +433,7 @@ std::string Reference::check_size(const std::string& name, std::uint64_t size) c
   };
   auto undone = [&](const Event& event) {
     return std::any_of(file.events.begin(), file.events.end(), [&](const Event& other) {
-      // A truncation makes a file shorter, and one that was not made so long by a write longer.
+      // A truncation below `size` moves the end. One beyond it does so if `size` is no write's end.
       const bool moves =
           other.range.begin < size || (event.value == 0 && other.range.begin != size);
       return is_truncation(other) && other.acknowledged != kNever && moves && older(event, other);

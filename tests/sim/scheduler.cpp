@@ -5,7 +5,8 @@ namespace foliofs::sim {
 namespace {
 
 constexpr std::uint64_t kScheduleStream = 1;
-// A sleeper this near may wake although others are ready: a machine can be that slow.
+// A sleeper that is due this soon may wake although continuations are ready, because a real machine
+// can be that slow.
 constexpr Duration kSlowness = std::chrono::milliseconds(20);
 
 }  // namespace

@@ -1,11 +1,11 @@
 // Scheduler: runs the continuations of a whole world on one thread, in an order that a seed
-// chooses, with time of its own.
+// chooses, and in virtual time.
 //
-// Everything that is ready to run waits in the lane of the executor that it was posted to: the
-// cores of the two clients, the server, and the programs above the clients are lanes. A step picks
-// a lane by weight, so that one side may be much slower than another, and then any continuation of
-// that lane (or the oldest, in those runs that keep the order of a real loop). Time passes when
-// nothing is ready, and now and then a little of it before that.
+// Every continuation that is ready to run waits in the lane of the executor that it was posted to.
+// The cores of the two clients, the server, and the programs above each client have lanes. A step
+// picks a lane by weight, so that one side may be much slower than another, and then any
+// continuation of that lane (or the oldest, in runs that keep the order of a real loop). Time
+// passes when nothing is ready, and now and then a little before that.
 #pragma once
 
 #include <array>
@@ -26,7 +26,7 @@ inline constexpr std::size_t kLanes = 5;
 class Scheduler : public boost::asio::execution_context {
  public:
   explicit Scheduler(std::uint64_t seed);
-  // What is still ready is dropped, not run.
+  // Drops the continuations that are still ready, without running them.
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -35,7 +35,8 @@ class Scheduler : public boost::asio::execution_context {
   test::VirtualClock& clock() { return clock_; }
   const test::VirtualClock& clock() const { return clock_; }
 
-  // Runs one continuation, or lets time pass to the next sleeper. False when there is neither.
+  // Runs one continuation, or lets time pass until the next sleeper wakes. False when there is
+  // neither.
   bool step();
   std::uint64_t steps() const { return steps_; }
 
@@ -51,8 +52,8 @@ class Scheduler : public boost::asio::execution_context {
     Function function;
   };
 
-  // What Asio wants of an executor that may be an any_io_executor and never runs anything inside
-  // execute().
+  // What Asio requires of an executor that any_io_executor can hold and that never runs anything
+  // inside execute().
   class LaneExecutor {
    public:
     LaneExecutor(Scheduler& scheduler, Lane lane) : scheduler_(&scheduler), lane_(lane) {}

@@ -6,7 +6,7 @@ namespace foliofs::sim {
 
 using server::Admission;
 
-// One connection: takes requests off the wire and puts replies on it.
+// One connection: reads requests from the wire and writes replies to it.
 class SimServer::Connection final : public server::ReplySink,
                                     public std::enable_shared_from_this<Connection> {
  public:
@@ -64,7 +64,7 @@ class SimServer::Connection final : public server::ReplySink,
     co_return frame;
   }
 
-  // False when the connection is over.
+  // False when the connection must end.
   bool handle(Frame frame) {
     if (frame.header.type == proto::MessageType::kHello) {
       auto request = proto::decode<wire::HelloRequest>(frame.meta);
@@ -176,7 +176,7 @@ server::Reply SimServer::hello(const wire::HelloRequestT& request, const server:
 
 Duration SimServer::some_time() {
   if (slowness.count() == 0 || random_.one_in(2)) return Duration::zero();
-  // Now and then long enough for others to make many calls meanwhile.
+  // Now and then long enough for other clients to make many calls meanwhile.
   const std::uint64_t most =
       static_cast<std::uint64_t>(slowness.count()) * (random_.one_in(8) ? 16 : 1);
   return Duration(static_cast<std::int64_t>(random_.below(most + 1)));
@@ -236,7 +236,7 @@ void SimServer::run_again(const server::Handler* handler, std::shared_ptr<server
   spawn(executor_, "overdue recalls", revoke_overdue(client, answered, run_));
 }
 
-// Server::keep_house() comes round once a second.
+// As Server::keep_house(), which runs once a second.
 Task<void> SimServer::revoke_overdue(int client, std::shared_ptr<bool> answered,
                                      std::uint64_t run) {
   constexpr std::uint64_t kRoundUs = 1'000'000;

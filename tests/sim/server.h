@@ -1,8 +1,8 @@
 // SimServer: the real server's sessions and handlers over a MemoryStore, reached over Wires.
 //
-// What Connection does with a socket and an export's pool is done here with a wire and the
-// scheduler: a request executes when the scheduler says so, perhaps after a while, in any order
-// with others; its reply may take as long.
+// It uses a wire and the scheduler where the real server's Connection uses a socket and an export's
+// pool: a request executes when the scheduler chooses it, perhaps after a while, in any order with
+// others; its reply may take as long.
 #pragma once
 
 #include <functional>
@@ -21,37 +21,38 @@ namespace foliofs::sim {
 
 class SimServer {
  public:
-  // All references must outlive the server. `store` belongs to it from now on.
+  // All references must outlive the server.
   SimServer(Executor executor, Clock& clock, Random& random, std::unique_ptr<MemoryStore> store);
 
   MemoryStore& store() { return *store_; }
 
-  // How long a request waits as a rule, at most, to be executed, and its reply to be sent.
+  // The longest time that a request usually waits before it is executed, and its reply before it is
+  // sent.
   Duration slowness{0};
 
-  // A connection of client `client`.
+  // Makes connections for client `client`.
   std::unique_ptr<rpc::Connector> connector_for(int client);
 
-  // Of whom the call that the store executes right now is; -1 between calls.
+  // The client whose call the store is executing; -1 between calls.
   int executing_for() const { return executing_for_; }
-  // And its number.
+  // The number of that call.
   std::uint64_t executing_call() const { return calls_; }
-  // Hears that a call is answered, as far as the server has to do with it.
+  // Called when the server answers a call, before the reply is sent.
   std::function<void(std::uint64_t call)> on_answered;
 
-  // Hears that a call of `client` has ended leases of others.
+  // Called when a call of `client` has ended leases of others.
   std::function<void(int client)> on_recall;
-  // Hears that a call of `client` waits for a lease that was not returned in time.
+  // Called when a call of `client` waits for a lease that was not returned in time.
   std::function<void(int client)> on_overdue;
 
-  // --- What goes wrong ---
-  // What is on its way on the client's connections is lost.
+  // --- Faults ---
+  // Breaks the client's connections; what is on its way on them is lost.
   void cut(int client);
-  // Nothing more gets through in one direction, until it is let go of.
+  // Holds up everything in one direction of the client's connections, or lets it go on.
   void hold(int client, bool to_server, bool held);
-  // The process ends and comes back: sessions and opens are gone, files stay.
+  // Restarts the server's process: sessions and opens are gone, files stay.
   void restart();
-  // As when somebody has changed a file on the disk itself.
+  // As if a file had been changed on the server's disk, not through the server.
   void revoke_leases() { sessions_.back().revoke_leases(export_); }
 
  private:
@@ -64,7 +65,7 @@ class SimServer {
   void execute(const server::Handler& handler, std::shared_ptr<server::Call> call, int client);
   Task<void> run_call(const server::Handler* handler, std::shared_ptr<server::Call> call,
                       int client, std::uint64_t run);
-  // Answers a call once those have returned their leases that it has ended, or have had the time.
+  // Answers a call once the leases that it has ended are returned, or their time is over.
   void answer(const server::Handler& handler, std::shared_ptr<server::Call> call,
               server::Reply reply, int client, std::uint64_t number);
   // As Connection::run_again().
@@ -79,7 +80,7 @@ class SimServer {
   MemoryStore* store_;
   server::BufferPool buffers_;
   std::uint64_t run_ = 1;  // of the process
-  // The last is the one in use; the others' sessions may still be referred to.
+  // The last one is in use; sessions of the others may still be referred to.
   std::list<server::SessionTable> sessions_;
   std::vector<std::pair<int, std::weak_ptr<Wire>>> wires_;
   int executing_for_ = -1;

@@ -6,14 +6,14 @@ Outcome run_once(const Run& run, bool traced) {
   auto world = std::make_unique<World>(make_workload(run.seed, run.mode), run.mode, run.schedule,
                                        run.skipped, traced);
   Outcome outcome = world->run();
-  // After a standstill coroutines still refer to it.
+  // Leaked after a failure: coroutines of a run that stands still refer to it.
   if (!outcome.wrong.empty()) (void)world.release();
   return outcome;
 }
 
 namespace {
 
-// Without the operations [begin, end), if that still fails under one of a few schedules.
+// Leaves out the operations [begin, end) if the run then still fails under one of a few schedules.
 bool leave_out(Run& run, std::size_t begin, std::size_t end) {
   constexpr std::uint64_t kSchedules = 12;
   Run shorter = run;

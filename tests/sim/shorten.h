@@ -1,4 +1,4 @@
-// Runs by seed, and a shorter run that fails as well.
+// Runs a seed, and finds a shorter run that fails as well.
 #pragma once
 
 #include <set>
@@ -7,17 +7,17 @@
 
 namespace foliofs::sim {
 
-// All that a run depends on.
+// Everything that a run depends on.
 struct Run {
   std::uint64_t seed = 0;      // of the workload
-  std::uint64_t schedule = 0;  // of the order and the faults' details
+  std::uint64_t schedule = 0;  // seed of the order and of the faults' details
   cache::InvalidateMode mode{};
   std::set<std::size_t> skipped;  // operations that are left out
 };
 
 Outcome run_once(const Run& run, bool traced);
 
-// Leaves operations out for as long as the run still fails, with the same schedule or a nearby one.
+// Leaves out operations as long as the run still fails, with the same schedule or a nearby one.
 // REQUIRES: `run` fails.
 Run shorten(Run run);
 

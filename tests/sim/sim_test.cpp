@@ -1,4 +1,4 @@
-// The simulator itself: it repeats itself, and its judges see what they are there for.
+// Tests of the simulator itself: a seed repeats a run, and the references find what they must.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
@@ -154,7 +154,7 @@ TEST_P(RunTest, ASeedRepeatsARunExactly) {
   }
 }
 
-// A workload that hardly does a thing proves nothing about it.
+// A workload proves nothing about a call that it hardly ever makes.
 TEST_P(RunTest, WhatCanHappenDoes) {
   Counts counts;
   for (std::uint64_t seed = 1; seed <= 600; ++seed) {

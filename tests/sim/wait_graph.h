@@ -1,10 +1,10 @@
 // WaitGraph: who waits for whom, so that a deadlock is reported as one.
 //
-// Nodes are activities ("A: read f0 [0, 8)") and what can be held ("page 3 of f0 at A"). An
-// activity waits for one thing at a time; a thing is held by an activity. What goes on inside a
-// client's core is not visible from here: a request that the core has not answered counts as
-// waiting for the notifications that the core waits for on the same file, because whoever waits
-// for those may hold a gate or a folio.
+// Nodes are activities ("A: read f0 [0, 8)") and things that can be held ("page 3 of f0 at A"). An
+// activity waits for one thing at a time; a thing is held by an activity. The graph does not see
+// inside a client's core. So a request that the core has not answered counts as waiting for the
+// notifications that the core waits for on the same file, because an invalidation that waits for
+// them may hold a gate or a folio.
 #pragma once
 
 #include <list>
@@ -15,7 +15,7 @@ namespace foliofs::sim {
 
 class WaitGraph {
  public:
-  // Says what somebody waits for, for as long as it exists.
+  // `who` waits for `whom` for as long as this object exists.
   class Edge {
    public:
     Edge(WaitGraph& graph, std::string who, std::string whom) : graph_(graph) {
@@ -30,7 +30,7 @@ class WaitGraph {
     std::list<std::pair<std::string, std::string>>::iterator at_;
   };
 
-  // The edges, one a line, and a cycle among them if there is one.
+  // The edges, one on each line, and a cycle of them if there is one.
   std::string describe() const;
 
  private:

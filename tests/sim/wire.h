@@ -1,5 +1,5 @@
-// Wire: both directions of one connection between a client and the server, which a test can hold
-// and cut.
+// Wire: both directions of one connection between a client and the server. A test can hold up a
+// direction and cut the wire.
 #pragma once
 
 #include <memory>
@@ -13,12 +13,12 @@ namespace foliofs::sim {
 
 class Wire {
  public:
-  // One direction: bytes that were written and not read yet. Reading takes some of them, as many
-  // as `random` says, or all.
+  // One direction: bytes that were written and not read yet. A read takes all of them, or as many
+  // as `random` chooses.
   class Direction {
    public:
     explicit Direction(Random& random) : random_(random) {}
-    // ECONNRESET once the wire is cut; what was written before is lost then.
+    // ECONNRESET once the wire is cut; bytes that were not read before are lost.
     Task<Result<std::size_t>> read_some(std::span<const iovec> into);
     void write(std::span<const std::byte> bytes);
     void hold(bool held);
@@ -44,7 +44,7 @@ class Wire {
   }
 };
 
-// The client's end of it.
+// The client's end of a wire.
 class WireTransport final : public rpc::Transport {
  public:
   explicit WireTransport(std::shared_ptr<Wire> wire) : wire_(std::move(wire)) {}

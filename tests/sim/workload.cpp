@@ -17,7 +17,7 @@ class Generator {
   Workload make() {
     configure();
     mapped_ = random_.one_in(2);
-    // Mappings reach no further than the file.
+    // A mapping cannot be used beyond the end of the file.
     const std::uint64_t least = mapped_ && !random_.one_in(4) ? 12288 : 0;
     workload_.files.emplace_back("f0", std::max(some_size(), least));
     if (random_.one_in(4)) workload_.files.emplace_back("f1", std::max(some_size(), least));
@@ -71,7 +71,7 @@ class Generator {
     return kSizes[random_.below(std::size(kSizes))];
   }
 
-  // Few places, around the edges of pages and folios, so that operations meet.
+  // Only a few places, around the edges of pages and folios, so that operations overlap.
   ByteRange some_range() {
     constexpr std::uint64_t kPlaces[] = {0, 8, 4090, 4096, 8190, 12288, 16380, 16384, 20000};
     constexpr std::uint64_t kLengths[] = {1, 4, 8, 100, 4096, 5000, 9000};
@@ -100,7 +100,7 @@ class Generator {
     for (std::uint64_t i = 0; i < count; ++i) add_call();
   }
 
-  // In order, so that there is read-ahead, and again after having looked anew.
+  // Reads in order, so that there is readahead, and again after revalidating the file.
   void add_reads() {
     const std::string file = workload_.ops.back().file;
     const std::uint64_t rounds = random_.between(2, 4);
@@ -148,7 +148,7 @@ class Generator {
     const bool mapping = kind == OpKind::kStore || kind == OpKind::kLoad || kind == OpKind::kMap;
     if (mapping && !mapped_) kind = OpKind::kWrite;
     Op& op = add(kind);
-    // Most calls are made on the first descriptor, so that most find one.
+    // Most calls are made on the first descriptor, because that one is usually open.
     if (!random_.one_in(4)) op.slot = 0;
     op.range = kind == OpKind::kStore || kind == OpKind::kLoad ? some_mapped_range() : some_range();
     if (kind == OpKind::kTruncate) op.amount = some_size();
@@ -162,7 +162,8 @@ class Generator {
     }
   }
 
-  // Sometimes longer than leases are believed without a word from the server, or recalls wait.
+  // Sometimes longer than a client believes its leases without hearing from the server, or than the
+  // server waits for a recall.
   std::uint64_t some_hold() {
     if (workload_.leases && random_.one_in(3)) return random_.between(1'000'000, 15'000'000);
     return random_.between(1, 5000);

@@ -12,7 +12,7 @@
 namespace foliofs::sim {
 
 enum class OpKind {
-  // System calls on the descriptor in a slot of the program's.
+  // System calls on the descriptor in one of the program's slots.
   kOpen,
   kDup,  // another descriptor of the same open file, in slot `other`
   kClose,
@@ -26,18 +26,18 @@ enum class OpKind {
   kChmod,
   kFsync,
   kStat,
-  // Other things that a client's user does.
+  // Other things that a client's user may do.
   kInvalidate,
   kSwitchMode,  // `foliofs set invalidate=`
   kSleep,
-  // What goes wrong, for one client or all.
+  // Faults, for one client or all.
   kFailWrites,
   kFailReads,
   kFailChanges,  // SETATTR and COMMIT
   kCut,
   kHold,  // one direction of the connection, for a while
   kRestart,
-  kRevoke,  // all leases: somebody changes files on the disk itself
+  kRevoke,  // all leases, as if files had been changed on the server's disk
 };
 
 struct Op {
@@ -53,7 +53,7 @@ struct Op {
   cache::InvalidateMode mode{};
 };
 
-// A sequence of operations, one after the other. Client -1 makes trouble.
+// Executes its operations one after the other. The actor with client -1 injects the faults.
 struct Actor {
   std::string name;
   int client = -1;
@@ -62,11 +62,11 @@ struct Actor {
 struct Workload {
   std::vector<Actor> actors;
   std::vector<Op> ops;                                       // each actor's in their order
-  std::vector<std::pair<std::string, std::uint64_t>> files;  // and their sizes at first
+  std::vector<std::pair<std::string, std::uint64_t>> files;  // names and initial sizes
   cache::CacheConfig cache;
   std::uint64_t actimeo_us = 0;
   bool leases = false;  // coherence=lease
-  bool unseen = false;  // nobody has a lease of the files at first
+  bool unseen = false;  // at first no client has a lease of the files
   std::uint64_t slowness_us = 0;
 };
 
@@ -74,7 +74,7 @@ inline constexpr int kSlots = 3;
 
 Workload make_workload(std::uint64_t seed, cache::InvalidateMode mode);
 
-// "write"; the trouble by what it does.
+// The system call's name ("write"), or what the fault does ("fail WRITEs").
 const char* op_name(OpKind kind);
 
 // "A1: write f0 [0, 8)", for traces.

@@ -1,4 +1,4 @@
-// A run, from mounting to unmounting, and what is checked all the time.
+// A run, from mounting to unmounting, and the checks made during it.
 #include "tests/sim/world.h"
 
 #include <fmt/format.h>
@@ -12,9 +12,9 @@ namespace foliofs::sim {
 namespace {
 
 constexpr std::uint64_t kFaultStream = 3;
-// A run in which nothing ends for so long stands still: every timeout is over by then.
+// A run in which no operation ends for this long stands still: every timeout is over by then.
 constexpr Duration kStandstill = std::chrono::minutes(20);
-// Or goes round in circles; a whole run takes about a thousand steps.
+// The same in steps, for a run that loops; a whole run takes about a thousand steps.
 constexpr std::uint64_t kBusyStandstill = 1'000'000;
 
 constexpr Lane core_lane(int client) {
@@ -71,13 +71,13 @@ Outcome World::run() {
       client.mount.reset();
       client.session.reset();
     }
-    // Alarms that nobody listens to any more, connections that end.
+    // Cancelled alarms, and connections that end.
     while (scheduler_.step()) continue;
   }
   return std::move(outcome_);
 }
 
-// False when nothing happens any more, although it should.
+// Runs until `done`. False when the run stands still before that.
 bool World::drive(const bool& done) {
   std::uint64_t seen = ops_done_;
   TimePoint since = scheduler_.clock().now();
@@ -135,7 +135,7 @@ Task<void> World::start_client(int index) {
   client.kernel->attach(client.mount->operations());
   client.kernel->on_released = [this, index](const std::string& file, Moment since) {
     trace(fmt::format("{}: RELEASE of {} is over", static_cast<char>('A' + index), file));
-    // Nobody hears of its errors.
+    // The errors of a RELEASE are reported to no program.
     if (clients_[index].failures[file].writes.empty()) synced(index, file, since);
     ++ops_done_;
   };
@@ -159,7 +159,7 @@ Task<void> World::run_actor(int actor) {
   }
 }
 
-// What a process leaves behind when it ends: the kernel unmaps and closes.
+// What the kernel does when a process ends: it closes descriptors and unmaps.
 Task<void> World::close_all(int actor) {
   Program& program = programs_[static_cast<std::size_t>(actor)];
   const int client = workload_.actors[static_cast<std::size_t>(actor)].client;
@@ -232,7 +232,7 @@ void World::synced(int client, const std::string& file, Moment since) {
 
 namespace {
 
-// An answer may be on its way for so long, longer than anything is held.
+// An answer may be on its way for this long, which is longer than anything is held up.
 constexpr Duration kOnItsWay = std::chrono::seconds(16);
 
 }  // namespace
@@ -290,7 +290,6 @@ std::vector<Reference::Piece> World::held(int client, const std::string& file) c
   return pieces;
 }
 
-// An error must have a reason.
 void World::check_status(const Op& op, int client, const std::string& file, Moment since,
                          const Status& status) {
   ++outcome_.counts[std::string(op_name(op.kind)) + (status ? "" : " failed")];
@@ -301,28 +300,29 @@ void World::check_status(const Op& op, int client, const std::string& file, Mome
   const bool changes = op.kind == OpKind::kTruncate || op.kind == OpKind::kFsync ||
                        op.kind == OpKind::kOpen || op.kind == OpKind::kChmod ||
                        op.kind == OpKind::kClose;
-  // A mode that was kept may have been refused before.
+  // An fsync or close may report that a mode which the client had kept was refused earlier.
   const bool tells_later = op.kind == OpKind::kFsync || op.kind == OpKind::kClose;
   if (tells_later && failures.change != 0) return;
-  // It may have joined a READ that had failed already.
+  // The read may have waited for a READ that failed before the read began.
   if (reads && failures.read != 0) return;
   if (changes && failures.change > since) return;
   if (!failures.writes.empty()) return;
-  // Whether a truncation has happened may not be known; and an open is not tried for ever.
+  // After a restart it may not be known whether a truncation has happened, and an open is not
+  // retried for ever.
   const bool gives_up = op.kind == OpKind::kTruncate || op.kind == OpKind::kOpen;
   if (gives_up && restarted_ > since) return;
   fail(fmt::format("{} failed for no reason: {}", describe(workload_, op),
                    errno_name(status.error())));
 }
 
-// I6. A failure is known once the flush that it belongs to is over; a flush waits for every WRITE
-// that was sent before it. It is told once.
+// I6. A failure is known once the flush that it belongs to is over, and a flush waits for every
+// WRITE that was sent before it. Each failure is reported once.
 void World::check_told(int client, const std::string& file, Moment since, Told& told,
                        const Status& status) {
   const Failures& failures = clients_[client].failures[file];
   if (status) {
     for (Moment failure : failures.writes) {
-      // A WRITE that failed before a restart may have been repeated.
+      // A WRITE that failed before a restart may have been repeated with success.
       if (failure > told.at && failure < since && failure > restarted_) {
         fail(fmt::format("an error of {} at moment {} was not told", file, failure));
       }

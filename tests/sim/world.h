@@ -1,5 +1,5 @@
-// World: two clients and a server, real but for the wire, the disk and the kernels, and one run of
-// a workload in them.
+// World: two clients and a server, which are real except for the wires, the disk and the kernels,
+// and one run of a workload in them.
 #pragma once
 
 #include <memory>
@@ -24,41 +24,42 @@ struct Inode;
 
 namespace foliofs::sim {
 
-// What has happened in runs: operations that succeeded, failures of the store.
+// How often things have happened in a run, by name: operations, their failures, faults.
 using Counts = std::map<std::string, std::uint64_t>;
 
 struct Outcome {
-  std::string wrong;  // empty: all held
+  std::string wrong;  // empty: all checks have passed
   std::uint64_t steps = 0;
   Counts counts;
-  std::vector<std::string> trace;  // when it was asked for
+  std::vector<std::string> trace;  // empty unless `traced`
 };
 
 class World final : private FaultPoints, private StoreObserver {
  public:
-  // `seed` is that of the schedule and the faults' details. `skipped`: operations, by number, that
-  // are left out.
+  // `seed` is that of the schedule and of the faults' details. `skipped`: the numbers of operations
+  // that are left out.
   World(Workload workload, cache::InvalidateMode mode, std::uint64_t seed,
         std::set<std::size_t> skipped, bool traced);
   ~World() override;
 
-  // Runs everything, once. A world in which a deadlock was found must not be destroyed: coroutines
-  // still refer to it.
+  // Runs everything; call it once. A world in which a deadlock was found must not be destroyed,
+  // because coroutines still refer to it.
   Outcome run();
 
  private:
-  // When the latest call that told a holder of failures began and ended, or his open.
+  // When the latest call that has reported a failure to this open file began and ended; at first,
+  // when its open did.
   struct Told {
     Moment since = 0;
     Moment at = 0;
     bool once = false;
   };
-  // An open file with what its holder was told of failures.
+  // An open file, and which failures were reported to it.
   struct Descriptor {
     PageCache::DescriptionRef description;
     std::shared_ptr<Told> told;  // dups share it
   };
-  // When the server has refused a client's calls.
+  // When the server has failed calls of a client.
   struct Failures {
     std::vector<Moment> writes;
     Moment read = 0;  // the latest
@@ -75,7 +76,7 @@ class World final : private FaultPoints, private StoreObserver {
     std::unique_ptr<vfs::Mount> mount;
     std::map<std::string, std::shared_ptr<vfs::Inode>> inodes;
     std::map<std::string, Failures> failures;  // by file
-    std::optional<TimePoint> troubled_at;      // last
+    std::optional<TimePoint> troubled_at;      // when its connection was last disturbed
   };
 
   // The run, from mounting to unmounting.
@@ -104,7 +105,7 @@ class World final : private FaultPoints, private StoreObserver {
   void fail(std::string what);
   void check(const std::string& wrong);
   void check_file(const std::string& file);
-  // `since`: when the operation began.
+  // An error must have a reason. `since`: when the operation began.
   void check_status(const Op& op, int client, const std::string& file, Moment since,
                     const Status& status);
   void check_access(const Op& op, int client, const std::string& file, Reference::View view,
@@ -112,20 +113,20 @@ class World final : private FaultPoints, private StoreObserver {
   void check_told(int client, const std::string& file, Moment since, Told& told,
                   const Status& status);
   void synced(int client, const std::string& file, Moment since);
-  // Every client knows of changes that were answered before this moment, if it looks now: what it
-  // says may be `actimeo` old where it has no lease, and with one as long as the server gives none
-  // because it is being returned.
+  // A stat that begins now must show changes that were answered before this moment, at any client:
+  // its attributes may be `actimeo` old where it has no lease, also of a file of which the server
+  // gives none because one is being returned.
   Moment known_to_all() const;
-  // When that was: what was answered by then is known.
+  // The same as a time, without regard to leases that the server has ended.
   TimePoint known_since() const;
-  // The server has ended leases before their holders could return them.
+  // The server ends leases before their holders can return them.
   void end_leases();
   // The client's connection is disturbed.
   void troubled(int client) {
     clients_[client].troubled_at = scheduler_.clock().now();
     modes_.doubt();
   }
-  // A client that hears the server returns its leases in time.
+  // A client whose connection was not disturbed must return its leases in time.
   void check_overdue(int client);
   std::vector<Reference::Piece> held(int client, const std::string& file) const;
 
@@ -133,7 +134,7 @@ class World final : private FaultPoints, private StoreObserver {
   void stored(const std::string& file, std::uint64_t offset, std::string_view bytes) override;
   void resized(const std::string& file, std::uint64_t size) override;
   void failed(const std::string& file, Failing what) override;
-  // FaultPoints: waits for nothing, or a moment, or a while.
+  // FaultPoints: now and then waits for a while.
   Task<void> reach(FaultPoint point) override;
 
   void trace(std::string line);
@@ -158,8 +159,8 @@ class World final : private FaultPoints, private StoreObserver {
     TimePoint last;
   };
   std::optional<LeasesEnded> leases_ended_;
-  std::vector<std::pair<TimePoint, Moment>> answered_;  // calls of the server
-  Moment restarted_ = 0;                                // the server, last
+  std::vector<std::pair<TimePoint, Moment>> answered_;  // when the server answered each call
+  Moment restarted_ = 0;                                // when the server last restarted
   bool finished_ = false;
   Outcome outcome_;
 };

@@ -1,4 +1,4 @@
-// What programs and trouble do in a world, and what they learn from it.
+// The operations of programs and the faults, and what the references learn from each.
 #include <fmt/format.h>
 
 #include "src/vfs/inode.h"

@@ -35,7 +35,7 @@ class CacheTest : public testing::Test {
     mapping = cache->make_mapping(store, kernel, contents.size());
   }
 
-  // Stores of so many bytes that do not touch each other are a WRITE each.
+  // Stores of `write_bytes` that are not adjacent become one WRITE each.
   void open_with_small_writes(const std::string& contents, std::uint32_t write_bytes) {
     CacheConfig config = small_config();
     config.max_io = write_bytes;
@@ -76,7 +76,7 @@ class CacheTest : public testing::Test {
                               InvalidateReason reason = InvalidateReason::kUser) {
     return loop.run(mapping->invalidate({mode, reason, flush}));
   }
-  // Whether the kernel has been told to drop each page that it may have.
+  // Whether the kernel has been told to drop every page that it may have.
   bool all_unmapped() const {
     RangeSet unmapped;
     for (ByteRange range : kernel->unmapped) unmapped.add(range);
@@ -86,7 +86,7 @@ class CacheTest : public testing::Test {
     return loop.run(mapping->flush({mode, reason, true}));
   }
 
-  // What happens at a named point of the core; a window that is not entered fails the test.
+  // Runs `action` when the core reaches `point`; a window that is not entered fails the test.
   template <class Action>
   void at(FaultPoint point, Action action) {
     windows.at(point, std::move(action));

@@ -57,7 +57,7 @@ class LeasesTest : public ::testing::Test {
   static bool lease(const std::shared_ptr<Inode>& file, const Holder& holder) {
     return file->lease_to(*holder, view(kHandle));
   }
-  // What `session` does to the file; `changed` false: it fails.
+  // `session` changes the file; with `changed` false the change fails.
   std::vector<LostLease> change(Inode& file, std::uint64_t session, bool changed = true) {
     ChangeStamp& stamp = stamps_[&file];
     const auto look = [&stamp] {
@@ -69,7 +69,7 @@ class LeasesTest : public ::testing::Test {
     file.end_change(session, changed, look, lost);
     return lost;
   }
-  // The same with the holders told; counts in `answered` when its maker is answered.
+  // The same, and tells the holders. Increments `answered` when the change may be answered.
   void change_and_tell(const std::shared_ptr<Inode>& file, std::uint64_t session, int& answered,
                        const std::vector<std::string>& names = {}, SteadyTime now = {}) {
     Recalls recalls;

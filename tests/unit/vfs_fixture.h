@@ -1,5 +1,5 @@
-// A mount over a real session to a FakeServer, in virtual time, and a kernel above it that does
-// what a test tells it.
+// A mount over a real session to a FakeServer, in virtual time, with a fake kernel above it that
+// the test controls.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ namespace foliofs::test {
 
 class FakeMountKernel final : public vfs::Kernel {
  public:
-  std::vector<std::uint64_t> dropped;  // nodes, when their pages were asked for
+  std::vector<std::uint64_t> dropped;  // the nodes whose pages it was told to drop
   bool hold = false;                   // while set, no pages are dropped
   int waiting = 0;
   FaultPoints* faults = nullptr;  // reaches kWhileUnmapping
@@ -46,7 +46,7 @@ class FakeMountKernel final : public vfs::Kernel {
   bool keeps_names = true;
   bool expires_absent_names() const override { return forgets_absent_names; }
   bool forgets_absent_names = true;
-  std::vector<std::uint64_t> expired;           // nodes, of which attributes were to be asked again
+  std::vector<std::uint64_t> expired;           // nodes whose attributes it was told to expire
   std::vector<std::uint64_t> expired_listings;  // those of them that are directories
   std::vector<vfs::KernelName> expired_names;
   bool hold_attributes = false;
@@ -59,7 +59,7 @@ class FakeMountKernel final : public vfs::Kernel {
     if (on_forget) on_forget(files);
     co_return;
   }
-  std::vector<std::vector<vfs::KernelFile>> forgotten;  // a batch after the other
+  std::vector<std::vector<vfs::KernelFile>> forgotten;  // one batch after the other
   std::function<void(const std::vector<vfs::KernelFile>&)> on_forget;
   bool hold_names = false;  // while set, the directories are locked
   void release_names() {
@@ -119,7 +119,7 @@ class VfsTest : public testing::Test {
   vfs::OpenedFile open(Node node, int flags = O_RDWR) {
     auto opened = loop_.run(ops().open(call(), node, flags));
     if (!opened && opened.error() == Errno(ESTALE)) {
-      // As the kernel does, which looks the path up anew.
+      // As the kernel does: it looks the path up again.
       stat(node);
       opened = loop_.run(ops().open(call(), node, flags));
     }
@@ -158,7 +158,7 @@ class VfsTest : public testing::Test {
   }
   void pass(Duration time) { loop_.run(loop_.clock.sleep(time)); }
   void expire() { pass(std::chrono::milliseconds(1100)); }
-  // Runs what is ready until `done`, letting little time pass.
+  // Runs the loop until `done`, and lets only a little time pass.
   void until(const std::function<bool()>& done) { loop_.finish(done); }
 
   Loop loop_;

@@ -1,4 +1,4 @@
-// A mount whose server gives leases, and what tests of them look at.
+// A mount whose server gives leases, and helpers for tests of them.
 #pragma once
 
 #include "src/vfs/leases.h"
@@ -16,7 +16,7 @@ class LeasesTest : public VfsTest {
     server_.gives_leases = true;
   }
 
-  // As the kernel's LOOKUP comes in. `known` and `none` are answered from memory.
+  // As the kernel sends LOOKUP. "known" and "none" are answered from memory.
   std::string find(const std::string& name, Node parent = vfs::kRootNode) {
     if (auto known = ops().try_lookup(parent, name)) return known->node == 0 ? "none" : "known";
     auto entry = loop_.run(ops().lookup(call(), parent, name));
@@ -30,7 +30,7 @@ class LeasesTest : public VfsTest {
     EXPECT_TRUE(made);
     return made ? made.value().node : 0;
   }
-  // A listing with attributes, as the kernel reads it whole.
+  // Lists a whole directory with attributes, as the kernel does.
   vfs::DirectoryEntries list(Node node = vfs::kRootNode) {
     auto directory = ops().open_directory(node).value().directory;
     auto read = loop_.run(ops().read_directory(call(), directory, 0, true)).value();
@@ -55,10 +55,10 @@ class LeasesTest : public VfsTest {
   }
 };
 
-// What is done to names of the root.
+// Helpers that change and look up names of the root.
 class LeasedNamesTest : public LeasesTest {
  protected:
-  // Somebody else renames a file of the root, and says so or not yet.
+  // Another client renames a file of the root; the test decides whether the lease is recalled.
   void rename_there(const std::string& from, const std::string& to) {
     ServerFile& root = server_.root();
     root.names[to] = root.names.at(from);
@@ -72,7 +72,7 @@ class LeasedNamesTest : public LeasesTest {
   Status unlink(const std::string& name) {
     return loop_.run(ops().unlink(call(), vfs::kRootNode, name, false));
   }
-  // A listing of which nothing comes before server_.release().
+  // Begins a listing that gets no reply before server_.release().
   auto start_listing(vfs::OpenDirectoryRef directory) {
     server_.hold_replies(MessageType::kReadDir);
     auto reading = loop_.start(ops().read_directory(call(), std::move(directory), 0, true));

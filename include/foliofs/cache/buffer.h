@@ -1,11 +1,11 @@
-// Buffer: the memory of a folio, counted against the cache's budget for as long as anybody holds
-// it.
+// Buffer: the memory of a folio. It counts against the cache's budget for as long as anything holds
+// a reference to it.
 //
-// Buffers are shared by reference: writeback and replies hold the one that the folio had when they
-// began, and a folio whose buffer is held elsewhere copies it before it is stored to (copy on
-// write). So memory that somebody else sees never changes.
+// Writeback and replies hold a reference to the buffer that the folio had when they began. While a
+// buffer is shared in this way, a store to the folio goes into a copy (copy on write), so the bytes
+// that a WRITE or a reply refers to never change.
 //
-// The memory itself is the arena's (src/cache/arena.h).
+// The memory itself comes from the arena (src/cache/arena.h).
 #pragma once
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
@@ -19,8 +19,8 @@ namespace foliofs::cache {
 class Arena;
 class Region;
 
-// The bytes that one cache occupies: all its buffers, and what it needs to know of each folio; and
-// the arena that the buffers are cut from. Single-threaded, as the cache is.
+// The memory that one cache occupies, in buffers and in Folio objects, and the arena from which the
+// buffers are cut. Single-threaded, as the cache is.
 struct MemoryUse {
   MemoryUse();
   ~MemoryUse();
@@ -52,7 +52,7 @@ class Buffer {
   const std::byte* data() const { return data_; }
   std::size_t capacity() const { return capacity_; }
   static constexpr std::size_t kAlignment = 4096;
-  // What allocate() makes of a capacity.
+  // The capacity that allocate() gives to a buffer of `bytes`.
   static constexpr std::size_t round_up(std::size_t bytes) {
     return (bytes + kAlignment - 1) / kAlignment * kAlignment;
   }

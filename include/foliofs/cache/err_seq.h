@@ -1,8 +1,8 @@
 // ErrSeq: a record of writeback errors from which each open file learns of each failure once.
 //
-// After Linux' lib/errseq.c: the mapping records, each open file keeps a cursor, and whoever asks
-// moves only his own cursor. An error that nobody has seen yet is also shown to those who open the
-// file later.
+// After Linux' lib/errseq.c: the mapping records errors, each open file keeps a cursor, and a check
+// moves only the cursor of the open file that asks. An error that no open file has seen yet is also
+// reported to files that are opened later.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ class ErrSeq {
     seen_by_anyone_ = false;
   }
 
-  // The cursor of a file that is opened now.
+  // The initial cursor of an open file.
   ErrCursor sample() const {
     return {seen_by_anyone_ || sequence_ == 0 ? sequence_ : sequence_ - 1};
   }

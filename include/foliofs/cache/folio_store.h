@@ -1,4 +1,4 @@
-// What a mapping needs from the world: a file on the server, and the kernel's pages above it.
+// What a mapping needs from outside: a file on the server, and the kernel's pages above it.
 //
 // These two narrow interfaces are all that cache/ sees of the network and of FUSE.
 #pragma once
@@ -17,9 +17,9 @@ namespace foliofs::cache {
 
 struct StoreWrite {
   std::span<const ByteRange> ranges;  // at least one and at most kMaxWriteRanges, none empty
-  std::span<const iovec> from;        // their bytes, one range after the other; immutable until the
-                                      // write returns
-  bool for_invalidation = false;      // goes out on the wire, as the RFC wants of its wbc
+  std::span<const iovec> from;        // their bytes, one range after the other; must not change
+                                      // until the write returns
+  bool for_invalidation = false;      // sent as a flag of the WRITE, as in the RFC's wbc
 };
 
 // One file on the server. Calls may overlap and complete in any order.
@@ -31,18 +31,18 @@ class FolioStore {
   // asked means end of file.
   virtual Task<Result<std::uint64_t>> read(std::uint64_t offset, std::span<const iovec> into) = 0;
 
-  // Writes all of it, or fails and may have written any part of it.
+  // Writes all of it. If it fails, any part of it may have been written.
   virtual Task<Status> write(StoreWrite write) = 0;
 };
 
-// The pages that the kernel keeps of one file above our cache.
+// The kernel's page cache of one file, above our cache.
 class KernelPages {
  public:
   virtual ~KernelPages() = default;
 
-  // Returns when the kernel has dropped its pages of `range`, unmapped from every process. Dirty
-  // mapped pages come to us as writes meanwhile, and the call waits for READs in flight: so nobody
-  // on whom a READ or a page's WRITE depends may wait for this (docs/ARCHITECTURE.md).
+  // Returns when the kernel has unmapped its pages of `range` from every process and dropped them.
+  // Meanwhile it sends us dirty mapped pages as WRITEs, and waits for READs in flight. So nothing
+  // that a READ or a page's WRITE depends on may wait for this call (docs/ARCHITECTURE.md).
   virtual Task<void> invalidate(ByteRange range) = 0;
 };
 

@@ -1,4 +1,4 @@
-// How a mapping is invalidated: the three paths by name, what is asked of them, what they report.
+// How a mapping is invalidated: the names of the three paths, their request, and their report.
 #pragma once
 
 #include <chrono>
@@ -16,9 +16,9 @@ inline constexpr std::size_t kInvalidateModes = 3;
 
 enum class InvalidateReason {
   kUser,        // foliofs invalidate
-  kRevalidate,  // the server's file is not the one that was cached
-  kSync,        // a flush that somebody waits for: close, fsync, stat, unlock, a recalled lease …
-  kRelease,     // the last close is over; again when what it left unwritten is tried once more
+  kRevalidate,  // the file on the server has changed since it was cached
+  kSync,        // something waits for the flush: close, fsync, stat, unlock, a recalled lease …
+  kRelease,     // a RELEASE, and later attempts to write what could not be written then
 };
 inline constexpr std::size_t kInvalidateReasons = 4;
 
@@ -29,22 +29,22 @@ std::optional<InvalidateMode> parse_mode(std::string_view name);
 struct InvalidateRequest {
   InvalidateMode mode = InvalidateMode::kHybrid;
   InvalidateReason reason = InvalidateReason::kUser;
-  bool flush = true;  // write dirty bytes back; without it they stay, and their folios are kept
+  bool flush = true;  // write dirty bytes back; otherwise they stay, and so do their folios
 };
 
 struct InvalidateReport {
   InvalidateMode mode = InvalidateMode::kHybrid;
   InvalidateReason reason = InvalidateReason::kUser;
   std::uint64_t folios_dropped = 0;
-  std::uint64_t folios_kept = 0;  // dirty again, or not writable: still cached, still invalid
-  // Written back while stores to them were held up: by launder each alone, by hybrid its
-  // stragglers.
+  std::uint64_t folios_kept = 0;  // still cached, because dirty again or not written; still invalid
+  // Written back while stores to them had to wait: by launder each one by itself, by hybrid only
+  // its stragglers.
   std::uint64_t folios_laundered = 0;
   std::uint64_t write_calls = 0;
   std::uint64_t bytes_written = 0;
   std::chrono::microseconds elapsed_us{0};
   std::chrono::microseconds writer_stall_us_max{0};
-  // A write error, or EBUSY when a folio that was to go had to be kept.
+  // A write error, or EBUSY when a folio that should have been dropped had to be kept.
   std::optional<Errno> error;
 };
 

@@ -1,7 +1,7 @@
 // The frame around every message: a fixed little-endian header, FlatBuffers metadata, raw payload.
 //
-// Says only how bytes are laid out and bounded. What messages mean is in messages.h; who may send
-// what, and in which order, is the business of the session on either side.
+// Defines only the layout of the bytes and their bounds. The messages themselves are in messages.h;
+// the session on either side decides who may send what, and in which order.
 #pragma once
 
 #include <array>
@@ -58,7 +58,7 @@ enum class MessageType : std::uint16_t {
 enum FrameFlag : std::uint16_t {
   kFlagReply = 1u << 0,   // answers the request with the same request id
   kFlagError = 1u << 1,   // with kFlagReply: the metadata is an ErrorReply
-  kFlagNotice = 1u << 2,  // from the server, unasked; nobody replies. Slot, sequence and id are 0
+  kFlagNotice = 1u << 2,  // from the server, without a reply. Slot, sequence and id are 0
 };
 
 struct FrameHeader {
@@ -66,7 +66,7 @@ struct FrameHeader {
   std::uint16_t flags = 0;
   std::uint32_t meta_bytes = 0;
   std::uint32_t payload_bytes = 0;
-  std::uint32_t slot = 0;        // which slot of the session; 0 in Hello
+  std::uint32_t slot = 0;        // of the session; 0 in Hello
   std::uint32_t sequence = 0;    // of the slot: one more for each new request, the same for a retry
   std::uint64_t request_id = 0;  // unique in the session; the reply repeats it
 
@@ -79,13 +79,13 @@ using HeaderBytes = std::array<std::byte, kHeaderBytes>;
 
 HeaderBytes encode_header(const FrameHeader& header);
 
-// EPROTO when the magic, the type, the flags or a length is not one that this version can have.
+// EPROTO when the magic, type, flags, slot or a length is not valid in this version.
 Result<FrameHeader> decode_header(std::span<const std::byte, kHeaderBytes> bytes);
 
-// The largest payload that a request of this type may have, bytes; 0 for all that have none.
+// The largest payload that a request of this type may have, bytes; 0 if it has none.
 std::uint32_t max_request_payload(MessageType type);
 
-// "write" for kWrite: the word that logs, stats and docs use. "unknown" for anything else.
+// The name in logs, statistics and docs: "write" for kWrite. "unknown" when there is no such type.
 const char* message_name(MessageType type);
 
 }  // namespace foliofs::proto

@@ -1,6 +1,5 @@
-// Which table goes with which message type, and how tables become frame metadata and back.
-//
-// Handles, names and counts that arrive are bounded here, once, for both ends.
+// Which tables belong to which message type, how tables are encoded as frame metadata and decoded,
+// and what is a valid name.
 #pragma once
 
 #include <flatbuffers/flatbuffers.h>
@@ -35,20 +34,20 @@ enum SetAttrField : std::uint32_t {
 enum WriteFlag : std::uint32_t {
   kWriteInvalidation = 1u << 0,    // the flush belongs to an invalidation (the RFC's wbc flag)
   kWriteSetMtime = 1u << 1,        // set mtime to WriteRequest::mtime_ns after writing
-  kWriteAppend = 1u << 2,          // at the end that the file has then, wherever `offset` is
+  kWriteAppend = 1u << 2,          // write at the present end of the file; `offset` does not count
   kWriteKillPrivileges = 1u << 3,  // clear setuid, setgid and capabilities
-  kWriteRanges = 1u << 4,          // to WriteRequest::ranges, wherever `offset` is
+  kWriteRanges = 1u << 4,          // write to WriteRequest::ranges; `offset` does not count
 };
 
 // Attributes::flags
 enum AttributeFlag : std::uint32_t {
-  // At this version of the file, or later, it had neither an ACL nor an attribute in `security.`.
-  // Without it nothing is known.
+  // At this version of the file, or a later one, it had neither an ACL nor an attribute in
+  // `security.`. Without the flag nothing is known about them.
   kNoSecurityXattrs = 1u << 0,
   // The session holds a lease of the file.
   kLeased = 1u << 1,
-  // In the reply to the CREATE that has made it: nobody else looks at the file before that lease is
-  // returned, or the file closed.
+  // In the reply to the CREATE that has made the file: no other session is shown the file before
+  // that lease is returned, or the open of that CREATE closed.
   kExclusive = 1u << 2,
 };
 
@@ -57,7 +56,7 @@ enum Feature : std::uint64_t {
   kFeatureLeases = 1u << 0,
 };
 
-// Ties a request table to its message type and its reply table. Specialized below for each.
+// Maps a request table to its message type and its reply table. Specialized below for each.
 template <class Request>
 struct Message;
 
@@ -113,8 +112,8 @@ MetaBuffer encode(const Native& native) {
   return builder.Release();
 }
 
-// The table in `meta`, verified, or nullptr when the bytes are not such a table. Points into
-// `meta`.
+// Verifies the table in `meta` and returns a pointer into `meta`; nullptr when the bytes are not
+// such a table.
 template <class Table>
 const Table* view(std::span<const std::byte> meta) {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(meta.data());
@@ -123,7 +122,7 @@ const Table* view(std::span<const std::byte> meta) {
   return flatbuffers::GetRoot<Table>(bytes);
 }
 
-// Verified and unpacked; EPROTO when the bytes are not such a table.
+// Verifies and unpacks the table in `meta`; EPROTO when the bytes are not such a table.
 template <class Table>
 Result<typename Table::NativeTableType> decode(std::span<const std::byte> meta) {
   const Table* table = view<Table>(meta);
@@ -133,8 +132,8 @@ Result<typename Table::NativeTableType> decode(std::span<const std::byte> meta) 
   return native;
 }
 
-// A name as one component: 1 to kMaxNameBytes bytes, no '/' and no NUL, neither "." nor "..".
-// EINVAL, or ENAMETOOLONG when it is too long.
+// Whether `name` is a valid component: 1 to kMaxNameBytes bytes, no '/' and no NUL, neither "." nor
+// "..". EINVAL, or ENAMETOOLONG when it is too long.
 Status check_name(std::string_view name);
 
 }  // namespace foliofs::proto

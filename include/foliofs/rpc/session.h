@@ -1,13 +1,14 @@
 // Session: the client's side of a session with a server. It outlives its connections.
 //
-// A call takes a free slot, gives it the next sequence number and waits for the reply. When the
-// connection breaks, the session connects again, resumes, and sends what was not answered once
-// more with the same slot and sequence, so that the server runs it exactly once. Calls do not
-// notice, except that they take longer.
+// A call takes a free slot and the slot's next sequence number, and waits for the reply. When the
+// connection breaks, the session connects again, resumes, and sends every unanswered request once
+// more with the same slot and sequence number, so that the server executes it exactly once. Callers
+// notice only that the call takes longer.
 //
-// When the server no longer knows the session (it was restarted, or the grace time is over), a new
-// one is begun: `incarnation()` grows, opens of the old one are gone, and every call that was
-// waiting for a reply fails with kSessionLost. What to do then is the caller's knowledge.
+// When the server does not know the session any more (it was restarted, or the grace time is over),
+// a new one begins: `incarnation()` grows, the opens of the old one are gone, and every call that
+// may have been executed, or is bound to the old one, fails with kSessionLost. It is for its caller
+// to know what to do then.
 //
 // Single-threaded: all use is on the loop of the executor.
 #pragma once
@@ -31,8 +32,8 @@
 
 namespace foliofs::rpc {
 
-// The call may or may not have been executed by a session that is gone. Never leaves the client:
-// whoever calls the session maps it (vfs retries or answers EIO).
+// The call belonged to a session that is gone, and may have been executed there. Never leaves the
+// client: the session's caller maps it (vfs retries or answers EIO).
 inline constexpr Errno kSessionLost{EREMCHG};
 
 struct SessionOptions {
@@ -42,33 +43,33 @@ struct SessionOptions {
   std::uint32_t slots = 128;
   bool wants_leases = false;
   // How long a call waits for an answer while the server is away or silent, before it fails with
-  // ETIMEDOUT; with `hard` it waits for ever. Time during which the server says anything else does
-  // not count: a server that is slow is not away.
+  // ETIMEDOUT; with `hard` it waits for ever. While the server sends anything else the time does
+  // not count: a slow server is not away.
   std::chrono::microseconds timeout_us = std::chrono::seconds(60);
   bool hard = false;
 };
 
-// What one call sends beside its metadata, and where the payload of its reply goes. The memory
-// belongs to the caller and must stay until the call returns.
+// The payload of a call, and where the payload of its reply goes. The memory belongs to the caller
+// and must stay until the call returns.
 struct Payload {
   std::span<const iovec> send;
   std::span<const iovec> receive;
 };
 
-// With fewer slots than this none is kept back for kOthersWait.
+// With fewer slots than this none is reserved for kOthersWait.
 inline constexpr std::uint32_t kSlotsForOthers = 8;
 
-// When a request leaves, and in which slot.
+// When a request is sent, and in which slot.
 enum class Urgency {
   kNow,
-  // With the next one that leaves, a millisecond later at most: saves a system call and a wake-up
-  // on either side.
+  // Together with the next request, but a millisecond later at most. This saves a system call and a
+  // wake-up on either side.
   kSoon,
-  // Others wait for it, perhaps all that we have under way. When no slot is free it gets the last
-  // but one, which is kept back for it.
+  // Other requests wait for this one, perhaps all that are under way. When no slot is free it gets
+  // the last but one, which is reserved for this.
   kOthersWait,
-  // The server waits for it. It gets the last slot, which is kept back for it, or else any that
-  // kOthersWait may have.
+  // The server waits for it. It gets the last slot, which is reserved for this, or otherwise any
+  // that kOthersWait may have.
   kServerWaits,
 };
 
@@ -78,31 +79,31 @@ struct RawReply {
   std::uint64_t incarnation = 0;    // of the session that has answered, to which its opens belong
 };
 
-// What happens to a session unasked. Called on its loop, must not block; may be empty.
+// Callbacks for events that no call has asked for. They run on the session's loop and must not
+// block; each may be empty.
 struct SessionEvents {
   // The server has granted the lock for which this waiter waits.
   std::function<void(std::uint64_t waiter)> lock_granted;
   std::function<void(wire::LeasesRecalledT recalled)> leases_recalled;
-  // The server has answered what a caller has given up waiting for.
+  // The server has answered a request after its caller gave up waiting.
   std::function<void(proto::MessageType type, const Result<RawReply>& reply)> answered_late;
-  // The server runs out of room for opens: those that nobody uses are to be closed.
+  // The server is running out of room for opens: the client is to close those that no program uses.
   std::function<void()> opens_wanted;
-  // Nothing has been heard from the server for kLeaseSilence, although it is asked again and again.
-  // Only of a server that gives leases; an idle one is asked for a sign of life several times in
-  // that time. Comes again while it lasts.
+  // The server has sent nothing for kLeaseSilence, although this session has pinged it several
+  // times meanwhile. Only for a server that gives leases. Called again while the silence lasts.
   std::function<void()> out_of_touch;
-  // A connection is gone, and with it perhaps what the server has told over it. Calls that are made
-  // now go out over the next one.
+  // A connection is gone, and with it perhaps notices that the server has sent. Calls made from now
+  // on are sent over the next connection.
   std::function<void()> connection_lost;
-  // The server has forgotten the session: what it held open and locked is gone.
+  // The server has forgotten the session, and with it the session's opens and locks.
   std::function<void()> session_renewed;
 };
 
-// The reply to a `Request`, as a table.
+// The reply to a `Request`, as an unpacked table.
 template <class Request>
 using ReplyTo = Result<typename proto::Message<Request>::Reply::NativeTableType>;
 
-// That of an exchange. EPROTO when it is not what it should be.
+// Decodes the reply of `exchange`. EPROTO when it is not the table that `Request` is answered with.
 template <class Request>
 Task<ReplyTo<Request>> decode_reply(Task<Result<RawReply>> exchange) {
   auto reply = co_await std::move(exchange);
@@ -114,29 +115,29 @@ enum class ConnectionState { kConnecting, kConnected, kDisconnected, kClosed };
 
 class Session {
  public:
-  // `clock` and `connector` must outlive the session. The session is closed before it is destroyed,
-  // or its loop does not run again afterwards; the loop itself outlives it.
+  // `clock`, `connector` and the loop must outlive the session. Close it before it is destroyed,
+  // unless the loop does not run again afterwards.
   Session(Executor executor, Clock& clock, Connector& connector, SessionOptions options);
   ~Session();
 
-  // Connects and begins the session, once; fails at once instead of trying again.
-  // EPROTONOSUPPORT: another version. ENOENT: no such export. Else what the connector said.
-  // `start_error_text()` then has the server's own words, or an empty string.
+  // Connects and begins the session. Call it once; it makes one attempt only.
+  // EPROTONOSUPPORT: another version. ENOENT: no such export. Otherwise the server's or the
+  // connector's error. `start_error_text()` then has the server's own words, or is empty.
   Task<Status> start();
   const std::string& start_error_text() const;
 
-  // What the server said when the present session was begun. REQUIRES: start() has succeeded.
+  // The server's reply when the present session began. REQUIRES: start() has succeeded.
   const wire::HelloReplyT& hello() const;
 
   // Grows with every new session; never 0 after start().
   std::uint64_t incarnation() const;
 
   // One request, one reply. Errors: the server's errno unchanged; ETIMEDOUT when the server was
-  // away too long (soft); kSessionLost; EPROTO when the reply is not what it should be; EMSGSIZE
-  // when the request does not fit into a frame; ENOTCONN before start() and once the session is
-  // closed. With `incarnation` not 0 the call is for that incarnation only (it names an open of
-  // it), and fails with kSessionLost when that is gone. A timed-out or abandoned call's payload
-  // memory is not touched after the return.
+  // away too long (not if `hard`); kSessionLost; EPROTO when the reply is malformed; EMSGSIZE when
+  // the request does not fit into a frame; ENOTCONN before start() and once the session is closed.
+  // With `incarnation` not 0 the call is for that incarnation only, because it names one of its
+  // opens, and fails with kSessionLost when that is gone. The memory of the payload is not touched
+  // after the return, whatever the result.
   Task<Result<RawReply>> exchange(proto::MessageType type, proto::MetaBuffer meta, Payload payload,
                                   std::uint64_t incarnation = 0, Urgency urgency = Urgency::kNow);
 
@@ -148,19 +149,19 @@ class Session {
                                           Payload{}, incarnation, urgency));
   }
 
-  // SessionOptions' `timeout_us` and `hard` anew, for the calls that wait now as well.
+  // Replaces `timeout_us` and `hard` of SessionOptions, for calls under way as well.
   void set_timeout(std::chrono::microseconds timeout_us, bool hard);
 
-  // What the callbacks refer to must outlive the session; else call set_events({}) first.
+  // What the callbacks refer to must outlive the session; otherwise call set_events({}) first.
   void set_events(SessionEvents events);
 
-  // Says goodbye to the server if it is there, fails what is waiting with ENOTCONN, and ends the
+  // Fails all calls under way with ENOTCONN, sends BYE if there is a connection, and ends the
   // session's coroutines. Returns when they have ended. Waits no longer than 2 s.
   Task<void> close();
 
   ConnectionState state() const;
-  // Since when nothing has been heard from the server although something is owed; 0 when all is
-  // well. Microseconds.
+  // For how long the server has been silent although it owes a reply, or the connection is lost; 0
+  // when neither is so.
   std::chrono::microseconds silent_for_us() const;
 
   const RpcStats& stats() const;

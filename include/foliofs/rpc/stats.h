@@ -1,4 +1,4 @@
-// RpcStats: what a session counts about its calls, by kind of message.
+// RpcStats: what a session counts about its calls, by message type.
 #pragma once
 
 #include <array>
@@ -21,7 +21,8 @@ struct CallStats {
   std::array<std::uint64_t, 32> latency_buckets{};
 
   void record(std::chrono::microseconds latency_us);
-  // The upper bound of the bucket in which the given share (0…1) of the calls is reached, us.
+  // An upper bound, in us, on the latency of the given share (0…1) of the calls: that of the bucket
+  // in which the share is reached.
   std::uint64_t percentile_us(double share) const;
 };
 
@@ -29,7 +30,7 @@ struct RpcStats {
   std::map<proto::MessageType, CallStats> calls;
   std::uint64_t connects = 0;
   std::uint64_t disconnects = 0;
-  std::uint64_t sessions = 0;  // begun; 1 while the server has never forgotten us
+  std::uint64_t sessions = 0;  // begun; more than 1 when the server has forgotten a session
   std::uint64_t replays = 0;   // requests sent again after a reconnect
   std::uint64_t in_flight = 0;
 };

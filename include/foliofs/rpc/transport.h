@@ -1,4 +1,4 @@
-// Transport: an ordered stream of bytes to a server, and how one is made. TCP in production, a
+// Transport: an ordered stream of bytes to a server. Connector: makes one. TCP in production, a
 // simulated wire in tests.
 #pragma once
 
@@ -22,10 +22,10 @@ class Transport {
   // ECONNRESET when the peer has closed or the connection is lost.
   virtual Task<Result<std::size_t>> read_some(std::span<const iovec> into) = 0;
 
-  // Writes all of `from`. The memory must stay as it is until this returns.
+  // Writes all of `from`. The memory must not change until this returns.
   virtual Task<Status> write_all(std::span<const iovec> from) = 0;
 
-  // Ends both directions; reads and writes under way fail. Idempotent.
+  // Closes both directions; reads and writes under way fail. Idempotent.
   virtual void close() = 0;
 };
 
@@ -33,14 +33,15 @@ class Connector {
  public:
   virtual ~Connector() = default;
 
-  // A connected stream. ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH … as the system says them;
-  // ENXIO when the host's name has no address. Waits no longer than `timeout_us`. Nobody waits for
-  // the end of a connect that is not wanted any more, so once begun it must not need the connector.
+  // A connected stream. ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH … as the system reports them; ENXIO
+  // when the host's name has no address. Waits no longer than `timeout_us`. Once begun it must not
+  // use the connector, which may be destroyed before it ends: the session does not wait for a
+  // connect that it does not want any more.
   virtual Task<Result<std::unique_ptr<Transport>>> connect(
       std::chrono::microseconds timeout_us) = 0;
 };
 
-// Connects by TCP (TCP_NODELAY, keep-alive) on the executor of the coroutine that asks.
+// Connects by TCP (TCP_NODELAY, keep-alive) on the executor of the coroutine that calls connect().
 std::unique_ptr<Connector> make_tcp_connector(std::string host, std::uint16_t port);
 
 }  // namespace foliofs::rpc
