@@ -27,14 +27,14 @@ bool parse_number(std::string_view text, Number& number) {
   return parsed.ec == std::errc() && parsed.ptr == end && !text.empty();
 }
 
-Checked<Squash> parse_squash(std::string_view text) {
+RefusalOr<Squash> parse_squash(std::string_view text) {
   if (text == "root") return Squash::kRoot;
   if (text == "none") return Squash::kNone;
   if (text == "all") return Squash::kAll;
   return refuse(fmt::format("squash is root, none or all, not \"{}\"", text));
 }
 
-Checked<std::uint32_t> parse_id(std::string_view word, std::string_view text) {
+RefusalOr<std::uint32_t> parse_id(std::string_view word, std::string_view text) {
   std::uint32_t id = 0;
   if (!parse_number(text, id) || id == 0xffffffff) {
     return refuse(fmt::format("{} is a numeric id, not \"{}\"", word, text));
@@ -42,7 +42,7 @@ Checked<std::uint32_t> parse_id(std::string_view word, std::string_view text) {
   return id;
 }
 
-Checked<void> check_name(std::string_view name) {
+RefusalOr<void> check_name(std::string_view name) {
   const auto ordinary = [](unsigned char c) {
     return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
   };
@@ -58,7 +58,7 @@ Refusal contradictory() {
   return refuse("sole is about leases, and there shall be none; leave one of both out");
 }
 
-Checked<void> apply_word(ExportOptions& share, std::string_view word) {
+RefusalOr<void> apply_word(ExportOptions& share, std::string_view word) {
   const std::size_t equals = word.find('=');
   const std::string_view key = word.substr(0, equals);
   const std::string_view value = equals == word.npos ? "" : word.substr(equals + 1);
@@ -85,9 +85,9 @@ Checked<void> apply_word(ExportOptions& share, std::string_view word) {
 
 }  // namespace
 
-Checked<ExportOptions> parse_export(std::string_view text) {
+RefusalOr<ExportOptions> parse_export(std::string_view text) {
   const auto usage = [&](const Refusal& why) {
-    return refuse(fmt::format("export \"{}\": {}", text, why.line));
+    return refuse(fmt::format("export \"{}\": {}", text, why.text));
   };
   std::string_view rest = text.substr(std::min(text.find(','), text.size()));
   const std::string_view first = text.substr(0, text.size() - rest.size());
@@ -111,7 +111,7 @@ Checked<ExportOptions> parse_export(std::string_view text) {
   return share;
 }
 
-Checked<tcp::endpoint> parse_listen(std::string_view text) {
+RefusalOr<tcp::endpoint> parse_listen(std::string_view text) {
   const auto bad = [&] {
     return refuse(
         fmt::format("\"{}\" is no address to listen on; use ADDR:PORT, such as "
@@ -140,7 +140,7 @@ Checked<tcp::endpoint> parse_listen(std::string_view text) {
   return tcp::endpoint(address, number);
 }
 
-Checked<void> check_options(const Options& options) {
+RefusalOr<void> check_options(const Options& options) {
   if (options.exports.empty()) return refuse("nothing to export; use --export NAME=PATH");
   std::set<std::string> names;
   for (const ExportOptions& share : options.exports) {
@@ -163,14 +163,14 @@ Checked<void> check_options(const Options& options) {
 
 namespace {
 
-Checked<std::chrono::milliseconds> to_grace(double seconds) {
+RefusalOr<std::chrono::milliseconds> to_grace(double seconds) {
   if (!(seconds > 0 && seconds <= 86400)) {
     return refuse("grace is a number of seconds, at most 86400");
   }
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
 
-Checked<void> check_level(const std::string& level) {
+RefusalOr<void> check_level(const std::string& level) {
   if (level != "off" && spdlog::level::from_str(level) == spdlog::level::off) {
     return refuse(fmt::format(
         "log-level is trace, debug, info, warn, error, critical or off, not \"{}\"", level));
@@ -178,25 +178,26 @@ Checked<void> check_level(const std::string& level) {
   return success();
 }
 
-Checked<std::int64_t> to_number(const toml::value& value, std::string_view key, std::int64_t most) {
+RefusalOr<std::int64_t> to_number(const toml::value& value, std::string_view key,
+                                  std::int64_t most) {
   if (!value.is_integer() || value.as_integer() < 0 || value.as_integer() > most) {
     return refuse(fmt::format("{} is a number, at most {}", key, most));
   }
   return value.as_integer();
 }
 
-Checked<std::string> to_text(const toml::value& value, std::string_view key) {
+RefusalOr<std::string> to_text(const toml::value& value, std::string_view key) {
   if (!value.is_string()) return refuse(fmt::format("{} is a string", key));
   return std::string(value.as_string().str);
 }
 
-Checked<bool> to_switch(const toml::value& value, std::string_view key) {
+RefusalOr<bool> to_switch(const toml::value& value, std::string_view key) {
   if (!value.is_boolean()) return refuse(fmt::format("{} is true or false", key));
   return value.as_boolean();
 }
 
 // An export as a string, as on the command line, or as a table of the same words.
-Checked<ExportOptions> read_export(const toml::value& value) {
+RefusalOr<ExportOptions> read_export(const toml::value& value) {
   if (value.is_string()) return parse_export(value.as_string().str);
   if (!value.is_table()) return refuse("export is a table or a string");
   ExportOptions share;
@@ -234,7 +235,7 @@ Checked<ExportOptions> read_export(const toml::value& value) {
   return share;
 }
 
-Checked<void> read_key(const std::string& key, const toml::value& value, Options& options) {
+RefusalOr<void> read_key(const std::string& key, const toml::value& value, Options& options) {
   if (key == "listen") {
     BOOST_OUTCOME_TRY(auto text, to_text(value, key));
     BOOST_OUTCOME_TRY(options.listen, parse_listen(text));
@@ -278,7 +279,7 @@ std::string first_line(std::string_view text) {
 
 }  // namespace
 
-Checked<void> read_config(const std::string& path, Options& options) {
+RefusalOr<void> read_config(const std::string& path, Options& options) {
   if (::access(path.c_str(), R_OK) != 0) {
     return refuse(fmt::format("{}: {}; name a file that can be read with --config", path,
                               errno_text(last_errno())));
@@ -295,7 +296,7 @@ Checked<void> read_config(const std::string& path, Options& options) {
   for (const auto& [key, value] : file.as_table()) {
     auto read = read_key(key, value, options);
     if (!read) {
-      return refuse(fmt::format("{}:{}: {}", path, value.location().line(), read.error().line));
+      return refuse(fmt::format("{}:{}: {}", path, value.location().line(), read.error().text));
     }
   }
   return success();
@@ -348,7 +349,7 @@ void describe(CLI::App& app, RawOptions& raw) {
       ->type_name("LEVEL");
 }
 
-Checked<Options> resolve(const RawOptions& raw) {
+RefusalOr<Options> resolve(const RawOptions& raw) {
   Options options;
   if (raw.config) {
     BOOST_OUTCOME_TRYV(read_config(*raw.config, options));
@@ -377,7 +378,7 @@ Checked<Options> resolve(const RawOptions& raw) {
 
 }  // namespace
 
-Checked<Invocation> parse_command_line(int argc, const char* const* argv) {
+RefusalOr<Invocation> parse_command_line(int argc, const char* const* argv) {
   CLI::App app("Offers directories of this machine to foliofs clients.", "foliofsd");
   RawOptions raw;
   describe(app, raw);

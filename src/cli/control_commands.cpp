@@ -15,7 +15,6 @@
 namespace foliofs::cli {
 namespace {
 
-using control::Answer;
 using control::ControlClient;
 using control::MountEntry;
 using nlohmann::json;
@@ -24,7 +23,7 @@ using namespace std::chrono_literals;
 // Commands that need no server are answered at once, unless the daemon stands still.
 constexpr auto kAnswer = 10s;
 
-Answer<json> ask(const MountEntry& mount, const json& request, ControlClient::Timeout timeout) {
+RefusalOr<json> ask(const MountEntry& mount, const json& request, ControlClient::Timeout timeout) {
   BOOST_OUTCOME_TRY(auto client, ControlClient::connect(mount));
   return client.call(request, timeout);
 }

@@ -3,17 +3,15 @@
 namespace foliofs::cli {
 namespace {
 
-using control::Answer;
 using control::MountEntry;
 using control::MountTable;
-using control::Refusal;
 
 struct Located {
   MountTable table;
   std::string path;
 };
 
-Answer<Located> locate(const std::string& path) {
+RefusalOr<Located> locate(const std::string& path) {
   if (path.empty()) return Refusal{"the path is empty"};
   auto table = control::read_mount_table();
   if (!table) return Refusal{"cannot read the mounts: " + errno_text(table.error())};
@@ -24,7 +22,7 @@ Answer<Located> locate(const std::string& path) {
 
 }  // namespace
 
-Answer<MountEntry> find_mount(const std::string& path) {
+RefusalOr<MountEntry> find_mount(const std::string& path) {
   BOOST_OUTCOME_TRY(const auto located, locate(path));
   const MountEntry* entry = control::find_mount_point(located.table, located.path);
   if (entry == nullptr || !entry->is_foliofs()) {
@@ -33,7 +31,7 @@ Answer<MountEntry> find_mount(const std::string& path) {
   return *entry;
 }
 
-Answer<PathOnMount> find_path_on_mount(const std::string& path) {
+RefusalOr<PathOnMount> find_path_on_mount(const std::string& path) {
   BOOST_OUTCOME_TRY(const auto located, locate(path));
   const MountEntry* entry = control::find_covering(located.table, located.path);
   if (entry == nullptr || !entry->is_foliofs()) {

@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "foliofs/base/refusal.h"
 #include "foliofs/control/mount_table.h"
-#include "foliofs/control/refusal.h"
 
 namespace foliofs::cli {
 
@@ -14,9 +14,9 @@ struct PathOnMount {
 };
 
 // The foliofs mount whose mount point is `path`.
-control::Answer<control::MountEntry> find_mount(const std::string& path);
+RefusalOr<control::MountEntry> find_mount(const std::string& path);
 
 // The foliofs mount on which `path` lies.
-control::Answer<PathOnMount> find_path_on_mount(const std::string& path);
+RefusalOr<PathOnMount> find_path_on_mount(const std::string& path);
 
 }  // namespace foliofs::cli

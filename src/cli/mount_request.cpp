@@ -13,13 +13,10 @@
 namespace foliofs::cli {
 namespace {
 
-using control::Answer;
-using control::Refusal;
-
 constexpr std::string_view kLogFile = "log_file";
 constexpr std::string_view kSource = "fsname";
 
-Answer<void> check_mount_point(const control::MountTable& table, const std::string& path) {
+RefusalOr<void> check_mount_point(const control::MountTable& table, const std::string& path) {
   if (const control::MountEntry* entry = control::find_mount_point(table, path);
       entry != nullptr && entry->type != "autofs") {
     return Refusal{entry->source + " is already mounted on " + path + "; " +
@@ -36,23 +33,22 @@ Answer<void> check_mount_point(const control::MountTable& table, const std::stri
   if (!S_ISDIR(status.st_mode)) {
     return Refusal{"mount point " + path + " is not a directory; mount on a directory"};
   }
-  return boost::outcome_v2::success();
+  return success();
 }
 
-Answer<void> set_word(MountRequest& request, const OptionWord& word) {
+RefusalOr<void> set_word(MountRequest& request, const OptionWord& word) {
   const auto& [key, value] = word;
   if (key == kLogFile) {
     if (value.empty()) return Refusal{"log_file needs the name of a file: log_file=PATH"};
     request.log_file = std::filesystem::absolute(value);
-    return boost::outcome_v2::success();
+    return success();
   }
-  const auto set = vfs::set_option(request.options, key, value);
-  if (!set) return Refusal{set.error().text};
-  return boost::outcome_v2::success();
+  return vfs::set_option(request.options, key, value);
 }
 
 // The source comes first; wrappers of mount(8) may give it as -ofsname=SOURCE instead.
-Answer<std::string> find_source(const MountWords& words, const std::vector<OptionWord>& options) {
+RefusalOr<std::string> find_source(const MountWords& words,
+                                   const std::vector<OptionWord>& options) {
   if (words.positional.size() == 2) return words.positional[0];
   const auto named = std::find_if(options.begin(), options.end(),
                                   [](const OptionWord& word) { return word.first == kSource; });
@@ -89,7 +85,7 @@ std::vector<OptionWord> split_options(const std::vector<std::string>& lists) {
   return words;
 }
 
-Answer<void> parse_source(std::string_view source, vfs::MountOptions& options) {
+RefusalOr<void> parse_source(std::string_view source, vfs::MountOptions& options) {
   const std::size_t separator = source.find(":/");
   const std::string_view name =
       separator == std::string_view::npos ? "" : source.substr(separator + 2);
@@ -105,10 +101,10 @@ Answer<void> parse_source(std::string_view source, vfs::MountOptions& options) {
   }
   options.host = host;
   options.export_name = name;
-  return boost::outcome_v2::success();
+  return success();
 }
 
-Answer<MountRequest> make_mount_request(const MountWords& words) {
+RefusalOr<MountRequest> make_mount_request(const MountWords& words) {
   const std::vector<OptionWord> options = split_options(words.options);
   MountRequest request;
   request.foreground = words.foreground;
@@ -120,9 +116,7 @@ Answer<MountRequest> make_mount_request(const MountWords& words) {
     if (!words.sloppy) return set.error();
     fail("mount", set.error().text + " (left out)");
   }
-  if (const auto finished = vfs::finish_options(request.options); !finished) {
-    return Refusal{finished.error().text};
-  }
+  BOOST_OUTCOME_TRY(vfs::finish_options(request.options));
   const auto table = control::read_mount_table();
   if (!table) return Refusal{"cannot read the mounts: " + errno_text(table.error())};
   const std::string& place = words.positional.back();

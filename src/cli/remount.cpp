@@ -15,10 +15,8 @@
 namespace foliofs::cli {
 namespace {
 
-using control::Answer;
 using control::ControlClient;
 using control::MountEntry;
-using control::Refusal;
 using nlohmann::json;
 using OptionMap = std::map<std::string, std::string>;
 
@@ -62,13 +60,13 @@ bool apply_flag(std::string_view name, unsigned long& flags) {
   return true;
 }
 
-Answer<json> ask(const MountEntry& mount, const json& request) {
+RefusalOr<json> ask(const MountEntry& mount, const json& request) {
   BOOST_OUTCOME_TRY(auto client, ControlClient::connect(mount));
   return client.call(request, kAnswer);
 }
 
 // The options that the daemon has now.
-Answer<OptionMap> current_options(const MountEntry& mount) {
+RefusalOr<OptionMap> current_options(const MountEntry& mount) {
   json request = json::object();
   request["command"] = "stats";
   BOOST_OUTCOME_TRY(const auto stats, ask(mount, request));
@@ -87,14 +85,12 @@ std::string described_key(const OptionWord& word) {
 }
 
 // Those of `words` that are foliofs' own and differ from what the daemon has.
-Answer<std::vector<OptionWord>> changed_options(const std::vector<OptionWord>& words,
-                                                const OptionMap& current) {
+RefusalOr<std::vector<OptionWord>> changed_options(const std::vector<OptionWord>& words,
+                                                   const OptionMap& current) {
   std::vector<OptionWord> changed;
   for (const OptionWord& word : words) {
     vfs::MountOptions alone;
-    if (const auto set = vfs::set_option(alone, word.first, word.second); !set) {
-      return Refusal{set.error().text};
-    }
+    BOOST_OUTCOME_TRY(vfs::set_option(alone, word.first, word.second));
     const std::string key = described_key(word);
     const auto described = vfs::describe_options(alone);
     const auto known = std::find_if(described.begin(), described.end(),
@@ -106,7 +102,7 @@ Answer<std::vector<OptionWord>> changed_options(const std::vector<OptionWord>& w
   return changed;
 }
 
-Answer<void> remount(const MountWords& words) {
+RefusalOr<void> remount(const MountWords& words) {
   BOOST_OUTCOME_TRY(const auto mount, find_mount(words.positional.back()));
   unsigned long before = 0;
   for (const std::string& option : mount.options) apply_flag(option, before);
@@ -135,7 +131,7 @@ Answer<void> remount(const MountWords& words) {
     return Refusal{"the kernel refuses to remount " + mount.mount_point + ": " +
                    errno_text(last_errno())};
   }
-  return boost::outcome_v2::success();
+  return success();
 }
 
 }  // namespace

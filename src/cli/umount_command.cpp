@@ -17,10 +17,8 @@
 namespace foliofs::cli {
 namespace {
 
-using control::Answer;
 using control::ControlClient;
 using control::MountEntry;
-using control::Refusal;
 using nlohmann::json;
 using namespace std::chrono_literals;
 

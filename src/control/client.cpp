@@ -87,7 +87,7 @@ Result<ControlClient> ControlClient::attach(const std::string& socket_path, uid_
   return ControlClient(std::move(socket), listener.pid, std::move(daemon));
 }
 
-Answer<ControlClient> ControlClient::connect(const MountEntry& entry) {
+RefusalOr<ControlClient> ControlClient::connect(const MountEntry& entry) {
   Errno error(ENOENT);
   for (const std::string& path : socket_candidates(entry.owner, entry.device)) {
     auto client = attach(path, entry.owner);
@@ -103,8 +103,8 @@ Answer<ControlClient> ControlClient::connect(const MountEntry& entry) {
   return Refusal{"cannot reach the daemon of " + entry.mount_point + ": " + errno_text(error)};
 }
 
-Answer<json> ControlClient::call(const json& request, Timeout timeout,
-                                 const std::function<void(const json&)>& on_progress) {
+RefusalOr<json> ControlClient::call(const json& request, Timeout timeout,
+                                    const std::function<void(const json&)>& on_progress) {
   const auto deadline = deadline_after(timeout);
   const auto sent = send_all(
       socket_.get(), request.dump(-1, ' ', false, json::error_handler_t::replace) + '\n', deadline);
@@ -130,7 +130,7 @@ Answer<json> ControlClient::call(const json& request, Timeout timeout,
   }
 }
 
-Answer<json> ControlClient::next_line(Timeout timeout) {
+RefusalOr<json> ControlClient::next_line(Timeout timeout) {
   const auto deadline = deadline_after(timeout);
   for (;;) {
     if (const std::size_t end = received_.find('\n'); end != std::string::npos) {

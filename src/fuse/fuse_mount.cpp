@@ -73,8 +73,8 @@ class FuseMount::Impl {
     std::free(buffer_.mem);
   }
 
-  vfs::OptionResult mount(const std::string& mount_point, const std::string& source,
-                          const vfs::MountOptions& options) {
+  RefusalOr<void> mount(const std::string& mount_point, const std::string& source,
+                        const vfs::MountOptions& options) {
     fuse_set_log_func(keep_fuse_message);
     const fuse_lowlevel_ops handlers = make_handlers();
     std::vector<std::string> words = options.fuse_options;
@@ -107,7 +107,7 @@ class FuseMount::Impl {
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
     device_.assign(fd);
     notifier_ = std::make_unique<Notifier>(session_, context_.executor);
-    return boost::outcome_v2::success();
+    return success();
   }
 
   void serve(vfs::Mount& mount, std::function<void()> ended) {
@@ -166,8 +166,8 @@ class FuseMount::Impl {
   }
 
  private:
-  static vfs::OptionError failure(const std::string& what) {
-    return {last_fuse_message.empty() ? what : what + ": " + last_fuse_message};
+  static Refusal failure(const std::string& what) {
+    return Refusal{last_fuse_message.empty() ? what : what + ": " + last_fuse_message};
   }
 
   void raise_readahead() {
@@ -199,8 +199,8 @@ class FuseMount::Impl {
 FuseMount::FuseMount(boost::asio::io_context& context) : impl_(std::make_unique<Impl>(context)) {}
 FuseMount::~FuseMount() = default;
 
-vfs::OptionResult FuseMount::mount(const std::string& mount_point, const std::string& source,
-                                   const vfs::MountOptions& options) {
+RefusalOr<void> FuseMount::mount(const std::string& mount_point, const std::string& source,
+                                 const vfs::MountOptions& options) {
   return impl_->mount(mount_point, source, options);
 }
 

@@ -13,12 +13,8 @@ namespace foliofs::vfs {
 
 namespace {
 
-OptionResult ok() {
-  return boost::outcome_v2::success();
-}
-
 template <class... Arguments>
-OptionError refuse(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+Refusal refuse(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
   return {fmt::format(format, std::forward<Arguments>(arguments)...)};
 }
 
@@ -63,7 +59,7 @@ OptionResult set_size(std::uint64_t& target, std::string_view key, std::string_v
                   most, key);
   }
   target = *size;
-  return ok();
+  return success();
 }
 
 OptionResult set_time(std::chrono::microseconds& target, std::string_view key,
@@ -78,7 +74,7 @@ OptionResult set_time(std::chrono::microseconds& target, std::string_view key,
                   most_ms / 1000, key, key);
   }
   target = *time;
-  return ok();
+  return success();
 }
 
 using Setter = std::function<OptionResult(MountOptions&, std::string_view, std::string_view)>;
@@ -91,26 +87,26 @@ OptionResult set_folio_size(MountOptions& options, std::string_view key, std::st
     return refuse("{}={}: expected a power of two from 4k to 1m", key, value);
   }
   options.cache.folio_size = static_cast<std::uint32_t>(size);
-  return ok();
+  return success();
 }
 
 OptionResult set_invalidate(MountOptions& options, std::string_view key, std::string_view value) {
   auto mode = cache::parse_mode(value);
   if (!mode) return refuse("{}={}: expected launder, bulk or hybrid", key, value);
   options.invalidate = *mode;
-  return ok();
+  return success();
 }
 
 OptionResult set_coherence(MountOptions& options, std::string_view key, std::string_view value) {
   if (value != "cto" && value != "lease") return refuse("{}={}: expected lease or cto", key, value);
   options.coherence = value == "cto" ? Coherence::kCloseToOpen : Coherence::kLease;
-  return ok();
+  return success();
 }
 
 OptionResult set_kernel_cache(MountOptions& options, std::string_view key, std::string_view value) {
   if (value != "on" && value != "off") return refuse("{}={}: expected on or off", key, value);
   options.kernel_cache = value == "on";
-  return ok();
+  return success();
 }
 
 OptionResult set_port(MountOptions& options, std::string_view key, std::string_view value) {
@@ -121,7 +117,7 @@ OptionResult set_port(MountOptions& options, std::string_view key, std::string_v
     return refuse("{}={}: expected a TCP port from 1 to 65535", key, value);
   }
   options.port = port;
-  return ok();
+  return success();
 }
 
 OptionResult set_log_level(MountOptions& options, std::string_view key, std::string_view value) {
@@ -130,7 +126,7 @@ OptionResult set_log_level(MountOptions& options, std::string_view key, std::str
     return refuse("{}={}: expected trace, debug, info, warn, error or off", key, value);
   }
   options.log_level = value;
-  return ok();
+  return success();
 }
 
 constexpr std::uint64_t kMost = 1ull << 40;
@@ -248,7 +244,7 @@ bool is_for_fuse(std::string_view key) {
 }
 
 OptionResult need_no_value(std::string_view key, std::string_view value) {
-  if (value.empty()) return ok();
+  if (value.empty()) return success();
   return refuse("{} takes no value; write {} alone, or leave it out", key, key);
 }
 
@@ -256,11 +252,11 @@ OptionResult set_fuse_option(MountOptions& options, std::string_view key, std::s
   if (is_in(kFuseFlags, key)) {
     if (auto bare = need_no_value(key, value); !bare) return bare;
     options.fuse_options.emplace_back(key);
-    return ok();
+    return success();
   }
   if (value.empty()) return refuse("{} needs a value: {}=…", key, key);
   options.fuse_options.push_back(fmt::format("{}={}", key, value));
-  return ok();
+  return success();
 }
 
 // As set_option, for a mount that is live.
@@ -286,10 +282,10 @@ OptionResult set_option(MountOptions& options, std::string_view key, std::string
   if (auto found = flags().find(key); found != flags().end()) {
     if (auto bare = need_no_value(key, value); !bare) return bare;
     found->second(options);
-    return ok();
+    return success();
   }
   if (is_for_fuse(key)) return set_fuse_option(options, key, value);
-  if (is_without_effect(key)) return ok();
+  if (is_without_effect(key)) return success();
   return refuse("unknown option \"{}\"; foliofs mount --help lists them", key);
 }
 
@@ -300,7 +296,7 @@ OptionResult set_live_options(MountOptions& options, std::span<const OptionPair>
   }
   if (auto finished = finish_options(changed); !finished) return finished;
   options = std::move(changed);
-  return ok();
+  return success();
 }
 
 OptionResult finish_options(MountOptions& options) {
@@ -328,7 +324,7 @@ OptionResult finish_options(MountOptions& options) {
                   cache.readahead, cache.cache_size);
   }
   options.cache = cache;
-  return ok();
+  return success();
 }
 
 std::vector<OptionPair> describe_options(const MountOptions& options) {

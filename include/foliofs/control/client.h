@@ -10,9 +10,9 @@
 #include <optional>
 #include <string>
 
+#include "foliofs/base/refusal.h"
 #include "foliofs/base/unique_fd.h"
 #include "foliofs/control/mount_table.h"
-#include "foliofs/control/refusal.h"
 
 namespace foliofs::control {
 
@@ -22,7 +22,7 @@ class ControlClient {
 
   // Connects to the daemon of `entry`. Refused when there is none, when it takes nobody in, or when
   // it belongs neither to root nor to the owner of the mount.
-  static Answer<ControlClient> connect(const MountEntry& entry);
+  static RefusalOr<ControlClient> connect(const MountEntry& entry);
 
   // The same at a known socket. EPERM when it is listened to by neither root nor `owner`; else the
   // errno of connect(). Never waits.
@@ -30,11 +30,12 @@ class ControlClient {
 
   // The "result" of the reply. Refused with the daemon's own words, when the daemon ends, or when
   // the reply is not there after `timeout`.
-  Answer<nlohmann::json> call(const nlohmann::json& request, Timeout timeout,
-                              const std::function<void(const nlohmann::json&)>& on_progress = {});
+  RefusalOr<nlohmann::json> call(
+      const nlohmann::json& request, Timeout timeout,
+      const std::function<void(const nlohmann::json&)>& on_progress = {});
 
   // The next line that the daemon sends, for a connection that watches.
-  Answer<nlohmann::json> next_line(Timeout timeout);
+  RefusalOr<nlohmann::json> next_line(Timeout timeout);
 
   pid_t daemon_pid() const { return daemon_pid_; }
 

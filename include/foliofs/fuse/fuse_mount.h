@@ -12,6 +12,7 @@
 #include <string>
 
 #include "foliofs/base/polling_loop.h"
+#include "foliofs/base/refusal.h"
 #include "foliofs/vfs/mount.h"
 
 namespace foliofs::fuse {
@@ -27,9 +28,9 @@ class FuseMount final : public vfs::Kernel, public PollSource {
 
   // Mounts on the directory `mount_point`; `source` is what /proc/mounts shows. Nothing is answered
   // before serve(), so nobody of this process may touch the mount point in between.
-  // The error is one line for a person; nothing is mounted then.
-  vfs::OptionResult mount(const std::string& mount_point, const std::string& source,
-                          const vfs::MountOptions& options);
+  // When it is refused nothing is mounted.
+  RefusalOr<void> mount(const std::string& mount_point, const std::string& source,
+                        const vfs::MountOptions& options);
 
   // Begins to answer. `ended` is called on the loop, once, when the kernel has let go: unmounted,
   // or aborted. `mount` must live until then.

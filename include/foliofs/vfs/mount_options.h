@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "foliofs/base/limits.h"
-#include "foliofs/base/result.h"
+#include "foliofs/base/refusal.h"
 #include "foliofs/cache/cache.h"
 #include "foliofs/cache/invalidate.h"
 
@@ -56,13 +56,9 @@ struct MountOptions {
 
 using OptionPair = std::pair<std::string, std::string>;  // key, value; the value of a flag is empty
 
+using OptionResult = RefusalOr<void>;
+
 // Sets one option ("invalidate=bulk" is key "invalidate", value "bulk"; a flag has no value).
-// An error is one line for a person: what was wrong and what is possible.
-struct OptionError {
-  std::string text;
-};
-using OptionResult =
-    boost::outcome_v2::basic_result<void, OptionError, boost::outcome_v2::policy::terminate>;
 OptionResult set_option(MountOptions& options, std::string_view key, std::string_view value);
 
 // Checks what concerns more than one option (dirty_background <= dirty_limit < cache_size …) and
