@@ -5,9 +5,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <set>
 #include <toml.hpp>
+
+#include "foliofs/base/parse_integer.h"
 
 namespace foliofs::server {
 
@@ -20,13 +21,6 @@ Refusal refuse(std::string line) {
   return Refusal{std::move(line)};
 }
 
-template <class Number>
-bool parse_number(std::string_view text, Number& number) {
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  return parsed.ec == std::errc() && parsed.ptr == end && !text.empty();
-}
-
 RefusalOr<Squash> parse_squash(std::string_view text) {
   if (text == "root") return Squash::kRoot;
   if (text == "none") return Squash::kNone;
@@ -35,11 +29,11 @@ RefusalOr<Squash> parse_squash(std::string_view text) {
 }
 
 RefusalOr<std::uint32_t> parse_id(std::string_view word, std::string_view text) {
-  std::uint32_t id = 0;
-  if (!parse_number(text, id) || id == 0xffffffff) {
+  const auto id = parse_integer<std::uint32_t>(text);
+  if (!id || *id == 0xffffffff) {
     return refuse(fmt::format("{} is a numeric id, not \"{}\"", word, text));
   }
-  return id;
+  return *id;
 }
 
 RefusalOr<void> check_name(std::string_view name) {
@@ -131,13 +125,13 @@ RefusalOr<tcp::endpoint> parse_listen(std::string_view text) {
     host = text.substr(0, colon);
     port = text.substr(colon);
   }
-  std::uint16_t number = kDefaultPort;
-  if (!port.empty() && !parse_number(port.substr(1), number)) return bad();
+  const auto number = port.empty() ? kDefaultPort : parse_integer<std::uint16_t>(port.substr(1));
+  if (!number) return bad();
   boost::system::error_code error;
   const auto address =
       asio::ip::make_address(host == "localhost" ? "127.0.0.1" : std::string(host), error);
   if (error) return bad();
-  return tcp::endpoint(address, number);
+  return tcp::endpoint(address, *number);
 }
 
 RefusalOr<void> check_options(const Options& options) {

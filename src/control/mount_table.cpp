@@ -3,13 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <climits>
 #include <deque>
 #include <fstream>
 #include <iterator>
 #include <ranges>
 #include <sstream>
+
+#include "foliofs/base/parse_integer.h"
 
 namespace foliofs::control {
 namespace {
@@ -43,12 +44,6 @@ std::vector<std::string> split(std::string_view text, char separator) {
   return parts;
 }
 
-template <class Number>
-bool parse_number(std::string_view text, Number& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size();
-}
-
 // "36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/root rw,errors=continue", proc(5).
 bool parse_line(std::string_view line, MountEntry& entry) {
   const auto fields = split(line, ' ');
@@ -57,7 +52,9 @@ bool parse_line(std::string_view line, MountEntry& entry) {
   entry.device = fields[2];
   const std::size_t colon = entry.device.find(':');
   if (colon == std::string::npos) return false;
-  if (!parse_number(std::string_view(entry.device).substr(colon + 1), entry.minor)) return false;
+  const auto minor = parse_integer<unsigned>(std::string_view(entry.device).substr(colon + 1));
+  if (!minor) return false;
+  entry.minor = *minor;
   entry.mount_point = unescape(fields[4]);
   entry.type = unescape(dash[1]);
   entry.source = unescape(dash[2]);
@@ -65,7 +62,8 @@ bool parse_line(std::string_view line, MountEntry& entry) {
   constexpr std::string_view kOwner = "user_id=";
   for (const std::string& option : split(dash[3], ',')) {
     if (option.starts_with(kOwner)) {
-      parse_number(std::string_view(option).substr(kOwner.size()), entry.owner);
+      const auto owner = parse_integer<uid_t>(std::string_view(option).substr(kOwner.size()));
+      entry.owner = owner.value_or(entry.owner);
     }
     entry.options.push_back(option);
   }

@@ -9,6 +9,8 @@
 #include <map>
 #include <optional>
 
+#include "foliofs/base/parse_integer.h"
+
 namespace foliofs::vfs {
 
 namespace {
@@ -18,37 +20,36 @@ Refusal refuse(fmt::format_string<Arguments...> format, Arguments&&... arguments
   return {fmt::format(format, std::forward<Arguments>(arguments)...)};
 }
 
-// Plain decimals: no exponent, and not what from_chars() also takes for numbers ("inf", "nan").
-std::optional<double> parse_number(std::string_view text, std::string_view& suffix) {
+// What each suffix of a number stands for.
+using Units = std::map<std::string_view, double>;
+
+// "1.5k": the number times what its suffix stands for. Plain decimals: no exponent, and not what
+// from_chars() also takes for numbers ("inf", "nan").
+std::optional<double> parse_quantity(std::string_view text, const Units& units) {
   double number = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   if (error != std::errc() || !std::isfinite(number) || std::signbit(number)) return std::nullopt;
-  suffix = text.substr(static_cast<std::size_t>(end - text.data()));
-  return number;
+  const auto unit = units.find(text.substr(static_cast<std::size_t>(end - text.data())));
+  if (unit == units.end() || number * unit->second > 1e15) return std::nullopt;
+  return number * unit->second;
 }
 
 // "64k", "1M", "0": bytes.
 std::optional<std::uint64_t> parse_size(std::string_view text) {
-  static const std::map<std::string_view, double> kUnits = {
-      {"", 1},        {"k", 1 << 10}, {"K", 1 << 10}, {"m", 1 << 20},
-      {"M", 1 << 20}, {"g", 1 << 30}, {"G", 1 << 30}};
-  std::string_view suffix;
-  auto number = parse_number(text, suffix);
-  auto unit = kUnits.find(suffix);
-  if (!number || unit == kUnits.end() || *number * unit->second > 1e15) return std::nullopt;
-  return static_cast<std::uint64_t>(*number * unit->second);
+  static const Units kUnits = {{"", 1},        {"k", 1 << 10}, {"K", 1 << 10}, {"m", 1 << 20},
+                               {"M", 1 << 20}, {"g", 1 << 30}, {"G", 1 << 30}};
+  const auto bytes = parse_quantity(text, kUnits);
+  if (!bytes) return std::nullopt;
+  return static_cast<std::uint64_t>(*bytes);
 }
 
 // "60", "1.5", "100ms", "50us": microseconds. Without a unit: `unit_us` each.
 std::optional<std::chrono::microseconds> parse_time(std::string_view text, double unit_us) {
-  const std::map<std::string_view, double> units = {
-      {"", unit_us}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}};
-  std::string_view suffix;
-  auto number = parse_number(text, suffix);
-  auto unit = units.find(suffix);
-  if (!number || unit == units.end() || *number * unit->second > 1e15) return std::nullopt;
-  return std::chrono::microseconds(static_cast<std::int64_t>(*number * unit->second));
+  const Units units = {{"", unit_us}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}};
+  const auto time_us = parse_quantity(text, units);
+  if (!time_us) return std::nullopt;
+  return std::chrono::microseconds(static_cast<std::int64_t>(*time_us));
 }
 
 OptionResult set_size(std::uint64_t& target, std::string_view key, std::string_view value,
@@ -110,13 +111,11 @@ OptionResult set_kernel_cache(MountOptions& options, std::string_view key, std::
 }
 
 OptionResult set_port(MountOptions& options, std::string_view key, std::string_view value) {
-  std::uint16_t port = 0;
-  const char* const last = value.data() + value.size();
-  const auto [end, error] = std::from_chars(value.data(), last, port);
-  if (error != std::errc() || end != last || port == 0) {
+  const auto port = parse_integer<std::uint16_t>(value);
+  if (!port || *port == 0) {
     return refuse("{}={}: expected a TCP port from 1 to 65535", key, value);
   }
-  options.port = port;
+  options.port = *port;
   return success();
 }
 
