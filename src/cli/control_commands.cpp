@@ -6,8 +6,8 @@
 #include <cstdio>
 
 #include "find_mount.h"
+#include "foliofs/base/mount_table.h"
 #include "foliofs/control/client.h"
-#include "foliofs/control/mount_table.h"
 #include "mount_request.h"
 #include "stats_table.h"
 #include "text.h"
@@ -16,7 +16,6 @@ namespace foliofs::cli {
 namespace {
 
 using control::ControlClient;
-using control::MountEntry;
 using nlohmann::json;
 using namespace std::chrono_literals;
 
@@ -85,7 +84,7 @@ int run_stats(const std::string& mount_point, bool as_json) {
 }
 
 int run_mounts() {
-  const auto table = control::read_mount_table();
+  const auto table = read_mount_table();
   if (!table) return fail("mounts", "cannot read the mounts: " + errno_text(table.error()));
   for (const MountEntry& entry : table.value()) {
     if (!entry.is_foliofs()) continue;

@@ -3,18 +3,18 @@
 
 #include <string>
 
+#include "foliofs/base/mount_table.h"
 #include "foliofs/base/refusal.h"
-#include "foliofs/control/mount_table.h"
 
 namespace foliofs::cli {
 
 struct PathOnMount {
-  control::MountEntry mount;
+  MountEntry mount;
   std::string path;  // relative to the root of the mount
 };
 
 // The foliofs mount whose mount point is `path`.
-RefusalOr<control::MountEntry> find_mount(const std::string& path);
+RefusalOr<MountEntry> find_mount(const std::string& path);
 
 // The foliofs mount on which `path` lies.
 RefusalOr<PathOnMount> find_path_on_mount(const std::string& path);

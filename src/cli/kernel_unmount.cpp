@@ -10,6 +10,7 @@
 #include <cstring>
 #include <vector>
 
+#include "foliofs/base/result.h"
 #include "foliofs/base/unique_fd.h"
 
 namespace foliofs::cli {

@@ -11,10 +11,10 @@
 #include <thread>
 
 #include "daemon_log.h"
+#include "foliofs/base/mount_table.h"
 #include "foliofs/base/polling_loop.h"
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/control/mount_commands.h"
-#include "foliofs/control/mount_table.h"
 #include "foliofs/control/report_json.h"
 #include "foliofs/control/runtime_dir.h"
 #include "foliofs/control/server.h"
@@ -190,9 +190,9 @@ class Daemon final : public PollSource {
 
   // Empty when all is well.
   std::string open_control() {
-    auto table = control::read_mount_table();
-    const control::MountEntry* entry =
-        table ? control::find_mount_point(table.value(), request_.mount_point) : nullptr;
+    auto table = read_mount_table();
+    const MountEntry* entry =
+        table ? find_mount_point(table.value(), request_.mount_point) : nullptr;
     if (entry == nullptr) return "the mount is not in /proc/self/mountinfo; is /proc mounted?";
     kernel_->raise_kernel_readahead(entry->device);
     connection_ = entry->minor;

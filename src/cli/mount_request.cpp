@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "foliofs/control/mount_table.h"
+#include "foliofs/control/locate_path.h"
 #include "text.h"
 
 namespace foliofs::cli {
@@ -16,8 +16,8 @@ namespace {
 constexpr std::string_view kLogFile = "log_file";
 constexpr std::string_view kSource = "fsname";
 
-RefusalOr<void> check_mount_point(const control::MountTable& table, const std::string& path) {
-  if (const control::MountEntry* entry = control::find_mount_point(table, path);
+RefusalOr<void> check_mount_point(const MountTable& table, const std::string& path) {
+  if (const MountEntry* entry = find_mount_point(table, path);
       entry != nullptr && entry->type != "autofs") {
     return Refusal{entry->source + " is already mounted on " + path + "; " +
                    (entry->is_foliofs() ? "foliofs umount " : "umount ") + path + " takes it away"};
@@ -117,7 +117,7 @@ RefusalOr<MountRequest> make_mount_request(const MountWords& words) {
     fail("mount", set.error().text + " (left out)");
   }
   BOOST_OUTCOME_TRY(vfs::finish_options(request.options));
-  const auto table = control::read_mount_table();
+  const auto table = read_mount_table();
   if (!table) return Refusal{"cannot read the mounts: " + errno_text(table.error())};
   const std::string& place = words.positional.back();
   const auto located = control::locate_path(table.value(), place);

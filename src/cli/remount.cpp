@@ -16,7 +16,6 @@ namespace foliofs::cli {
 namespace {
 
 using control::ControlClient;
-using control::MountEntry;
 using nlohmann::json;
 using OptionMap = std::map<std::string, std::string>;
 

@@ -122,7 +122,7 @@ void add_options(Page& page, const json& stats) {
 
 }  // namespace
 
-std::string stats_text(const control::MountEntry& mount, const json& stats) {
+std::string stats_text(const MountEntry& mount, const json& stats) {
   Page page;
   page.add("{} on {}\n", mount.source, mount.mount_point);
   page.row("server", text(stats, "server"));

@@ -18,7 +18,6 @@ namespace foliofs::cli {
 namespace {
 
 using control::ControlClient;
-using control::MountEntry;
 using nlohmann::json;
 using namespace std::chrono_literals;
 

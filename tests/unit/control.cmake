@@ -1,7 +1,7 @@
 foliofs_test(control_test LABEL unit
   SOURCES
+    control_locate_path_test.cpp
     control_mount_commands_test.cpp
-    control_mount_table_test.cpp
     control_report_test.cpp
     vfs_fake_server.cpp
     vfs_fake_leases.cpp

@@ -10,9 +10,9 @@
 #include <optional>
 #include <string>
 
+#include "foliofs/base/mount_table.h"
 #include "foliofs/base/refusal.h"
 #include "foliofs/base/unique_fd.h"
-#include "foliofs/control/mount_table.h"
 
 namespace foliofs::control {
 
