@@ -1,8 +1,5 @@
 #include "umount_command.h"
 
-#include <poll.h>
-#include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -83,18 +80,6 @@ json command(const char* name) {
   return request;
 }
 
-bool wait_for_end(const ControlClient& client, std::chrono::milliseconds timeout) {
-  if (client.daemon_handle()) {
-    pollfd entry{client.daemon_handle().get(), POLLIN, 0};
-    return ::poll(&entry, 1, static_cast<int>(timeout.count())) > 0;
-  }
-  for (auto waited = 0ms; waited < timeout; waited += 50ms) {
-    if (::kill(client.daemon_pid(), 0) != 0 && errno == ESRCH) return true;
-    ::usleep(50'000);
-  }
-  return false;
-}
-
 // After the unmount: until the daemon has written what came with it, said so, and gone.
 Status await_daemon(ControlClient& client, ProgressLine& progress, std::optional<Leftover>& left) {
   for (;;) {
@@ -108,7 +93,7 @@ Status await_daemon(ControlClient& client, ProgressLine& progress, std::optional
       break;
     }
   }
-  if (!wait_for_end(client, kEnd)) return Errno(ETIMEDOUT);
+  if (!client.daemon().wait_for_end(kEnd)) return Errno(ETIMEDOUT);
   return success();
 }
 
@@ -123,7 +108,7 @@ int finish_unmounted(const MountEntry& mount, ControlClient& client, ProgressLin
   }
   if (!ended) {
     return fail("umount", mount.mount_point + " is unmounted, but its daemon (pid " +
-                              std::to_string(client.daemon_pid()) + ") has not ended yet");
+                              std::to_string(client.daemon().pid()) + ") has not ended yet");
   }
   return 0;
 }
@@ -182,14 +167,10 @@ std::optional<std::uint64_t> abandon(const MountEntry& mount) {
 }
 
 // Bounded: a daemon that does not end by itself is killed, as its mount is gone.
-bool end_daemon(const ControlClient& client) {
-  if (wait_for_end(client, kForcedEnd)) return true;
-  if (client.daemon_handle()) {
-    ::syscall(SYS_pidfd_send_signal, client.daemon_handle().get(), SIGKILL, nullptr, 0);
-  } else {
-    ::kill(client.daemon_pid(), SIGKILL);
-  }
-  return wait_for_end(client, kKilledEnd);
+bool end_daemon(const control::DaemonProcess& daemon) {
+  if (daemon.wait_for_end(kForcedEnd)) return true;
+  daemon.kill();
+  return daemon.wait_for_end(kKilledEnd);
 }
 
 int run_forced(const MountEntry& mount) {
@@ -205,13 +186,13 @@ int run_forced(const MountEntry& mount) {
   }
   abort_connection(mount.minor);
   const UnmountResult result = unmount(mount.mount_point, Unmount::kForce);
-  const bool ended = !client || end_daemon(client.value());
+  const bool ended = !client || end_daemon(client.value().daemon());
   if (!result.done) {
     return fail("umount", "cannot unmount " + mount.mount_point + ": " + result.text);
   }
   if (!ended) {
     return fail("umount", mount.mount_point + " is unmounted, but its daemon (pid " +
-                              std::to_string(client.value().daemon_pid()) + ") does not end");
+                              std::to_string(client.value().daemon().pid()) + ") does not end");
   }
   if (!lost) {
     fail("umount",

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -82,9 +81,7 @@ Result<ControlClient> ControlClient::attach(const std::string& socket_path, uid_
   BOOST_OUTCOME_TRY(auto socket, connect_to(socket_path));
   BOOST_OUTCOME_TRY(const ucred listener, listener_of(socket.get()));
   if (listener.uid != 0 && listener.uid != owner) return Errno(EPERM);
-  UniqueFd daemon(listener.pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, listener.pid, 0))
-                                   : -1);
-  return ControlClient(std::move(socket), listener.pid, std::move(daemon));
+  return ControlClient(std::move(socket), DaemonProcess(listener.pid));
 }
 
 RefusalOr<ControlClient> ControlClient::connect(const MountEntry& entry) {
@@ -141,7 +138,7 @@ RefusalOr<json> ControlClient::next_line(Timeout timeout) {
     }
     if (received_.size() > kMaxLineBytes) return Refusal{"the daemon's answer is too long"};
     if (const auto ready = wait_for(socket_.get(), POLLIN, deadline); !ready) {
-      return Refusal{"the daemon (pid " + std::to_string(daemon_pid_) + ") does not answer"};
+      return Refusal{"the daemon (pid " + std::to_string(daemon_.pid()) + ") does not answer"};
     }
     char bytes[16 << 10];
     const ssize_t length = ::recv(socket_.get(), bytes, sizeof bytes, MSG_DONTWAIT);

@@ -13,6 +13,7 @@
 #include "foliofs/base/mount_table.h"
 #include "foliofs/base/refusal.h"
 #include "foliofs/base/unique_fd.h"
+#include "foliofs/control/daemon_process.h"
 
 namespace foliofs::control {
 
@@ -37,19 +38,14 @@ class ControlClient {
   // The next line that the daemon sends, for a connection that watches.
   RefusalOr<nlohmann::json> next_line(Timeout timeout);
 
-  pid_t daemon_pid() const { return daemon_pid_; }
-
-  // Refers to the daemon's process even if its number is used again; not valid when the kernel
-  // gave none. Readable once the daemon has ended.
-  const UniqueFd& daemon_handle() const { return daemon_; }
+  const DaemonProcess& daemon() const { return daemon_; }
 
  private:
-  ControlClient(UniqueFd socket, pid_t daemon_pid, UniqueFd daemon)
-      : socket_(std::move(socket)), daemon_pid_(daemon_pid), daemon_(std::move(daemon)) {}
+  ControlClient(UniqueFd socket, DaemonProcess daemon)
+      : socket_(std::move(socket)), daemon_(std::move(daemon)) {}
 
   UniqueFd socket_;
-  pid_t daemon_pid_;
-  UniqueFd daemon_;
+  DaemonProcess daemon_;
   std::string received_;  // bytes after the last whole line
 };
 
