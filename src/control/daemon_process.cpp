@@ -31,7 +31,7 @@ bool DaemonProcess::wait_for_end(std::chrono::milliseconds timeout) const {
 void DaemonProcess::kill() const {
   if (handle_) {
     ::pidfd_send_signal(handle_.get(), SIGKILL, nullptr, 0);
-  } else {
+  } else if (pid_ > 0) {  // 0 would be our own process group
     ::kill(pid_, SIGKILL);
   }
 }
