@@ -16,7 +16,7 @@
 namespace foliofs::cli {
 namespace {
 
-class ForegroundStarter final : public Starter {
+class ForegroundObserver final : public StartupObserver {
  public:
   bool ready() override { return true; }
   void failed(const std::string& why) override { fail("mount", why); }
@@ -24,9 +24,9 @@ class ForegroundStarter final : public Starter {
 
 // In the child: tells the command that waits in the parent, by one line that is empty when all is
 // well. Until then the child shares the parent's terminal, so that a Ctrl-C ends both.
-class BackgroundStarter final : public Starter {
+class BackgroundObserver final : public StartupObserver {
  public:
-  explicit BackgroundStarter(UniqueFd pipe) : pipe_(std::move(pipe)) {}
+  explicit BackgroundObserver(UniqueFd pipe) : pipe_(std::move(pipe)) {}
 
   bool ready() override {
     if (!tell("\n")) return false;
@@ -98,12 +98,12 @@ int run_in_background(const MountRequest& request) {
   }
   reader.reset();
   keep_only(writer.get());
-  BackgroundStarter starter(std::move(writer));
+  BackgroundObserver observer(std::move(writer));
   if (::chdir("/") != 0) {
-    starter.failed(std::string("cannot leave this directory: ") + std::strerror(errno));
+    observer.failed(std::string("cannot leave this directory: ") + std::strerror(errno));
     return 1;
   }
-  return run_mount_daemon(request, starter);
+  return run_mount_daemon(request, observer);
 }
 
 }  // namespace
@@ -113,8 +113,8 @@ int run_mount(const MountWords& words) {
   if (!request) return fail("mount", request.error().text);
   if (words.fake) return 0;
   if (words.foreground) {
-    ForegroundStarter starter;
-    return run_mount_daemon(request.value(), starter);
+    ForegroundObserver observer;
+    return run_mount_daemon(request.value(), observer);
   }
   const int status = run_in_background(request.value());
   if (status == 0 && words.verbose) {

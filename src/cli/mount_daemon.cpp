@@ -46,9 +46,9 @@ rpc::SessionOptions session_options(const vfs::MountOptions& options) {
 
 class Daemon final : public PollSource {
  public:
-  Daemon(const MountRequest& request, Starter& starter)
+  Daemon(const MountRequest& request, StartupObserver& observer)
       : request_(request),
-        starter_(starter),
+        observer_(observer),
         connector_(rpc::make_tcp_connector(request.options.host, request.options.port)),
         session_(executor(), clock_, *connector_, session_options(request.options)),
         poll_us_(request.options.poll_us),
@@ -121,7 +121,7 @@ class Daemon final : public PollSource {
       changed_.wake_all();
     });
     const std::string problem = open_control();
-    if (!problem.empty() || !starter_.ready()) {
+    if (!problem.empty() || !observer_.ready()) {
       if (!problem.empty()) refuse(problem);
       unmount_in_background(Unmount::kLazy);
     } else {
@@ -270,11 +270,11 @@ class Daemon final : public PollSource {
 
   void refuse(const std::string& why) {
     status_ = 1;
-    starter_.failed(why);
+    observer_.failed(why);
   }
 
   const MountRequest& request_;
-  Starter& starter_;
+  StartupObserver& observer_;
   boost::asio::io_context context_{1};
   SystemClock clock_;
   std::unique_ptr<rpc::Connector> connector_;
@@ -300,15 +300,15 @@ class Daemon final : public PollSource {
 
 }  // namespace
 
-int run_mount_daemon(const MountRequest& request, Starter& starter) {
+int run_mount_daemon(const MountRequest& request, StartupObserver& observer) {
   auto log = DaemonLog::open(request);
   if (!log) {
-    starter.failed(log.error().text);
+    observer.failed(log.error().text);
     return 1;
   }
   // Sockets whose other end has gone say EPIPE; a pipe as stderr must not end the mount.
   std::signal(SIGPIPE, SIG_IGN);
-  Daemon daemon(request, starter);
+  Daemon daemon(request, observer);
   daemon.log = &log.value();
   return daemon.run();
 }
