@@ -14,6 +14,7 @@
 #include "foliofs/base/mount_table.h"
 #include "foliofs/base/polling_loop.h"
 #include "foliofs/base/wait_queue.h"
+#include "foliofs/control/drain_report.h"
 #include "foliofs/control/mount_commands.h"
 #include "foliofs/control/report_json.h"
 #include "foliofs/control/runtime_dir.h"
@@ -24,8 +25,6 @@
 
 namespace foliofs::cli {
 namespace {
-
-constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 
 std::string host_name() {
   char name[256] = {};
@@ -145,21 +144,15 @@ class Daemon final : public PollSource {
       status_ = 1;
     }
     if (control_) {
-      announce("end", end_report(lost));
+      announce("end", control::drain_report(drained_.value_or(Errno(ECANCELED)), lost));
       co_await control_->stop();
     }
     signals_.cancel();
   }
 
   Task<void> drain() {
-    auto next = clock_.now();
-    std::function<void(std::uint64_t)> progress = [this, next](std::uint64_t dirty) mutable {
-      if (clock_.now() < next) return;
-      next = clock_.now() + kProgressInterval;
-      nlohmann::json state = nlohmann::json::object();
-      state["dirty_bytes"] = dirty;
-      announce("progress", std::move(state));
-    };
+    auto progress = control::drain_progress(
+        [this](const nlohmann::json& state) { announce("progress", state); });
     Status drained = co_await mount_->drain(std::move(progress));
     // It had its time. Without the session, shut_down() does not wait for the same a second time.
     if (!drained) co_await session_.close();
@@ -170,15 +163,6 @@ class Daemon final : public PollSource {
     }
     drained_ = drained;
     changed_.wake_all();
-  }
-
-  nlohmann::json end_report(std::uint64_t lost) const {
-    const Status drained = drained_.value_or(Errno(ECANCELED));
-    nlohmann::json report = nlohmann::json::object();
-    report["dirty_bytes"] = lost;
-    report["error"] = drained ? nlohmann::json() : nlohmann::json(errno_name(drained.error()));
-    report["text"] = drained ? nlohmann::json() : nlohmann::json(errno_text(drained.error()));
-    return report;
   }
 
   void announce(const char* what, nlohmann::json state) {

@@ -4,22 +4,17 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <map>
-#include <optional>
 
 #include "find_mount.h"
 #include "foliofs/control/client.h"
+#include "foliofs/control/requests.h"
 #include "text.h"
 
 namespace foliofs::cli {
 namespace {
 
-using control::ControlClient;
-using nlohmann::json;
 using OptionMap = std::map<std::string, std::string>;
-
-constexpr auto kAnswer = std::chrono::seconds(10);
 
 struct KernelFlag {
   std::string_view name;
@@ -59,16 +54,9 @@ bool apply_flag(std::string_view name, unsigned long& flags) {
   return true;
 }
 
-RefusalOr<json> ask(const MountEntry& mount, const json& request) {
-  BOOST_OUTCOME_TRY(auto client, ControlClient::connect(mount));
-  return client.call(request, kAnswer);
-}
-
 // The options that the daemon has now.
 RefusalOr<OptionMap> current_options(const MountEntry& mount) {
-  json request = json::object();
-  request["command"] = "stats";
-  BOOST_OUTCOME_TRY(const auto stats, ask(mount, request));
+  BOOST_OUTCOME_TRY(const auto stats, control::ask_daemon(mount, control::make_request("stats")));
   OptionMap current;
   if (const auto options = stats.find("options"); options != stats.end()) {
     for (const auto& [key, value] : options->items()) {
@@ -120,10 +108,7 @@ RefusalOr<void> remount(const MountWords& words) {
   }
   BOOST_OUTCOME_TRY(const auto changed, changed_options(own, current));
   if (!changed.empty()) {
-    json request = json::object();
-    request["command"] = "set";
-    request["options"] = changed;
-    BOOST_OUTCOME_TRY(ask(mount, request));
+    BOOST_OUTCOME_TRY(control::ask_daemon(mount, control::set_request(changed)));
   }
   if (after != before &&
       ::mount(nullptr, mount.mount_point.c_str(), nullptr, MS_REMOUNT | after, nullptr) != 0) {

@@ -7,6 +7,8 @@
 
 #include "find_mount.h"
 #include "foliofs/control/client.h"
+#include "foliofs/control/json_members.h"
+#include "foliofs/control/requests.h"
 #include "foliofs/control/runtime_dir.h"
 #include "kernel_unmount.h"
 #include "text.h"
@@ -35,7 +37,7 @@ class ProgressLine {
   ~ProgressLine() { clear(); }
 
   void show(const json& progress) {
-    const std::uint64_t left = progress.is_object() ? progress.value("dirty_bytes", 0ull) : 0;
+    const std::uint64_t left = control::number_member(progress, "dirty_bytes");
     if (!terminal_ || (!shown_ && left < kWorthShowing)) return;
     shown_ = true;
     std::fprintf(stderr, "\rfoliofs umount: %s left to write\033[K", bytes_text(left).c_str());
@@ -59,25 +61,8 @@ struct Leftover {
 };
 
 Leftover leftover_of(const json& report) {
-  const auto text_of = [&report](const char* key) {
-    const auto member = report.find(key);
-    return member != report.end() && member->is_string() ? member->get<std::string>() : "";
-  };
-  Leftover left;
-  if (!report.is_object()) return left;
-  if (const auto bytes = report.find("dirty_bytes");
-      bytes != report.end() && bytes->is_number_unsigned()) {
-    left.bytes = bytes->get<std::uint64_t>();
-  }
-  left.name = text_of("error");
-  left.text = text_of("text");
-  return left;
-}
-
-json command(const char* name) {
-  json request = json::object();
-  request["command"] = name;
-  return request;
+  return {control::number_member(report, "dirty_bytes"), control::text_member(report, "error"),
+          control::text_member(report, "text")};
 }
 
 // After the unmount: until the daemon has written what came with it, said so, and gone.
@@ -133,10 +118,12 @@ int run_orderly(const MountEntry& mount) {
                               " unmounts it all the same");
   }
   ProgressLine progress;
-  const auto watching = client.value().call(command("watch"), kEnd);
+  const auto watching =
+      client.value().call(control::make_request("watch"), control::kAnswerTimeout);
   if (!watching) return fail("umount", watching.error().text + "; --force unmounts all the same");
-  const auto drained = client.value().call(
-      command("drain"), std::nullopt, [&progress](const json& state) { progress.show(state); });
+  const auto drained =
+      client.value().call(control::make_request("drain"), std::nullopt,
+                          [&progress](const json& state) { progress.show(state); });
   progress.clear();
   if (!drained) return fail("umount", drained.error().text + "; --force unmounts all the same");
   const Leftover left = leftover_of(drained.value());
@@ -151,17 +138,16 @@ int run_orderly(const MountEntry& mount) {
 
 // The drain of a forced unmount: true when everything was written in time.
 bool try_drain(ControlClient& client) {
-  const auto watching = client.call(command("watch"), kForcedAnswer);
+  const auto watching = client.call(control::make_request("watch"), kForcedAnswer);
   if (!watching) return false;
-  const auto drained = client.call(command("drain"), kForcedDrain);
+  const auto drained = client.call(control::make_request("drain"), kForcedDrain);
   return drained && leftover_of(drained.value()).name.empty();
 }
 
 // Tells the daemon that nobody waits for its data any more. What it will not write, if it says so.
 std::optional<std::uint64_t> abandon(const MountEntry& mount) {
-  auto client = ControlClient::connect(mount);
-  if (!client) return std::nullopt;
-  const auto abandoned = client.value().call(command("abandon"), kForcedAnswer);
+  const auto abandoned =
+      control::ask_daemon(mount, control::make_request("abandon"), kForcedAnswer);
   if (!abandoned) return std::nullopt;
   return leftover_of(abandoned.value()).bytes;
 }

@@ -150,4 +150,10 @@ RefusalOr<json> ControlClient::next_line(Timeout timeout) {
   }
 }
 
+RefusalOr<json> ask_daemon(const MountEntry& entry, const json& request,
+                           ControlClient::Timeout timeout) {
+  BOOST_OUTCOME_TRY(auto client, ControlClient::connect(entry));
+  return client.call(request, timeout);
+}
+
 }  // namespace foliofs::control

@@ -17,6 +17,9 @@
 
 namespace foliofs::control {
 
+// A command that needs no server is answered at once, unless the daemon stands still.
+inline constexpr std::chrono::seconds kAnswerTimeout{10};
+
 class ControlClient {
  public:
   using Timeout = std::optional<std::chrono::milliseconds>;  // none: for as long as it takes
@@ -48,5 +51,9 @@ class ControlClient {
   DaemonProcess daemon_;
   std::string received_;  // bytes after the last whole line
 };
+
+// One request (requests.h) over a connection of its own. Refused as connect() and call() are.
+RefusalOr<nlohmann::json> ask_daemon(const MountEntry& entry, const nlohmann::json& request,
+                                     ControlClient::Timeout timeout = kAnswerTimeout);
 
 }  // namespace foliofs::control
