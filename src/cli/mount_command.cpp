@@ -1,15 +1,11 @@
 #include "mount_command.h"
 
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
-#include "foliofs/base/unique_fd.h"
+#include "child_process.h"
 #include "mount_daemon.h"
 #include "text.h"
 
@@ -51,22 +47,10 @@ class BackgroundObserver final : public StartupObserver {
   UniqueFd pipe_;
 };
 
-std::string read_line(int fd) {
-  std::string text;
-  std::array<char, 1024> bytes;
-  for (;;) {
-    const ssize_t length = ::read(fd, bytes.data(), bytes.size());
-    if (length > 0) text.append(bytes.data(), static_cast<std::size_t>(length));
-    if (length == 0 || (length < 0 && errno != EINTR) || text.ends_with('\n')) return text;
-  }
-}
-
 int wait_until_ready(UniqueFd pipe, pid_t child) {
-  std::string line = read_line(pipe.get());
+  std::string line = read_to_end(pipe.get());
   if (line == "\n") return 0;
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  wait_for_exit(child);
   if (!line.ends_with('\n')) {
     return fail("mount",
                 "the daemon ended before the mount was ready; -f -o log_level=debug "
@@ -86,12 +70,11 @@ void keep_only(int fd) {
 
 // REQUIRES: no thread has been started.
 int run_in_background(const MountRequest& request) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail("mount", std::strerror(errno));
-  UniqueFd reader(ends[0]);
-  UniqueFd writer(ends[1]);
+  auto pipe = make_pipe();
+  if (!pipe) return fail("mount", errno_text(pipe.error()));
+  auto& [reader, writer] = pipe.value();
   const pid_t child = ::fork();
-  if (child < 0) return fail("mount", std::string("cannot fork: ") + std::strerror(errno));
+  if (child < 0) return fail("mount", "cannot fork: " + errno_text(last_errno()));
   if (child > 0) {
     writer.reset();
     return wait_until_ready(std::move(reader), child);
@@ -100,7 +83,7 @@ int run_in_background(const MountRequest& request) {
   keep_only(writer.get());
   BackgroundObserver observer(std::move(writer));
   if (::chdir("/") != 0) {
-    observer.failed(std::string("cannot leave this directory: ") + std::strerror(errno));
+    observer.failed("cannot leave this directory: " + errno_text(last_errno()));
     return 1;
   }
   return run_mount_daemon(request, observer);
