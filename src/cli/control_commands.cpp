@@ -8,7 +8,7 @@
 #include "foliofs/base/mount_table.h"
 #include "foliofs/control/client.h"
 #include "foliofs/control/requests.h"
-#include "mount_request.h"
+#include "option_list.h"
 #include "stats_table.h"
 #include "text.h"
 

@@ -4,7 +4,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "foliofs/base/refusal.h"
@@ -28,11 +27,6 @@ struct MountRequest {
   std::string log_file;     // absolute; empty: the default of the daemon
   bool foreground = false;
 };
-
-using OptionWord = vfs::OptionPair;
-
-// The words of "a,b=c"; a comma inside a value is written "\,".
-std::vector<OptionWord> split_options(const std::vector<std::string>& lists);
 
 // HOST:/NAME, with HOST a name, an IPv4 address or an IPv6 address in brackets.
 RefusalOr<void> parse_source(std::string_view source, vfs::MountOptions& options);

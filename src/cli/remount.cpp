@@ -9,6 +9,7 @@
 #include "find_mount.h"
 #include "foliofs/control/client.h"
 #include "foliofs/control/requests.h"
+#include "option_list.h"
 #include "text.h"
 
 namespace foliofs::cli {
@@ -66,25 +67,25 @@ RefusalOr<OptionMap> current_options(const MountEntry& mount) {
   return current;
 }
 
-// What describe_options() calls the option that `word` sets.
-std::string described_key(const OptionWord& word) {
-  return word.first == "soft" || word.first == "hard" ? "retry" : word.first;
+// What describe_options() calls the option that `option` sets.
+std::string described_key(const vfs::OptionPair& option) {
+  return option.first == "soft" || option.first == "hard" ? "retry" : option.first;
 }
 
 // Those of `words` that are foliofs' own and differ from what the daemon has.
-RefusalOr<std::vector<OptionWord>> changed_options(const std::vector<OptionWord>& words,
-                                                   const OptionMap& current) {
-  std::vector<OptionWord> changed;
-  for (const OptionWord& word : words) {
+RefusalOr<std::vector<vfs::OptionPair>> changed_options(const std::vector<vfs::OptionPair>& words,
+                                                        const OptionMap& current) {
+  std::vector<vfs::OptionPair> changed;
+  for (const vfs::OptionPair& option : words) {
     vfs::MountOptions alone;
-    BOOST_OUTCOME_TRY(vfs::set_option(alone, word.first, word.second));
-    const std::string key = described_key(word);
+    BOOST_OUTCOME_TRY(vfs::set_option(alone, option.first, option.second));
+    const std::string key = described_key(option);
     const auto described = vfs::describe_options(alone);
     const auto known = std::find_if(described.begin(), described.end(),
                                     [&key](const auto& pair) { return pair.first == key; });
     if (known == described.end()) continue;  // mount(8)'s and libfuse's words
     const auto now = current.find(key);
-    if (now == current.end() || now->second != known->second) changed.push_back(word);
+    if (now == current.end() || now->second != known->second) changed.push_back(option);
   }
   return changed;
 }
@@ -94,11 +95,11 @@ RefusalOr<void> remount(const MountWords& words) {
   unsigned long before = 0;
   for (const std::string& option : mount.options) apply_flag(option, before);
   unsigned long after = before;
-  std::vector<OptionWord> own;
-  for (const OptionWord& word : split_options(words.options)) {
+  std::vector<vfs::OptionPair> own;
+  for (const vfs::OptionPair& option : split_options(words.options)) {
     const bool repeated =
-        std::find(kRepeated.begin(), kRepeated.end(), word.first) != kRepeated.end();
-    if (!repeated && !apply_flag(word.first, after)) own.push_back(word);
+        std::find(kRepeated.begin(), kRepeated.end(), option.first) != kRepeated.end();
+    if (!repeated && !apply_flag(option.first, after)) own.push_back(option);
   }
   BOOST_OUTCOME_TRY(const auto current, current_options(mount));
   const auto access = current.find("access");
@@ -124,7 +125,7 @@ bool asks_for_remount(const MountWords& words) {
   const auto options = split_options(words.options);
   return !words.positional.empty() &&
          std::any_of(options.begin(), options.end(),
-                     [](const OptionWord& word) { return word.first == "remount"; });
+                     [](const vfs::OptionPair& option) { return option.first == "remount"; });
 }
 
 int run_remount(const MountWords& words) {

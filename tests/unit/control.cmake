@@ -13,6 +13,7 @@ foliofs_test(cli_test LABEL unit
     cli_mount_request_test.cpp
     cli_text_test.cpp
     ${CMAKE_SOURCE_DIR}/src/cli/mount_request.cpp
+    ${CMAKE_SOURCE_DIR}/src/cli/option_list.cpp
     ${CMAKE_SOURCE_DIR}/src/cli/stats_table.cpp
     ${CMAKE_SOURCE_DIR}/src/cli/text.cpp
   DEPENDS foliofs_control)
