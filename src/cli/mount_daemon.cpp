@@ -16,7 +16,6 @@
 #include "foliofs/base/wait_queue.h"
 #include "foliofs/control/drain_report.h"
 #include "foliofs/control/mount_commands.h"
-#include "foliofs/control/report_json.h"
 #include "foliofs/control/runtime_dir.h"
 #include "foliofs/control/server.h"
 #include "foliofs/fuse/fuse_mount.h"
@@ -236,7 +235,7 @@ class Daemon final : public PollSource {
 
   std::string why_not_connected(Errno error) const {
     const vfs::MountOptions& options = request_.options;
-    const std::string server = control::server_address(options);
+    const std::string server = vfs::server_address(options);
     const std::string& said = session_.start_error_text();
     if (error == Errno(ENOENT)) {
       return server + ": " + (said.empty() ? "no such export" : said) +

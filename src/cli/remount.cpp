@@ -67,7 +67,7 @@ RefusalOr<OptionMap> current_options(const MountEntry& mount) {
   return current;
 }
 
-// What describe_options() calls the option that `option` sets.
+// What describe_options() calls `option`.
 std::string described_key(const vfs::OptionPair& option) {
   return option.first == "soft" || option.first == "hard" ? "retry" : option.first;
 }

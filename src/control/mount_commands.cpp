@@ -60,7 +60,7 @@ Task<json> MountCommands::run(Peer peer, json request, Progress progress) {
 json MountCommands::stats() const {
   const vfs::MountOptions& options = mount_.options();
   json stats = stats_json(mount_.stats(), session_.silent_for_us(), options);
-  stats["server"] = server_address(options);
+  stats["server"] = vfs::server_address(options);
   stats["version"] = FOLIOFS_VERSION;
   stats["pid"] = ::getpid();
   return stats;

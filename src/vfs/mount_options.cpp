@@ -326,6 +326,11 @@ OptionResult finish_options(MountOptions& options) {
   return success();
 }
 
+std::string server_address(const MountOptions& options) {
+  const bool ipv6 = options.host.find(':') != std::string::npos;
+  return (ipv6 ? '[' + options.host + ']' : options.host) + ':' + std::to_string(options.port);
+}
+
 std::vector<OptionPair> describe_options(const MountOptions& options) {
   auto seconds = [](std::chrono::microseconds time) {
     return fmt::format("{}", static_cast<double>(time.count()) / 1e6);

@@ -69,6 +69,9 @@ OptionResult finish_options(MountOptions& options);
 // Refuses what is fixed for the mount's lifetime, and says so.
 OptionResult set_live_options(MountOptions& options, std::span<const OptionPair> pairs);
 
+// The server as a person writes it: "host:7440", "[::1]:7440".
+std::string server_address(const MountOptions& options);
+
 // What is in effect, for stats: as `-o` has it, but for `retry` (soft, hard) and `access` (ro, rw).
 std::vector<OptionPair> describe_options(const MountOptions& options);
 
