@@ -44,8 +44,9 @@ rpc::SessionOptions session_options(const vfs::MountOptions& options) {
 
 class Daemon final : public PollSource {
  public:
-  Daemon(const MountRequest& request, StartupObserver& observer)
+  Daemon(const MountRequest& request, DaemonLog& log, StartupObserver& observer)
       : request_(request),
+        log_(log),
         observer_(observer),
         connector_(rpc::make_tcp_connector(request.options.host, request.options.port)),
         session_(executor(), clock_, *connector_, session_options(request.options)),
@@ -58,7 +59,7 @@ class Daemon final : public PollSource {
       context_.restart();
       run_polling(context_, poll_us_, this);
     } while (!ended_);
-    if (status_ == 0 || !was_mounted_) log->discard();
+    if (status_ == 0 || !was_mounted_) log_.discard();
     // The kernel or an unmount may still wait for answers that nobody gives any more.
     if (abandoned_ || evicting_) {
       // The end of the process fails its users' calls, unless a thread of ours is stuck in the
@@ -75,8 +76,6 @@ class Daemon final : public PollSource {
   void watch() override {
     if (kernel_) kernel_->watch();
   }
-
-  DaemonLog* log = nullptr;
 
  private:
   Executor executor() { return context_.get_executor(); }
@@ -123,7 +122,7 @@ class Daemon final : public PollSource {
       if (!problem.empty()) refuse(problem);
       unmount_in_background(Unmount::kLazy);
     } else {
-      log->show();
+      log_.show();
       spdlog::info("{} mounted on {}", request_.source, request_.mount_point);
     }
     while (!kernel_gone_ && !evicting_ && !abandoned_) co_await changed_.wait();
@@ -198,7 +197,7 @@ class Daemon final : public PollSource {
 
   // What of a live mount's options belongs to the process.
   void apply(const vfs::MountOptions& options) {
-    log->set_level(options.log_level);
+    log_.set_level(options.log_level);
     if (options.poll_us == poll_us_) return;
     poll_us_ = options.poll_us;
     context_.stop();  // run() goes on with the new one
@@ -257,6 +256,7 @@ class Daemon final : public PollSource {
   }
 
   const MountRequest& request_;
+  DaemonLog& log_;
   StartupObserver& observer_;
   boost::asio::io_context context_{1};
   SystemClock clock_;
@@ -291,9 +291,7 @@ int run_mount_daemon(const MountRequest& request, StartupObserver& observer) {
   }
   // Sockets whose other end has gone say EPIPE; a pipe as stderr must not end the mount.
   std::signal(SIGPIPE, SIG_IGN);
-  Daemon daemon(request, observer);
-  daemon.log = &log.value();
-  return daemon.run();
+  return Daemon(request, log.value(), observer).run();
 }
 
 }  // namespace foliofs::cli
