@@ -176,7 +176,7 @@ class Daemon final : public PollSource {
     const MountEntry* entry =
         table ? find_mount_point(table.value(), request_.mount_point) : nullptr;
     if (entry == nullptr) return "the mount is not in /proc/self/mountinfo; is /proc mounted?";
-    kernel_->raise_kernel_readahead(entry->device);
+    kernel_->set_device(entry->device);
     connection_ = entry->minor;
     auto directory = control::make_runtime_dir();
     if (!directory) return directory.error().text;

@@ -127,8 +127,8 @@ class FuseMount::Impl {
         return true;
       }
       fuse_session_process_buf(session_, &buffer_);
-      // The first one is INIT, whose answer has set the window anew.
-      if (!std::exchange(initialised_, true)) raise_readahead();
+      // The first one is INIT.
+      if (!std::exchange(initialised_, true)) raise_kernel_readahead();
     }
     return true;
   }
@@ -141,10 +141,10 @@ class FuseMount::Impl {
                        });
   }
 
-  void raise_kernel_readahead(const std::string& device) {
+  void set_device(const std::string& device) {
     device_number_ = device;
     notifier_->set_device(device);
-    if (initialised_) raise_readahead();
+    if (initialised_) raise_kernel_readahead();
   }
 
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range) {
@@ -170,7 +170,8 @@ class FuseMount::Impl {
     return Refusal{last_fuse_message.empty() ? what : what + ": " + last_fuse_message};
   }
 
-  void raise_readahead() {
+  // After INIT, whose answer sets the window too.
+  void raise_kernel_readahead() {
     if (device_number_.empty()) return;
     const std::string path = "/sys/class/bdi/" + device_number_ + "/read_ahead_kb";
     int present = 0;
@@ -191,7 +192,7 @@ class FuseMount::Impl {
   fuse_buf buffer_{};
   bool watched_ = false;       // the context wakes the loop at the next request
   bool initialised_ = false;   // INIT has been answered
-  std::string device_number_;  // whose read-ahead is to be raised
+  std::string device_number_;  // "MAJOR:MINOR"; empty until it is known
   std::unique_ptr<Notifier> notifier_;
   std::function<void()> ended_;
 };
@@ -216,8 +217,8 @@ void FuseMount::watch() {
   impl_->watch();
 }
 
-void FuseMount::raise_kernel_readahead(const std::string& device) {
-  impl_->raise_kernel_readahead(device);
+void FuseMount::set_device(const std::string& device) {
+  impl_->set_device(device);
 }
 
 Task<void> FuseMount::invalidate_pages(std::uint64_t node_id, ByteRange range) {

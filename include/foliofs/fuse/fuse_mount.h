@@ -36,10 +36,10 @@ class FuseMount final : public vfs::Kernel, public PollSource {
   // or aborted. `mount` must live until then.
   void serve(vfs::Mount& mount, std::function<void()> ended);
 
-  // The kernel's read-ahead window of this mount, raised to what one READ may carry as soon as the
-  // kernel has had the answer to INIT, which sets it too; does nothing where that is not permitted.
-  // `device` is "MAJOR:MINOR" as in /proc/self/mountinfo.
-  void raise_kernel_readahead(const std::string& device);
+  // Tells which device the mount is, "MAJOR:MINOR" as in /proc/self/mountinfo. Then the kernel's
+  // read-ahead window is raised to what one READ may carry, where that is permitted, and what is
+  // mounted below is noticed (Notifier).
+  void set_device(const std::string& device);
 
   // PollSource
   bool look() override;
