@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "fuse_context.h"
+#include "handlers.h"
 #include "kernel_release.h"
 #include "kill_privileges.h"
 #include "notifier.h"

@@ -1,26 +1,21 @@
 // The handlers of names, attributes and files: each translates one request for vfs::Operations and
 // answers it. What can be answered from what is known is answered at once; the rest goes on as a
 // coroutine.
+#include "handlers.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "foliofs/base/unix_time.h"
+#include "fuse_types.h"
 #include "request.h"
 
 namespace foliofs::fuse {
 
 namespace {
 
-FuseContext& context_of(fuse_req_t request) {
-  return *static_cast<FuseContext*>(fuse_req_userdata(request));
-}
-
 vfs::Operations& operations_of(fuse_req_t request) {
   return context_of(request).mount->operations();
-}
-
-vfs::OpenFile* file_of(const fuse_file_info* info) {
-  return reinterpret_cast<vfs::OpenFile*>(info->fh);
 }
 
 // Answers with an entry, and gives its reference back if nobody takes it.

@@ -1,6 +1,8 @@
 // The handlers of directories. The kernel asks for a page of entries at a time and the server sends
 // many, so an open directory keeps those that have not been handed out, and that they were the
 // last. From the beginning, and after a seek, it is read anew.
+#include "fuse_types.h"
+#include "handlers.h"
 #include "request.h"
 
 namespace foliofs::fuse {
