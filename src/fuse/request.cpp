@@ -87,7 +87,7 @@ Task<void> Request::give_up_later(std::shared_ptr<Request> request) {
     co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
     if (request->answered_) co_return;
     const bool give_up = request->operations().server_is_away() ||
-                         is_to_be_killed(fuse_req_ctx(request->request_)->pid);
+                         fatal_signal_pending(fuse_req_ctx(request->request_)->pid);
     if (give_up) request->reply(Errno(EINTR));
   }
 }
