@@ -9,6 +9,7 @@
 #include <cstdarg>
 #include <fstream>
 
+#include "foliofs/base/limits.h"
 #include "fuse_context.h"
 #include "handlers.h"
 #include "kernel_release.h"
@@ -21,7 +22,7 @@ namespace {
 
 // Requests read in one turn of the loop, so that the network gets its turns too.
 constexpr int kRequestsInOneTurn = 32;
-constexpr int kReadaheadKiB = 1024;
+constexpr int kReadaheadKiB = kMaxPayloadBytes >> 10;  // what one READ may carry
 
 // libfuse reports failures by printing; we want the text in the error instead. It prints a line in
 // fragments.

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "foliofs/base/limits.h"
 #include "foliofs/base/unix_time.h"
 #include "fuse_types.h"
 #include "request.h"
@@ -335,7 +336,7 @@ void on_init(void* userdata, fuse_conn_info* connection) {
                                  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
   connection->want |= kWanted & connection->capable;
   connection->want &= ~kUnwanted;
-  connection->max_write = 1 << 20;
+  connection->max_write = kMaxPayloadBytes;
   connection->max_background = 256;
   connection->congestion_threshold = 192;
   connection->time_gran = 1;
