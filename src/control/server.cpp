@@ -58,18 +58,6 @@ void send_at_once(Connection& connection, const json& message) {
 
 }  // namespace
 
-nlohmann::json result_reply(nlohmann::json result) {
-  json reply = json::object();
-  reply["result"] = std::move(result);
-  return reply;
-}
-
-nlohmann::json refusal_reply(std::string text) {
-  json reply = json::object();
-  reply["refusal"] = std::move(text);
-  return reply;
-}
-
 class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(Executor executor, CommandHandler& handler, ControlLimits limits)

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "foliofs/base/result.h"
-#include "foliofs/control/server.h"
+#include "foliofs/control/command_handler.h"
 
 namespace foliofs::control {
 

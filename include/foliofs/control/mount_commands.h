@@ -14,7 +14,7 @@
 #include <functional>
 #include <string>
 
-#include "foliofs/control/server.h"
+#include "foliofs/control/command_handler.h"
 #include "foliofs/rpc/session.h"
 #include "foliofs/vfs/mount.h"
 
