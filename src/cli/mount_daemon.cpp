@@ -143,7 +143,7 @@ class Daemon final : public PollSource {
       status_ = 1;
     }
     if (control_) {
-      announce("end", control::drain_report(drained_.value_or(Errno(ECANCELED)), lost));
+      announce("end", control::make_drain_report(drained_.value_or(Errno(ECANCELED)), lost));
       co_await control_->stop();
     }
     signals_.cancel();

@@ -7,6 +7,7 @@
 
 #include "find_mount.h"
 #include "foliofs/control/client.h"
+#include "foliofs/control/drain_report.h"
 #include "foliofs/control/json_members.h"
 #include "foliofs/control/requests.h"
 #include "foliofs/control/runtime_dir.h"
@@ -17,6 +18,7 @@ namespace foliofs::cli {
 namespace {
 
 using control::ControlClient;
+using control::DrainReport;
 using nlohmann::json;
 using namespace std::chrono_literals;
 
@@ -53,20 +55,10 @@ class ProgressLine {
   bool shown_ = false;
 };
 
-// What a drain or the end of the daemon left unwritten.
-struct Leftover {
-  std::uint64_t bytes = 0;
-  std::string name;  // of the errno; empty: no error
-  std::string text;
-};
-
-Leftover leftover_of(const json& report) {
-  return {control::number_member(report, "dirty_bytes"), control::text_member(report, "error"),
-          control::text_member(report, "text")};
-}
-
-// After the unmount: until the daemon has written what came with it, said so, and gone.
-Status await_daemon(ControlClient& client, ProgressLine& progress, std::optional<Leftover>& left) {
+// After the unmount: until the daemon has written what came with it, said so in `report`, and gone.
+// False when it has not gone in time.
+bool await_daemon(ControlClient& client, ProgressLine& progress,
+                  std::optional<DrainReport>& report) {
   for (;;) {
     const auto message = client.next_line(kSilence);
     if (!message) break;  // gone, or silent: the wait below tells
@@ -74,22 +66,22 @@ Status await_daemon(ControlClient& client, ProgressLine& progress, std::optional
       progress.show(*state);
     }
     if (const auto end = message.value().find("end"); end != message.value().end()) {
-      left = leftover_of(*end);
+      report = control::read_drain_report(*end);
       break;
     }
   }
-  if (!client.daemon().wait_for_end(kEnd)) return Errno(ETIMEDOUT);
-  return success();
+  return client.daemon().wait_for_end(kEnd);
 }
 
 int finish_unmounted(const MountEntry& mount, ControlClient& client, ProgressLine& progress) {
-  std::optional<Leftover> left;
-  const auto ended = await_daemon(client, progress, left);
+  std::optional<DrainReport> report;
+  const bool ended = await_daemon(client, progress, report);
   progress.clear();
-  if (left && left->bytes > 0) {
-    return fail("umount", mount.mount_point + " is unmounted, but " + bytes_text(left->bytes) +
-                              " could not be written and are lost: " + left->name + " (" +
-                              left->text + ")");
+  if (report && report->dirty_bytes > 0) {
+    return fail("umount", mount.mount_point + " is unmounted, but " +
+                              bytes_text(report->dirty_bytes) +
+                              " could not be written and are lost: " + report->error + " (" +
+                              report->text + ")");
   }
   if (!ended) {
     return fail("umount", mount.mount_point + " is unmounted, but its daemon (pid " +
@@ -126,10 +118,11 @@ int run_orderly(const MountEntry& mount) {
                           [&progress](const json& state) { progress.show(state); });
   progress.clear();
   if (!drained) return fail("umount", drained.error().text + "; --force unmounts all the same");
-  const Leftover left = leftover_of(drained.value());
-  if (!left.name.empty()) {
-    return fail("umount", bytes_text(left.bytes) + " cannot be written: " + left.name + " (" +
-                              left.text + "); still mounted; --force unmounts and loses them");
+  const DrainReport report = control::read_drain_report(drained.value());
+  if (!report.error.empty()) {
+    return fail("umount", bytes_text(report.dirty_bytes) + " cannot be written: " + report.error +
+                              " (" + report.text +
+                              "); still mounted; --force unmounts and loses them");
   }
   const UnmountResult result = unmount(mount.mount_point, Unmount::kIfIdle);
   if (!result.done) return report_busy(mount, result);
@@ -141,7 +134,7 @@ bool try_drain(ControlClient& client) {
   const auto watching = client.call(control::make_request("watch"), kForcedAnswer);
   if (!watching) return false;
   const auto drained = client.call(control::make_request("drain"), kForcedDrain);
-  return drained && leftover_of(drained.value()).name.empty();
+  return drained && control::read_drain_report(drained.value()).error.empty();
 }
 
 // Tells the daemon that nobody waits for its data any more. What it will not write, if it says so.
@@ -149,7 +142,7 @@ std::optional<std::uint64_t> abandon(const MountEntry& mount) {
   const auto abandoned =
       control::ask_daemon(mount, control::make_request("abandon"), kForcedAnswer);
   if (!abandoned) return std::nullopt;
-  return leftover_of(abandoned.value()).bytes;
+  return control::number_member(abandoned.value(), "dirty_bytes");
 }
 
 // Bounded: a daemon that does not end by itself is killed, as its mount is gone.

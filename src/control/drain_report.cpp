@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "foliofs/control/json_members.h"
+
 namespace foliofs::control {
 namespace {
 
@@ -24,12 +26,17 @@ std::function<void(std::uint64_t)> drain_progress(Progress progress) {
   };
 }
 
-json drain_report(const Status& drained, std::uint64_t dirty_bytes) {
+json make_drain_report(const Status& drained, std::uint64_t dirty_bytes) {
   json report = json::object();
   report["error"] = drained ? json() : json(errno_name(drained.error()));
   report["text"] = drained ? json() : json(errno_text(drained.error()));
   report["dirty_bytes"] = dirty_bytes;
   return report;
+}
+
+DrainReport read_drain_report(const json& report) {
+  return {number_member(report, "dirty_bytes"), text_member(report, "error"),
+          text_member(report, "text")};
 }
 
 }  // namespace foliofs::control

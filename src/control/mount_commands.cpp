@@ -101,7 +101,7 @@ Task<json> MountCommands::invalidate(Peer peer, json request) {
 Task<json> MountCommands::drain(Progress progress) {
   auto on_progress = drain_progress(std::move(progress));
   const auto drained = co_await mount_.drain(std::move(on_progress));
-  co_return result_reply(drain_report(drained, mount_.stats().cache.dirty_bytes));
+  co_return result_reply(make_drain_report(drained, mount_.stats().cache.dirty_bytes));
 }
 
 json MountCommands::abandon() {
