@@ -54,9 +54,8 @@ class FuseMount final : public vfs::Kernel, public PollSource {
   bool expires_absent_names() const override;
   Task<void> forget(std::vector<vfs::KernelFile> files) override;
 
-  class Impl;
-
  private:
+  class Impl;
   std::unique_ptr<Impl> impl_;
 };
 
