@@ -8,6 +8,8 @@
 #include <cstring>
 
 #include "foliofs/control/runtime_dir.h"
+#include "json_line.h"
+#include "peer_credentials.h"
 
 namespace foliofs::control {
 namespace {
@@ -30,14 +32,6 @@ Result<UniqueFd> connect_to(const std::string& path) {
     return last_errno();
   }
   return fd;
-}
-
-// Who listens at the other end.
-Result<ucred> listener_of(int fd) {
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return last_errno();
-  return credentials;
 }
 
 // Waits for `events` until `deadline`; without one for ever. ETIMEDOUT.
@@ -79,7 +73,7 @@ std::optional<Clock::time_point> deadline_after(ControlClient::Timeout timeout) 
 
 Result<ControlClient> ControlClient::attach(const std::string& socket_path, uid_t owner) {
   BOOST_OUTCOME_TRY(auto socket, connect_to(socket_path));
-  BOOST_OUTCOME_TRY(const ucred listener, listener_of(socket.get()));
+  BOOST_OUTCOME_TRY(const ucred listener, peer_credentials(socket.get()));
   if (listener.uid != 0 && listener.uid != owner) return Errno(EPERM);
   return ControlClient(std::move(socket), DaemonProcess(listener.pid));
 }
@@ -103,8 +97,7 @@ RefusalOr<ControlClient> ControlClient::connect(const MountEntry& entry) {
 RefusalOr<json> ControlClient::call(const json& request, Timeout timeout,
                                     const std::function<void(const json&)>& on_progress) {
   const auto deadline = deadline_after(timeout);
-  const auto sent = send_all(
-      socket_.get(), request.dump(-1, ' ', false, json::error_handler_t::replace) + '\n', deadline);
+  const auto sent = send_all(socket_.get(), to_line(request), deadline);
   // A daemon that turns us away has said why before it closed.
   if (!sent && sent.error() != Errno(EPIPE)) {
     return Refusal{"the daemon does not take the request: " + errno_text(sent.error())};
@@ -131,7 +124,7 @@ RefusalOr<json> ControlClient::next_line(Timeout timeout) {
   const auto deadline = deadline_after(timeout);
   for (;;) {
     if (const std::size_t end = received_.find('\n'); end != std::string::npos) {
-      json message = json::parse(received_.substr(0, end), nullptr, /*allow_exceptions=*/false);
+      json message = parse_line(std::string_view(received_).substr(0, end));
       received_.erase(0, end + 1);
       if (!message.is_object()) return Refusal{"the daemon's answer is not understood"};
       return message;
