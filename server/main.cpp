@@ -21,8 +21,8 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int refuse(const Refusal& refusal) {
-  std::fprintf(stderr, "foliofsd: %s\n", refusal.line.c_str());
+int refuse(const foliofs::Refusal& refusal) {
+  std::fprintf(stderr, "foliofsd: %s\n", refusal.text.c_str());
   return 1;
 }
 

@@ -5,9 +5,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <set>
 #include <toml.hpp>
+
+#include "foliofs/base/parse_integer.h"
 
 namespace foliofs::server {
 
@@ -23,29 +24,22 @@ Refusal refuse(std::string line) {
   return Refusal{std::move(line)};
 }
 
-template <class Number>
-bool parse_number(std::string_view text, Number& number) {
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  return parsed.ec == std::errc() && parsed.ptr == end && !text.empty();
-}
-
-Checked<Squash> parse_squash(std::string_view text) {
+RefusalOr<Squash> parse_squash(std::string_view text) {
   if (text == "root") return Squash::kRoot;
   if (text == "none") return Squash::kNone;
   if (text == "all") return Squash::kAll;
   return refuse(fmt::format("squash is root, none or all, not \"{}\"", text));
 }
 
-Checked<std::uint32_t> parse_id(std::string_view word, std::string_view text) {
-  std::uint32_t id = 0;
-  if (!parse_number(text, id) || id == kNoId) {
+RefusalOr<std::uint32_t> parse_id(std::string_view word, std::string_view text) {
+  const auto id = parse_integer<std::uint32_t>(text);
+  if (!id || *id == kNoId) {
     return refuse(fmt::format("{} is a numeric id, not \"{}\"", word, text));
   }
-  return id;
+  return *id;
 }
 
-Checked<void> check_name(std::string_view name) {
+RefusalOr<void> check_name(std::string_view name) {
   const auto ordinary = [](unsigned char c) {
     return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
   };
@@ -61,7 +55,7 @@ Refusal contradictory() {
   return refuse("sole is about leases, and there shall be none; leave one of both out");
 }
 
-Checked<void> apply_word(ExportOptions& share, std::string_view word) {
+RefusalOr<void> apply_word(ExportOptions& share, std::string_view word) {
   const std::size_t equals = word.find('=');
   const std::string_view key = word.substr(0, equals);
   const std::string_view value = equals == word.npos ? "" : word.substr(equals + 1);
@@ -88,9 +82,9 @@ Checked<void> apply_word(ExportOptions& share, std::string_view word) {
 
 }  // namespace
 
-Checked<ExportOptions> parse_export(std::string_view text) {
+RefusalOr<ExportOptions> parse_export(std::string_view text) {
   const auto usage = [&](const Refusal& why) {
-    return refuse(fmt::format("export \"{}\": {}", text, why.line));
+    return refuse(fmt::format("export \"{}\": {}", text, why.text));
   };
   std::string_view rest = text.substr(std::min(text.find(','), text.size()));
   const std::string_view first = text.substr(0, text.size() - rest.size());
@@ -112,7 +106,7 @@ Checked<ExportOptions> parse_export(std::string_view text) {
   return share;
 }
 
-Checked<tcp::endpoint> parse_listen(std::string_view text) {
+RefusalOr<tcp::endpoint> parse_listen(std::string_view text) {
   const auto bad = [&] {
     return refuse(
         fmt::format("\"{}\" is no address to listen on; use ADDR:PORT, such as "
@@ -132,16 +126,16 @@ Checked<tcp::endpoint> parse_listen(std::string_view text) {
     host = text.substr(0, colon);
     port = text.substr(colon);
   }
-  std::uint16_t number = kDefaultPort;
-  if (!port.empty() && !parse_number(port.substr(1), number)) return bad();
+  const auto number = port.empty() ? kDefaultPort : parse_integer<std::uint16_t>(port.substr(1));
+  if (!number) return bad();
   boost::system::error_code error;
   const auto address =
       asio::ip::make_address(host == "localhost" ? "127.0.0.1" : std::string(host), error);
   if (error) return bad();
-  return tcp::endpoint(address, number);
+  return tcp::endpoint(address, *number);
 }
 
-Checked<void> check_options(const Options& options) {
+RefusalOr<void> check_options(const Options& options) {
   if (options.exports.empty()) return refuse("nothing to export; use --export NAME=PATH");
   std::set<std::string> names;
   for (const ExportOptions& share : options.exports) {
@@ -164,14 +158,14 @@ Checked<void> check_options(const Options& options) {
 
 namespace {
 
-Checked<std::chrono::milliseconds> to_grace(double seconds) {
+RefusalOr<std::chrono::milliseconds> to_grace(double seconds) {
   if (!(seconds > 0 && seconds <= 86400)) {
     return refuse("grace is a number of seconds, at most 86400");
   }
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
 
-Checked<void> check_level(const std::string& level) {
+RefusalOr<void> check_level(const std::string& level) {
   if (level != "off" && spdlog::level::from_str(level) == spdlog::level::off) {
     return refuse(fmt::format(
         "log-level is trace, debug, info, warn, error, critical or off, not \"{}\"", level));
@@ -179,25 +173,26 @@ Checked<void> check_level(const std::string& level) {
   return success();
 }
 
-Checked<std::int64_t> to_number(const toml::value& value, std::string_view key, std::int64_t most) {
+RefusalOr<std::int64_t> to_number(const toml::value& value, std::string_view key,
+                                  std::int64_t most) {
   if (!value.is_integer() || value.as_integer() < 0 || value.as_integer() > most) {
     return refuse(fmt::format("{} is a number, at most {}", key, most));
   }
   return value.as_integer();
 }
 
-Checked<std::string> to_text(const toml::value& value, std::string_view key) {
+RefusalOr<std::string> to_text(const toml::value& value, std::string_view key) {
   if (!value.is_string()) return refuse(fmt::format("{} is a string", key));
   return std::string(value.as_string().str);
 }
 
-Checked<bool> to_switch(const toml::value& value, std::string_view key) {
+RefusalOr<bool> to_switch(const toml::value& value, std::string_view key) {
   if (!value.is_boolean()) return refuse(fmt::format("{} is true or false", key));
   return value.as_boolean();
 }
 
 // An export as a string, as on the command line, or as a table of the same words.
-Checked<ExportOptions> read_export(const toml::value& value) {
+RefusalOr<ExportOptions> read_export(const toml::value& value) {
   if (value.is_string()) return parse_export(value.as_string().str);
   if (!value.is_table()) return refuse("export is a table or a string");
   ExportOptions share;
@@ -235,7 +230,7 @@ Checked<ExportOptions> read_export(const toml::value& value) {
   return share;
 }
 
-Checked<void> read_key(const std::string& key, const toml::value& value, Options& options) {
+RefusalOr<void> read_key(const std::string& key, const toml::value& value, Options& options) {
   if (key == "listen") {
     BOOST_OUTCOME_TRY(auto text, to_text(value, key));
     BOOST_OUTCOME_TRY(options.listen, parse_listen(text));
@@ -279,7 +274,7 @@ std::string first_line(std::string_view text) {
 
 }  // namespace
 
-Checked<void> read_config(const std::string& path, Options& options) {
+RefusalOr<void> read_config(const std::string& path, Options& options) {
   if (::access(path.c_str(), R_OK) != 0) {
     return refuse(fmt::format("{}: {}; name a file that can be read with --config", path,
                               errno_text(last_errno())));
@@ -296,7 +291,7 @@ Checked<void> read_config(const std::string& path, Options& options) {
   for (const auto& [key, value] : file.as_table()) {
     auto read = read_key(key, value, options);
     if (!read) {
-      return refuse(fmt::format("{}:{}: {}", path, value.location().line(), read.error().line));
+      return refuse(fmt::format("{}:{}: {}", path, value.location().line(), read.error().text));
     }
   }
   return success();
@@ -347,7 +342,7 @@ void describe(CLI::App& app, RawOptions& raw) {
       ->type_name("LEVEL");
 }
 
-Checked<Options> resolve(const RawOptions& raw) {
+RefusalOr<Options> resolve(const RawOptions& raw) {
   Options options;
   if (raw.config) {
     BOOST_OUTCOME_TRYV(read_config(*raw.config, options));
@@ -376,7 +371,7 @@ Checked<Options> resolve(const RawOptions& raw) {
 
 }  // namespace
 
-Checked<Invocation> parse_command_line(int argc, const char* const* argv) {
+RefusalOr<Invocation> parse_command_line(int argc, const char* const* argv) {
   CLI::App app("Offers directories of this machine to foliofs clients.", "foliofsd");
   RawOptions raw;
   describe(app, raw);

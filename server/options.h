@@ -11,19 +11,11 @@
 #include <vector>
 
 #include "foliofs/base/limits.h"
-#include "foliofs/base/result.h"
+#include "foliofs/base/refusal.h"
 #include "server/export.h"
 #include "server/local_store.h"
 
 namespace foliofs::server {
-
-// Why foliofsd does not start: one line that says what to do.
-struct Refusal {
-  std::string line;
-};
-
-template <class T>
-using Checked = boost::outcome_v2::basic_result<T, Refusal, boost::outcome_v2::policy::terminate>;
 
 struct Options {
   boost::asio::ip::tcp::endpoint listen{boost::asio::ip::address_v4::loopback(), kDefaultPort};
@@ -46,19 +38,19 @@ struct Invocation {
   std::string text;  // --help and --version
 };
 
-Checked<Invocation> parse_command_line(int argc, const char* const* argv);
+RefusalOr<Invocation> parse_command_line(int argc, const char* const* argv);
 
 // NAME=PATH[,ro][,noleases][,sole][,squash=root|none|all][,anonuid=N][,anongid=N]
-Checked<ExportOptions> parse_export(std::string_view text);
+RefusalOr<ExportOptions> parse_export(std::string_view text);
 
 // ADDR, ADDR:PORT or [ADDR6]:PORT; "localhost" is 127.0.0.1.
-Checked<boost::asio::ip::tcp::endpoint> parse_listen(std::string_view text);
+RefusalOr<boost::asio::ip::tcp::endpoint> parse_listen(std::string_view text);
 
 // Reads `path` into `options`: what it names replaces what is there, exports are added.
-Checked<void> read_config(const std::string& path, Options& options);
+RefusalOr<void> read_config(const std::string& path, Options& options);
 
 // What only shows when everything was read: at least one export, no name twice, no plain text to
 // the outside unless it is allowed.
-Checked<void> check_options(const Options& options);
+RefusalOr<void> check_options(const Options& options);
 
 }  // namespace foliofs::server

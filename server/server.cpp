@@ -120,7 +120,7 @@ Server::~Server() {
 
 // --- Start --------------------------------------------------------------------------------------
 
-Checked<void> Server::start() {
+RefusalOr<void> Server::start() {
   const unsigned threads = choose_threads(options_.threads);
   for (unsigned i = 0; i < threads; ++i) {
     workers_.push_back(std::make_unique<Worker>(options_.poll));
@@ -141,7 +141,7 @@ Checked<void> Server::start() {
   return success();
 }
 
-Checked<void> Server::open_exports() {
+RefusalOr<void> Server::open_exports() {
   const std::string state_dir =
       options_.state_dir.empty() ? default_state_dir() : options_.state_dir;
   const StateKey key = load_state_key(state_dir);
@@ -215,7 +215,7 @@ bool Server::overlaps_another(const Export& share) const {
   });
 }
 
-Checked<void> Server::listen() {
+RefusalOr<void> Server::listen() {
   const tcp::endpoint& where = options_.listen;
   boost::system::error_code error;
   acceptor_ = std::make_unique<Acceptor>(workers_.front()->loop.executor());

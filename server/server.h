@@ -28,7 +28,7 @@ class Server {
 
   // Opens the exports, binds, and serves from then on in threads of its own. Sets the umask of the
   // process to 0: modes arrive as they shall be. The refusal says what to do. Once.
-  Checked<void> start();
+  RefusalOr<void> start();
 
   // Ends every connection and session, and waits for what executes. Harmless when repeated.
   void stop();
@@ -50,11 +50,11 @@ class Server {
     bool closing = false;
   };
 
-  Checked<void> open_exports();
+  RefusalOr<void> open_exports();
   // Why clients of the export get no leases, for the log; empty when they do from now on.
   std::string watch_disk(Export& share);
   bool overlaps_another(const Export& share) const;
-  Checked<void> listen();
+  RefusalOr<void> listen();
   Task<void> accept();
   Task<void> run_housekeeping();
   static void adopt(Worker& worker, int socket, Services& services);

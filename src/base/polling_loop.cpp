@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include "foliofs/base/poll_window.h"
+
 namespace foliofs {
 
 namespace {

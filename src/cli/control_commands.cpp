@@ -2,32 +2,20 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <chrono>
 #include <cstdio>
 
 #include "find_mount.h"
+#include "foliofs/base/mount_table.h"
 #include "foliofs/control/client.h"
-#include "foliofs/control/mount_table.h"
-#include "mount_request.h"
+#include "foliofs/control/requests.h"
+#include "option_list.h"
 #include "stats_table.h"
 #include "text.h"
 
 namespace foliofs::cli {
 namespace {
 
-using control::Answer;
-using control::ControlClient;
-using control::MountEntry;
 using nlohmann::json;
-using namespace std::chrono_literals;
-
-// Commands that need no server are answered at once, unless the daemon stands still.
-constexpr auto kAnswer = 10s;
-
-Answer<json> ask(const MountEntry& mount, const json& request, ControlClient::Timeout timeout) {
-  BOOST_OUTCOME_TRY(auto client, ControlClient::connect(mount));
-  return client.call(request, timeout);
-}
 
 void print(const std::string& text) {
   std::fputs(text.c_str(), stdout);
@@ -42,31 +30,17 @@ std::string dump(const json& value) {
 int run_set(const std::string& mount_point, const std::vector<std::string>& settings) {
   const auto mount = find_mount(mount_point);
   if (!mount) return fail("set", mount.error().text);
-  json options = json::array();
-  for (const auto& [key, value] : split_options(settings)) {
-    json pair = json::array();
-    pair.push_back(key);
-    pair.push_back(value);
-    options.push_back(std::move(pair));
-  }
-  json request = json::object();
-  request["command"] = "set";
-  request["options"] = std::move(options);
-  const auto answer = ask(mount.value(), request, kAnswer);
+  const auto request = control::set_request(split_options(settings));
+  const auto answer = control::ask_daemon(mount.value(), request);
   return answer ? 0 : fail("set", answer.error().text);
 }
 
 int run_invalidate(const InvalidateWords& words) {
   const auto place = find_path_on_mount(words.path);
   if (!place) return fail("invalidate", place.error().text);
-  json request = json::object();
-  request["command"] = "invalidate";
-  request["path_bytes"] =
-      std::vector<unsigned char>(place.value().path.begin(), place.value().path.end());
-  request["flush"] = !words.no_flush;
-  if (!words.mode.empty()) request["mode"] = words.mode;
+  const auto request = control::invalidate_request(place.value().path, words.mode, !words.no_flush);
   // As long as the mount's own timeo lets it try.
-  const auto answer = ask(place.value().mount, request, std::nullopt);
+  const auto answer = control::ask_daemon(place.value().mount, request, std::nullopt);
   if (!answer) return fail("invalidate", words.path + ": " + answer.error().text);
   const json& report = answer.value();
   print(words.json ? dump(report) : invalidate_text(words.path, report));
@@ -77,16 +51,14 @@ int run_invalidate(const InvalidateWords& words) {
 int run_stats(const std::string& mount_point, bool as_json) {
   const auto mount = find_mount(mount_point);
   if (!mount) return fail("stats", mount.error().text);
-  json request = json::object();
-  request["command"] = "stats";
-  const auto answer = ask(mount.value(), request, kAnswer);
+  const auto answer = control::ask_daemon(mount.value(), control::make_request("stats"));
   if (!answer) return fail("stats", answer.error().text);
   print(as_json ? dump(answer.value()) : stats_text(mount.value(), answer.value()));
   return 0;
 }
 
 int run_mounts() {
-  const auto table = control::read_mount_table();
+  const auto table = read_mount_table();
   if (!table) return fail("mounts", "cannot read the mounts: " + errno_text(table.error()));
   for (const MountEntry& entry : table.value()) {
     if (!entry.is_foliofs()) continue;

@@ -17,7 +17,7 @@ constexpr std::size_t kOldFiles = 1;
 
 }  // namespace
 
-control::Answer<DaemonLog> DaemonLog::open(const MountRequest& request) {
+RefusalOr<DaemonLog> DaemonLog::open(const MountRequest& request) {
   DaemonLog log;
   const auto level = spdlog::level::from_str(request.options.log_level);
   if (request.foreground && request.log_file.empty()) {
@@ -32,13 +32,13 @@ control::Answer<DaemonLog> DaemonLog::open(const MountRequest& request) {
     // The sink would make directories on the way to the file.
     const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
     if (!file) {
-      return control::Refusal{"cannot log to " + path + ": " + errno_text(last_errno())};
+      return Refusal{"cannot log to " + path + ": " + errno_text(last_errno())};
     }
     try {
       log.sink_ =
           std::make_shared<spdlog::sinks::rotating_file_sink_mt>(path, kFileBytes, kOldFiles);
     } catch (const spdlog::spdlog_ex& error) {
-      return control::Refusal{"cannot log to " + path + ": " + error.what()};
+      return Refusal{"cannot log to " + path + ": " + error.what()};
     }
   }
   auto logger = std::make_shared<spdlog::logger>("foliofs", log.sink_);

@@ -9,7 +9,7 @@
 
 #include <string>
 
-#include "foliofs/control/refusal.h"
+#include "foliofs/base/refusal.h"
 #include "mount_request.h"
 
 namespace foliofs::cli {
@@ -18,7 +18,7 @@ class DaemonLog {
  public:
   // Becomes the log of the process. In the foreground it is silent until show(), as what keeps a
   // mount from starting is told in one line; but not at the levels debug and trace.
-  static control::Answer<DaemonLog> open(const MountRequest& request);
+  static RefusalOr<DaemonLog> open(const MountRequest& request);
 
   void show();
 

@@ -1,21 +1,18 @@
 #include "find_mount.h"
 
+#include "foliofs/control/locate_path.h"
+
 namespace foliofs::cli {
 namespace {
-
-using control::Answer;
-using control::MountEntry;
-using control::MountTable;
-using control::Refusal;
 
 struct Located {
   MountTable table;
   std::string path;
 };
 
-Answer<Located> locate(const std::string& path) {
+RefusalOr<Located> locate(const std::string& path) {
   if (path.empty()) return Refusal{"the path is empty"};
-  auto table = control::read_mount_table();
+  auto table = read_mount_table();
   if (!table) return Refusal{"cannot read the mounts: " + errno_text(table.error())};
   const auto located = control::locate_path(table.value(), path);
   if (!located) return Refusal{path + ": " + errno_text(located.error())};
@@ -24,18 +21,18 @@ Answer<Located> locate(const std::string& path) {
 
 }  // namespace
 
-Answer<MountEntry> find_mount(const std::string& path) {
+RefusalOr<MountEntry> find_mount(const std::string& path) {
   BOOST_OUTCOME_TRY(const auto located, locate(path));
-  const MountEntry* entry = control::find_mount_point(located.table, located.path);
+  const MountEntry* entry = find_mount_point(located.table, located.path);
   if (entry == nullptr || !entry->is_foliofs()) {
     return Refusal{path + " is not a mount point of foliofs; foliofs mounts lists them"};
   }
   return *entry;
 }
 
-Answer<PathOnMount> find_path_on_mount(const std::string& path) {
+RefusalOr<PathOnMount> find_path_on_mount(const std::string& path) {
   BOOST_OUTCOME_TRY(const auto located, locate(path));
-  const MountEntry* entry = control::find_covering(located.table, located.path);
+  const MountEntry* entry = find_covering(located.table, located.path);
   if (entry == nullptr || !entry->is_foliofs()) {
     return Refusal{path + " is not on a foliofs mount; foliofs mounts lists them"};
   }

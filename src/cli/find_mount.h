@@ -3,20 +3,20 @@
 
 #include <string>
 
-#include "foliofs/control/mount_table.h"
-#include "foliofs/control/refusal.h"
+#include "foliofs/base/mount_table.h"
+#include "foliofs/base/refusal.h"
 
 namespace foliofs::cli {
 
 struct PathOnMount {
-  control::MountEntry mount;
+  MountEntry mount;
   std::string path;  // relative to the root of the mount
 };
 
 // The foliofs mount whose mount point is `path`.
-control::Answer<control::MountEntry> find_mount(const std::string& path);
+RefusalOr<MountEntry> find_mount(const std::string& path);
 
 // The foliofs mount on which `path` lies.
-control::Answer<PathOnMount> find_path_on_mount(const std::string& path);
+RefusalOr<PathOnMount> find_path_on_mount(const std::string& path);
 
 }  // namespace foliofs::cli

@@ -3,13 +3,12 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstring>
 #include <vector>
 
+#include "child_process.h"
+#include "foliofs/base/result.h"
 #include "foliofs/base/unique_fd.h"
 
 namespace foliofs::cli {
@@ -27,27 +26,6 @@ UnmountResult unmount_as_root(const std::string& mount_point, Unmount how) {
   return {true, false, ""};
 }
 
-std::string read_all(int fd) {
-  std::string text;
-  std::array<char, 1024> bytes;
-  for (;;) {
-    const ssize_t length = ::read(fd, bytes.data(), bytes.size());
-    if (length > 0) {
-      text.append(bytes.data(), static_cast<std::size_t>(length));
-    } else if (length == 0 || errno != EINTR) {
-      return text;
-    }
-  }
-}
-
-int wait_for_exit(pid_t pid) {
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0) {
-    if (errno != EINTR) return -1;
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 // "fusermount3: failed to unmount /mnt: Device or resource busy\n" without what we say ourselves.
 std::string last_clause(std::string text) {
   while (text.ends_with('\n')) text.pop_back();
@@ -63,23 +41,21 @@ UnmountResult unmount_as_user(const std::string& mount_point, Unmount how) {
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
 
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return failure(last_errno());
-  const UniqueFd reader(ends[0]);
-  UniqueFd writer(ends[1]);
+  auto pipe = make_pipe();
+  if (!pipe) return failure(pipe.error());
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, writer.get(), STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, pipe.value().writer.get(), STDERR_FILENO);
   pid_t pid = 0;
   const int error =
       ::posix_spawnp(&pid, "fusermount3", &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return {false, false, std::string("cannot run fusermount3: ") + strerror(error)};
-  writer.reset();
-  const std::string said = read_all(reader.get());
+  if (error != 0) return {false, false, "cannot run fusermount3: " + errno_text(Errno(error))};
+  pipe.value().writer.reset();
+  const std::string said = read_to_end(pipe.value().reader.get());
   if (wait_for_exit(pid) == 0) return {true, false, ""};
   const std::string text = last_clause(said);
-  return {false, said.find(strerror(EBUSY)) != std::string::npos,
+  return {false, said.find(errno_text(Errno(EBUSY))) != std::string::npos,
           text.empty() ? "fusermount3 failed" : text};
 }
 

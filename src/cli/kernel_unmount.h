@@ -3,8 +3,6 @@
 
 #include <string>
 
-#include "foliofs/control/mount_table.h"
-
 namespace foliofs::cli {
 
 enum class Unmount {

@@ -1,22 +1,18 @@
 #include "mount_command.h"
 
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
-#include "foliofs/base/unique_fd.h"
+#include "child_process.h"
 #include "mount_daemon.h"
 #include "text.h"
 
 namespace foliofs::cli {
 namespace {
 
-class ForegroundStarter final : public Starter {
+class ForegroundObserver final : public StartupObserver {
  public:
   bool ready() override { return true; }
   void failed(const std::string& why) override { fail("mount", why); }
@@ -24,9 +20,9 @@ class ForegroundStarter final : public Starter {
 
 // In the child: tells the command that waits in the parent, by one line that is empty when all is
 // well. Until then the child shares the parent's terminal, so that a Ctrl-C ends both.
-class BackgroundStarter final : public Starter {
+class BackgroundObserver final : public StartupObserver {
  public:
-  explicit BackgroundStarter(UniqueFd pipe) : pipe_(std::move(pipe)) {}
+  explicit BackgroundObserver(UniqueFd pipe) : pipe_(std::move(pipe)) {}
 
   bool ready() override {
     if (!tell("\n")) return false;
@@ -51,22 +47,10 @@ class BackgroundStarter final : public Starter {
   UniqueFd pipe_;
 };
 
-std::string read_line(int fd) {
-  std::string text;
-  std::array<char, 1024> bytes;
-  for (;;) {
-    const ssize_t length = ::read(fd, bytes.data(), bytes.size());
-    if (length > 0) text.append(bytes.data(), static_cast<std::size_t>(length));
-    if (length == 0 || (length < 0 && errno != EINTR) || text.ends_with('\n')) return text;
-  }
-}
-
 int wait_until_ready(UniqueFd pipe, pid_t child) {
-  std::string line = read_line(pipe.get());
+  std::string line = read_to_end(pipe.get());
   if (line == "\n") return 0;
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  wait_for_exit(child);
   if (!line.ends_with('\n')) {
     return fail("mount",
                 "the daemon ended before the mount was ready; -f -o log_level=debug "
@@ -86,24 +70,23 @@ void keep_only(int fd) {
 
 // REQUIRES: no thread has been started.
 int run_in_background(const MountRequest& request) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail("mount", std::strerror(errno));
-  UniqueFd reader(ends[0]);
-  UniqueFd writer(ends[1]);
+  auto pipe = make_pipe();
+  if (!pipe) return fail("mount", errno_text(pipe.error()));
+  auto& [reader, writer] = pipe.value();
   const pid_t child = ::fork();
-  if (child < 0) return fail("mount", std::string("cannot fork: ") + std::strerror(errno));
+  if (child < 0) return fail("mount", "cannot fork: " + errno_text(last_errno()));
   if (child > 0) {
     writer.reset();
     return wait_until_ready(std::move(reader), child);
   }
   reader.reset();
   keep_only(writer.get());
-  BackgroundStarter starter(std::move(writer));
+  BackgroundObserver observer(std::move(writer));
   if (::chdir("/") != 0) {
-    starter.failed(std::string("cannot leave this directory: ") + std::strerror(errno));
+    observer.failed("cannot leave this directory: " + errno_text(last_errno()));
     return 1;
   }
-  return run_mount_daemon(request, starter);
+  return run_mount_daemon(request, observer);
 }
 
 }  // namespace
@@ -113,8 +96,8 @@ int run_mount(const MountWords& words) {
   if (!request) return fail("mount", request.error().text);
   if (words.fake) return 0;
   if (words.foreground) {
-    ForegroundStarter starter;
-    return run_mount_daemon(request.value(), starter);
+    ForegroundObserver observer;
+    return run_mount_daemon(request.value(), observer);
   }
   const int status = run_in_background(request.value());
   if (status == 0 && words.verbose) {

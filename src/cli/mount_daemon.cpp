@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
@@ -11,11 +12,11 @@
 #include <thread>
 
 #include "daemon_log.h"
+#include "foliofs/base/mount_table.h"
 #include "foliofs/base/polling_loop.h"
 #include "foliofs/base/wait_queue.h"
+#include "foliofs/control/drain_report.h"
 #include "foliofs/control/mount_commands.h"
-#include "foliofs/control/mount_table.h"
-#include "foliofs/control/report_json.h"
 #include "foliofs/control/runtime_dir.h"
 #include "foliofs/control/server.h"
 #include "foliofs/fuse/fuse_mount.h"
@@ -24,8 +25,6 @@
 
 namespace foliofs::cli {
 namespace {
-
-constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 
 std::string host_name() {
   char name[256] = {};
@@ -46,9 +45,10 @@ rpc::SessionOptions session_options(const vfs::MountOptions& options) {
 
 class Daemon final : public PollSource {
  public:
-  Daemon(const MountRequest& request, Starter& starter)
+  Daemon(const MountRequest& request, DaemonLog& log, StartupObserver& observer)
       : request_(request),
-        starter_(starter),
+        log_(log),
+        observer_(observer),
         connector_(rpc::make_tcp_connector(request.options.host, request.options.port)),
         session_(executor(), clock_, *connector_, session_options(request.options)),
         poll_us_(request.options.poll_us),
@@ -60,7 +60,7 @@ class Daemon final : public PollSource {
       context_.restart();
       run_polling(context_, poll_us_, this);
     } while (!ended_);
-    if (status_ == 0 || !was_mounted_) log->discard();
+    if (status_ == 0 || !was_mounted_) log_.discard();
     // The kernel or an unmount may still wait for answers that nobody gives any more.
     if (abandoned_ || evicting_) {
       // The end of the process fails its users' calls, unless a thread of ours is stuck in the
@@ -77,8 +77,6 @@ class Daemon final : public PollSource {
   void watch() override {
     if (kernel_) kernel_->watch();
   }
-
-  DaemonLog* log = nullptr;
 
  private:
   Executor executor() { return context_.get_executor(); }
@@ -121,11 +119,11 @@ class Daemon final : public PollSource {
       changed_.wake_all();
     });
     const std::string problem = open_control();
-    if (!problem.empty() || !starter_.ready()) {
+    if (!problem.empty() || !observer_.ready()) {
       if (!problem.empty()) refuse(problem);
       unmount_in_background(Unmount::kLazy);
     } else {
-      log->show();
+      log_.show();
       spdlog::info("{} mounted on {}", request_.source, request_.mount_point);
     }
     while (!kernel_gone_ && !evicting_ && !abandoned_) co_await changed_.wait();
@@ -145,21 +143,15 @@ class Daemon final : public PollSource {
       status_ = 1;
     }
     if (control_) {
-      announce("end", end_report(lost));
+      announce("end", control::make_drain_report(drained_.value_or(Errno(ECANCELED)), lost));
       co_await control_->stop();
     }
     signals_.cancel();
   }
 
   Task<void> drain() {
-    auto next = clock_.now();
-    std::function<void(std::uint64_t)> progress = [this, next](std::uint64_t dirty) mutable {
-      if (clock_.now() < next) return;
-      next = clock_.now() + kProgressInterval;
-      nlohmann::json state = nlohmann::json::object();
-      state["dirty_bytes"] = dirty;
-      announce("progress", std::move(state));
-    };
+    auto progress = control::drain_progress(
+        [this](const nlohmann::json& state) { announce("progress", state); });
     Status drained = co_await mount_->drain(std::move(progress));
     // It had its time. Without the session, shut_down() does not wait for the same a second time.
     if (!drained) co_await session_.close();
@@ -172,15 +164,6 @@ class Daemon final : public PollSource {
     changed_.wake_all();
   }
 
-  nlohmann::json end_report(std::uint64_t lost) const {
-    const Status drained = drained_.value_or(Errno(ECANCELED));
-    nlohmann::json report = nlohmann::json::object();
-    report["dirty_bytes"] = lost;
-    report["error"] = drained ? nlohmann::json() : nlohmann::json(errno_name(drained.error()));
-    report["text"] = drained ? nlohmann::json() : nlohmann::json(errno_text(drained.error()));
-    return report;
-  }
-
   void announce(const char* what, nlohmann::json state) {
     if (!control_) return;
     nlohmann::json message = nlohmann::json::object();
@@ -190,11 +173,11 @@ class Daemon final : public PollSource {
 
   // Empty when all is well.
   std::string open_control() {
-    auto table = control::read_mount_table();
-    const control::MountEntry* entry =
-        table ? control::find_mount_point(table.value(), request_.mount_point) : nullptr;
+    auto table = read_mount_table();
+    const MountEntry* entry =
+        table ? find_mount_point(table.value(), request_.mount_point) : nullptr;
     if (entry == nullptr) return "the mount is not in /proc/self/mountinfo; is /proc mounted?";
-    kernel_->raise_kernel_readahead(entry->device);
+    kernel_->set_device(entry->device);
     connection_ = entry->minor;
     auto directory = control::make_runtime_dir();
     if (!directory) return directory.error().text;
@@ -215,7 +198,7 @@ class Daemon final : public PollSource {
 
   // What of a live mount's options belongs to the process.
   void apply(const vfs::MountOptions& options) {
-    log->set_level(options.log_level);
+    log_.set_level(options.log_level);
     if (options.poll_us == poll_us_) return;
     poll_us_ = options.poll_us;
     context_.stop();  // run() goes on with the new one
@@ -252,7 +235,7 @@ class Daemon final : public PollSource {
 
   std::string why_not_connected(Errno error) const {
     const vfs::MountOptions& options = request_.options;
-    const std::string server = control::server_address(options);
+    const std::string server = vfs::server_address(options);
     const std::string& said = session_.start_error_text();
     if (error == Errno(ENOENT)) {
       return server + ": " + (said.empty() ? "no such export" : said) +
@@ -270,11 +253,12 @@ class Daemon final : public PollSource {
 
   void refuse(const std::string& why) {
     status_ = 1;
-    starter_.failed(why);
+    observer_.failed(why);
   }
 
   const MountRequest& request_;
-  Starter& starter_;
+  DaemonLog& log_;
+  StartupObserver& observer_;
   boost::asio::io_context context_{1};
   SystemClock clock_;
   std::unique_ptr<rpc::Connector> connector_;
@@ -300,17 +284,15 @@ class Daemon final : public PollSource {
 
 }  // namespace
 
-int run_mount_daemon(const MountRequest& request, Starter& starter) {
+int run_mount_daemon(const MountRequest& request, StartupObserver& observer) {
   auto log = DaemonLog::open(request);
   if (!log) {
-    starter.failed(log.error().text);
+    observer.failed(log.error().text);
     return 1;
   }
   // Sockets whose other end has gone say EPIPE; a pipe as stderr must not end the mount.
   std::signal(SIGPIPE, SIG_IGN);
-  Daemon daemon(request, starter);
-  daemon.log = &log.value();
-  return daemon.run();
+  return Daemon(request, log.value(), observer).run();
 }
 
 }  // namespace foliofs::cli

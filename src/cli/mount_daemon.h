@@ -15,16 +15,16 @@
 
 namespace foliofs::cli {
 
-// Who waits for the mount to be there. Exactly one of the two is called, once.
-class Starter {
+// Whoever waits for the mount to be there. Exactly one of the two is called, once.
+class StartupObserver {
  public:
-  virtual ~Starter() = default;
+  virtual ~StartupObserver() = default;
   // False when nobody waits any more; the mount is then taken away again.
   virtual bool ready() = 0;
   virtual void failed(const std::string& why) = 0;  // one line, no newline
 };
 
 // Returns when the mount has ended: 0 when all that was written to it is on the server.
-int run_mount_daemon(const MountRequest& request, Starter& starter);
+int run_mount_daemon(const MountRequest& request, StartupObserver& observer);
 
 }  // namespace foliofs::cli

@@ -7,20 +7,18 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "foliofs/control/mount_table.h"
+#include "foliofs/control/locate_path.h"
+#include "option_list.h"
 #include "text.h"
 
 namespace foliofs::cli {
 namespace {
 
-using control::Answer;
-using control::Refusal;
-
 constexpr std::string_view kLogFile = "log_file";
 constexpr std::string_view kSource = "fsname";
 
-Answer<void> check_mount_point(const control::MountTable& table, const std::string& path) {
-  if (const control::MountEntry* entry = control::find_mount_point(table, path);
+RefusalOr<void> check_mount_point(const MountTable& table, const std::string& path) {
+  if (const MountEntry* entry = find_mount_point(table, path);
       entry != nullptr && entry->type != "autofs") {
     return Refusal{entry->source + " is already mounted on " + path + "; " +
                    (entry->is_foliofs() ? "foliofs umount " : "umount ") + path + " takes it away"};
@@ -36,60 +34,33 @@ Answer<void> check_mount_point(const control::MountTable& table, const std::stri
   if (!S_ISDIR(status.st_mode)) {
     return Refusal{"mount point " + path + " is not a directory; mount on a directory"};
   }
-  return boost::outcome_v2::success();
+  return success();
 }
 
-Answer<void> set_word(MountRequest& request, const OptionWord& word) {
-  const auto& [key, value] = word;
+RefusalOr<void> apply_option(MountRequest& request, const vfs::OptionPair& option) {
+  const auto& [key, value] = option;
   if (key == kLogFile) {
     if (value.empty()) return Refusal{"log_file needs the name of a file: log_file=PATH"};
     request.log_file = std::filesystem::absolute(value);
-    return boost::outcome_v2::success();
+    return success();
   }
-  const auto set = vfs::set_option(request.options, key, value);
-  if (!set) return Refusal{set.error().text};
-  return boost::outcome_v2::success();
+  return vfs::set_option(request.options, key, value);
 }
 
 // The source comes first; wrappers of mount(8) may give it as -ofsname=SOURCE instead.
-Answer<std::string> find_source(const MountWords& words, const std::vector<OptionWord>& options) {
+RefusalOr<std::string> find_source(const MountWords& words,
+                                   const std::vector<vfs::OptionPair>& options) {
   if (words.positional.size() == 2) return words.positional[0];
-  const auto named = std::find_if(options.begin(), options.end(),
-                                  [](const OptionWord& word) { return word.first == kSource; });
+  const auto named =
+      std::find_if(options.begin(), options.end(),
+                   [](const vfs::OptionPair& option) { return option.first == kSource; });
   if (words.positional.size() == 1 && named != options.end()) return named->second;
   return Refusal{"what to mount and where is missing: foliofs mount HOST:/NAME MOUNTPOINT"};
 }
 
 }  // namespace
 
-std::vector<OptionWord> split_options(const std::vector<std::string>& lists) {
-  std::vector<OptionWord> words;
-  const auto add = [&words](std::string word) {
-    if (word.empty()) return;
-    const std::size_t equals = word.find('=');
-    if (equals == std::string::npos) {
-      words.emplace_back(std::move(word), "");
-    } else {
-      words.emplace_back(word.substr(0, equals), word.substr(equals + 1));
-    }
-  };
-  for (const std::string& list : lists) {
-    std::string word;
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      if (list[i] == '\\' && i + 1 < list.size() && (list[i + 1] == ',' || list[i + 1] == '\\')) {
-        word += list[++i];
-      } else if (list[i] == ',') {
-        add(std::exchange(word, {}));
-      } else {
-        word += list[i];
-      }
-    }
-    add(std::move(word));
-  }
-  return words;
-}
-
-Answer<void> parse_source(std::string_view source, vfs::MountOptions& options) {
+RefusalOr<void> parse_source(std::string_view source, vfs::MountOptions& options) {
   const std::size_t separator = source.find(":/");
   const std::string_view name =
       separator == std::string_view::npos ? "" : source.substr(separator + 2);
@@ -105,25 +76,23 @@ Answer<void> parse_source(std::string_view source, vfs::MountOptions& options) {
   }
   options.host = host;
   options.export_name = name;
-  return boost::outcome_v2::success();
+  return success();
 }
 
-Answer<MountRequest> make_mount_request(const MountWords& words) {
-  const std::vector<OptionWord> options = split_options(words.options);
+RefusalOr<MountRequest> make_mount_request(const MountWords& words) {
+  const std::vector<vfs::OptionPair> options = split_options(words.options);
   MountRequest request;
   request.foreground = words.foreground;
   BOOST_OUTCOME_TRY(request.source, find_source(words, options));
   BOOST_OUTCOME_TRY(parse_source(request.source, request.options));
-  for (const OptionWord& word : options) {
-    const auto set = set_word(request, word);
+  for (const vfs::OptionPair& option : options) {
+    const auto set = apply_option(request, option);
     if (set) continue;
     if (!words.sloppy) return set.error();
     fail("mount", set.error().text + " (left out)");
   }
-  if (const auto finished = vfs::finish_options(request.options); !finished) {
-    return Refusal{finished.error().text};
-  }
-  const auto table = control::read_mount_table();
+  BOOST_OUTCOME_TRY(vfs::finish_options(request.options));
+  const auto table = read_mount_table();
   if (!table) return Refusal{"cannot read the mounts: " + errno_text(table.error())};
   const std::string& place = words.positional.back();
   const auto located = control::locate_path(table.value(), place);

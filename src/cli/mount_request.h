@@ -4,10 +4,9 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "foliofs/control/refusal.h"
+#include "foliofs/base/refusal.h"
 #include "foliofs/vfs/mount_options.h"
 
 namespace foliofs::cli {
@@ -29,16 +28,11 @@ struct MountRequest {
   bool foreground = false;
 };
 
-using OptionWord = vfs::OptionPair;
-
-// The words of "a,b=c"; a comma inside a value is written "\,".
-std::vector<OptionWord> split_options(const std::vector<std::string>& lists);
-
 // HOST:/NAME, with HOST a name, an IPv4 address or an IPv6 address in brackets.
-control::Answer<void> parse_source(std::string_view source, vfs::MountOptions& options);
+RefusalOr<void> parse_source(std::string_view source, vfs::MountOptions& options);
 
 // The mount point is looked at, and must be a directory on which nothing is mounted (but an
 // automounter).
-control::Answer<MountRequest> make_mount_request(const MountWords& words);
+RefusalOr<MountRequest> make_mount_request(const MountWords& words);
 
 }  // namespace foliofs::cli

@@ -4,25 +4,18 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <map>
-#include <optional>
 
 #include "find_mount.h"
 #include "foliofs/control/client.h"
+#include "foliofs/control/requests.h"
+#include "option_list.h"
 #include "text.h"
 
 namespace foliofs::cli {
 namespace {
 
-using control::Answer;
-using control::ControlClient;
-using control::MountEntry;
-using control::Refusal;
-using nlohmann::json;
 using OptionMap = std::map<std::string, std::string>;
-
-constexpr auto kAnswer = std::chrono::seconds(10);
 
 struct KernelFlag {
   std::string_view name;
@@ -62,16 +55,9 @@ bool apply_flag(std::string_view name, unsigned long& flags) {
   return true;
 }
 
-Answer<json> ask(const MountEntry& mount, const json& request) {
-  BOOST_OUTCOME_TRY(auto client, ControlClient::connect(mount));
-  return client.call(request, kAnswer);
-}
-
 // The options that the daemon has now.
-Answer<OptionMap> current_options(const MountEntry& mount) {
-  json request = json::object();
-  request["command"] = "stats";
-  BOOST_OUTCOME_TRY(const auto stats, ask(mount, request));
+RefusalOr<OptionMap> current_options(const MountEntry& mount) {
+  BOOST_OUTCOME_TRY(const auto stats, control::ask_daemon(mount, control::make_request("stats")));
   OptionMap current;
   if (const auto options = stats.find("options"); options != stats.end()) {
     for (const auto& [key, value] : options->items()) {
@@ -81,41 +67,39 @@ Answer<OptionMap> current_options(const MountEntry& mount) {
   return current;
 }
 
-// What describe_options() calls the option that `word` sets.
-std::string described_key(const OptionWord& word) {
-  return word.first == "soft" || word.first == "hard" ? "retry" : word.first;
+// What describe_options() calls `option`.
+std::string described_key(const vfs::OptionPair& option) {
+  return option.first == "soft" || option.first == "hard" ? "retry" : option.first;
 }
 
 // Those of `words` that are foliofs' own and differ from what the daemon has.
-Answer<std::vector<OptionWord>> changed_options(const std::vector<OptionWord>& words,
-                                                const OptionMap& current) {
-  std::vector<OptionWord> changed;
-  for (const OptionWord& word : words) {
+RefusalOr<std::vector<vfs::OptionPair>> changed_options(const std::vector<vfs::OptionPair>& words,
+                                                        const OptionMap& current) {
+  std::vector<vfs::OptionPair> changed;
+  for (const vfs::OptionPair& option : words) {
     vfs::MountOptions alone;
-    if (const auto set = vfs::set_option(alone, word.first, word.second); !set) {
-      return Refusal{set.error().text};
-    }
-    const std::string key = described_key(word);
+    BOOST_OUTCOME_TRY(vfs::set_option(alone, option.first, option.second));
+    const std::string key = described_key(option);
     const auto described = vfs::describe_options(alone);
     const auto known = std::find_if(described.begin(), described.end(),
                                     [&key](const auto& pair) { return pair.first == key; });
     if (known == described.end()) continue;  // mount(8)'s and libfuse's words
     const auto now = current.find(key);
-    if (now == current.end() || now->second != known->second) changed.push_back(word);
+    if (now == current.end() || now->second != known->second) changed.push_back(option);
   }
   return changed;
 }
 
-Answer<void> remount(const MountWords& words) {
+RefusalOr<void> remount(const MountWords& words) {
   BOOST_OUTCOME_TRY(const auto mount, find_mount(words.positional.back()));
   unsigned long before = 0;
   for (const std::string& option : mount.options) apply_flag(option, before);
   unsigned long after = before;
-  std::vector<OptionWord> own;
-  for (const OptionWord& word : split_options(words.options)) {
+  std::vector<vfs::OptionPair> own;
+  for (const vfs::OptionPair& option : split_options(words.options)) {
     const bool repeated =
-        std::find(kRepeated.begin(), kRepeated.end(), word.first) != kRepeated.end();
-    if (!repeated && !apply_flag(word.first, after)) own.push_back(word);
+        std::find(kRepeated.begin(), kRepeated.end(), option.first) != kRepeated.end();
+    if (!repeated && !apply_flag(option.first, after)) own.push_back(option);
   }
   BOOST_OUTCOME_TRY(const auto current, current_options(mount));
   const auto access = current.find("access");
@@ -125,17 +109,14 @@ Answer<void> remount(const MountWords& words) {
   }
   BOOST_OUTCOME_TRY(const auto changed, changed_options(own, current));
   if (!changed.empty()) {
-    json request = json::object();
-    request["command"] = "set";
-    request["options"] = changed;
-    BOOST_OUTCOME_TRY(ask(mount, request));
+    BOOST_OUTCOME_TRY(control::ask_daemon(mount, control::set_request(changed)));
   }
   if (after != before &&
       ::mount(nullptr, mount.mount_point.c_str(), nullptr, MS_REMOUNT | after, nullptr) != 0) {
     return Refusal{"the kernel refuses to remount " + mount.mount_point + ": " +
                    errno_text(last_errno())};
   }
-  return boost::outcome_v2::success();
+  return success();
 }
 
 }  // namespace
@@ -144,7 +125,7 @@ bool asks_for_remount(const MountWords& words) {
   const auto options = split_options(words.options);
   return !words.positional.empty() &&
          std::any_of(options.begin(), options.end(),
-                     [](const OptionWord& word) { return word.first == "remount"; });
+                     [](const vfs::OptionPair& option) { return option.first == "remount"; });
 }
 
 int run_remount(const MountWords& words) {

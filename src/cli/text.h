@@ -1,4 +1,4 @@
-// How the command line speaks to people: units, tables' cells, and the one line of an error.
+// How the command line speaks to people: quantities with their units, and the one line of an error.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,5 @@
 #include "umount_command.h"
 
-#include <poll.h>
-#include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -10,6 +7,9 @@
 
 #include "find_mount.h"
 #include "foliofs/control/client.h"
+#include "foliofs/control/drain_report.h"
+#include "foliofs/control/json_members.h"
+#include "foliofs/control/requests.h"
 #include "foliofs/control/runtime_dir.h"
 #include "kernel_unmount.h"
 #include "text.h"
@@ -17,10 +17,8 @@
 namespace foliofs::cli {
 namespace {
 
-using control::Answer;
 using control::ControlClient;
-using control::MountEntry;
-using control::Refusal;
+using control::DrainReport;
 using nlohmann::json;
 using namespace std::chrono_literals;
 
@@ -41,7 +39,7 @@ class ProgressLine {
   ~ProgressLine() { clear(); }
 
   void show(const json& progress) {
-    const std::uint64_t left = progress.is_object() ? progress.value("dirty_bytes", 0ull) : 0;
+    const std::uint64_t left = control::number_member(progress, "dirty_bytes");
     if (!terminal_ || (!shown_ && left < kWorthShowing)) return;
     shown_ = true;
     std::fprintf(stderr, "\rfoliofs umount: %s left to write\033[K", bytes_text(left).c_str());
@@ -57,49 +55,10 @@ class ProgressLine {
   bool shown_ = false;
 };
 
-// What a drain or the end of the daemon left unwritten.
-struct Leftover {
-  std::uint64_t bytes = 0;
-  std::string name;  // of the errno; empty: no error
-  std::string text;
-};
-
-Leftover leftover_of(const json& report) {
-  const auto text_of = [&report](const char* key) {
-    const auto member = report.find(key);
-    return member != report.end() && member->is_string() ? member->get<std::string>() : "";
-  };
-  Leftover left;
-  if (!report.is_object()) return left;
-  if (const auto bytes = report.find("dirty_bytes");
-      bytes != report.end() && bytes->is_number_unsigned()) {
-    left.bytes = bytes->get<std::uint64_t>();
-  }
-  left.name = text_of("error");
-  left.text = text_of("text");
-  return left;
-}
-
-json command(const char* name) {
-  json request = json::object();
-  request["command"] = name;
-  return request;
-}
-
-bool wait_for_end(const ControlClient& client, std::chrono::milliseconds timeout) {
-  if (client.daemon_handle()) {
-    pollfd entry{client.daemon_handle().get(), POLLIN, 0};
-    return ::poll(&entry, 1, static_cast<int>(timeout.count())) > 0;
-  }
-  for (auto waited = 0ms; waited < timeout; waited += 50ms) {
-    if (::kill(client.daemon_pid(), 0) != 0 && errno == ESRCH) return true;
-    ::usleep(50'000);
-  }
-  return false;
-}
-
-// After the unmount: until the daemon has written what came with it, said so, and gone.
-Status await_daemon(ControlClient& client, ProgressLine& progress, std::optional<Leftover>& left) {
+// After the unmount: until the daemon has written what came with it, said so in `report`, and gone.
+// False when it has not gone in time.
+bool await_daemon(ControlClient& client, ProgressLine& progress,
+                  std::optional<DrainReport>& report) {
   for (;;) {
     const auto message = client.next_line(kSilence);
     if (!message) break;  // gone, or silent: the wait below tells
@@ -107,26 +66,26 @@ Status await_daemon(ControlClient& client, ProgressLine& progress, std::optional
       progress.show(*state);
     }
     if (const auto end = message.value().find("end"); end != message.value().end()) {
-      left = leftover_of(*end);
+      report = control::read_drain_report(*end);
       break;
     }
   }
-  if (!wait_for_end(client, kEnd)) return Errno(ETIMEDOUT);
-  return success();
+  return client.daemon().wait_for_end(kEnd);
 }
 
 int finish_unmounted(const MountEntry& mount, ControlClient& client, ProgressLine& progress) {
-  std::optional<Leftover> left;
-  const auto ended = await_daemon(client, progress, left);
+  std::optional<DrainReport> report;
+  const bool ended = await_daemon(client, progress, report);
   progress.clear();
-  if (left && left->bytes > 0) {
-    return fail("umount", mount.mount_point + " is unmounted, but " + bytes_text(left->bytes) +
-                              " could not be written and are lost: " + left->name + " (" +
-                              left->text + ")");
+  if (report && report->dirty_bytes > 0) {
+    return fail("umount", mount.mount_point + " is unmounted, but " +
+                              bytes_text(report->dirty_bytes) +
+                              " could not be written and are lost: " + report->error + " (" +
+                              report->text + ")");
   }
   if (!ended) {
     return fail("umount", mount.mount_point + " is unmounted, but its daemon (pid " +
-                              std::to_string(client.daemon_pid()) + ") has not ended yet");
+                              std::to_string(client.daemon().pid()) + ") has not ended yet");
   }
   return 0;
 }
@@ -151,16 +110,19 @@ int run_orderly(const MountEntry& mount) {
                               " unmounts it all the same");
   }
   ProgressLine progress;
-  const auto watching = client.value().call(command("watch"), kEnd);
+  const auto watching =
+      client.value().call(control::make_request("watch"), control::kAnswerTimeout);
   if (!watching) return fail("umount", watching.error().text + "; --force unmounts all the same");
-  const auto drained = client.value().call(
-      command("drain"), std::nullopt, [&progress](const json& state) { progress.show(state); });
+  const auto drained =
+      client.value().call(control::make_request("drain"), std::nullopt,
+                          [&progress](const json& state) { progress.show(state); });
   progress.clear();
   if (!drained) return fail("umount", drained.error().text + "; --force unmounts all the same");
-  const Leftover left = leftover_of(drained.value());
-  if (!left.name.empty()) {
-    return fail("umount", bytes_text(left.bytes) + " cannot be written: " + left.name + " (" +
-                              left.text + "); still mounted; --force unmounts and loses them");
+  const DrainReport report = control::read_drain_report(drained.value());
+  if (!report.error.empty()) {
+    return fail("umount", bytes_text(report.dirty_bytes) + " cannot be written: " + report.error +
+                              " (" + report.text +
+                              "); still mounted; --force unmounts and loses them");
   }
   const UnmountResult result = unmount(mount.mount_point, Unmount::kIfIdle);
   if (!result.done) return report_busy(mount, result);
@@ -169,30 +131,25 @@ int run_orderly(const MountEntry& mount) {
 
 // The drain of a forced unmount: true when everything was written in time.
 bool try_drain(ControlClient& client) {
-  const auto watching = client.call(command("watch"), kForcedAnswer);
+  const auto watching = client.call(control::make_request("watch"), kForcedAnswer);
   if (!watching) return false;
-  const auto drained = client.call(command("drain"), kForcedDrain);
-  return drained && leftover_of(drained.value()).name.empty();
+  const auto drained = client.call(control::make_request("drain"), kForcedDrain);
+  return drained && control::read_drain_report(drained.value()).error.empty();
 }
 
 // Tells the daemon that nobody waits for its data any more. What it will not write, if it says so.
 std::optional<std::uint64_t> abandon(const MountEntry& mount) {
-  auto client = ControlClient::connect(mount);
-  if (!client) return std::nullopt;
-  const auto abandoned = client.value().call(command("abandon"), kForcedAnswer);
+  const auto abandoned =
+      control::ask_daemon(mount, control::make_request("abandon"), kForcedAnswer);
   if (!abandoned) return std::nullopt;
-  return leftover_of(abandoned.value()).bytes;
+  return control::number_member(abandoned.value(), "dirty_bytes");
 }
 
 // Bounded: a daemon that does not end by itself is killed, as its mount is gone.
-bool end_daemon(const ControlClient& client) {
-  if (wait_for_end(client, kForcedEnd)) return true;
-  if (client.daemon_handle()) {
-    ::syscall(SYS_pidfd_send_signal, client.daemon_handle().get(), SIGKILL, nullptr, 0);
-  } else {
-    ::kill(client.daemon_pid(), SIGKILL);
-  }
-  return wait_for_end(client, kKilledEnd);
+bool end_daemon(const control::DaemonProcess& daemon) {
+  if (daemon.wait_for_end(kForcedEnd)) return true;
+  daemon.kill();
+  return daemon.wait_for_end(kKilledEnd);
 }
 
 int run_forced(const MountEntry& mount) {
@@ -208,13 +165,13 @@ int run_forced(const MountEntry& mount) {
   }
   abort_connection(mount.minor);
   const UnmountResult result = unmount(mount.mount_point, Unmount::kForce);
-  const bool ended = !client || end_daemon(client.value());
+  const bool ended = !client || end_daemon(client.value().daemon());
   if (!result.done) {
     return fail("umount", "cannot unmount " + mount.mount_point + ": " + result.text);
   }
   if (!ended) {
     return fail("umount", mount.mount_point + " is unmounted, but its daemon (pid " +
-                              std::to_string(client.value().daemon_pid()) + ") does not end");
+                              std::to_string(client.value().daemon().pid()) + ") does not end");
   }
   if (!lost) {
     fail("umount",

@@ -2,13 +2,14 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cstring>
 
 #include "foliofs/control/runtime_dir.h"
+#include "json_line.h"
+#include "peer_credentials.h"
 
 namespace foliofs::control {
 namespace {
@@ -31,14 +32,6 @@ Result<UniqueFd> connect_to(const std::string& path) {
     return last_errno();
   }
   return fd;
-}
-
-// Who listens at the other end.
-Result<ucred> listener_of(int fd) {
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return last_errno();
-  return credentials;
 }
 
 // Waits for `events` until `deadline`; without one for ever. ETIMEDOUT.
@@ -80,14 +73,12 @@ std::optional<Clock::time_point> deadline_after(ControlClient::Timeout timeout) 
 
 Result<ControlClient> ControlClient::attach(const std::string& socket_path, uid_t owner) {
   BOOST_OUTCOME_TRY(auto socket, connect_to(socket_path));
-  BOOST_OUTCOME_TRY(const ucred listener, listener_of(socket.get()));
+  BOOST_OUTCOME_TRY(const ucred listener, peer_credentials(socket.get()));
   if (listener.uid != 0 && listener.uid != owner) return Errno(EPERM);
-  UniqueFd daemon(listener.pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, listener.pid, 0))
-                                   : -1);
-  return ControlClient(std::move(socket), listener.pid, std::move(daemon));
+  return ControlClient(std::move(socket), DaemonProcess(listener.pid));
 }
 
-Answer<ControlClient> ControlClient::connect(const MountEntry& entry) {
+RefusalOr<ControlClient> ControlClient::connect(const MountEntry& entry) {
   Errno error(ENOENT);
   for (const std::string& path : socket_candidates(entry.owner, entry.device)) {
     auto client = attach(path, entry.owner);
@@ -103,11 +94,10 @@ Answer<ControlClient> ControlClient::connect(const MountEntry& entry) {
   return Refusal{"cannot reach the daemon of " + entry.mount_point + ": " + errno_text(error)};
 }
 
-Answer<json> ControlClient::call(const json& request, Timeout timeout,
-                                 const std::function<void(const json&)>& on_progress) {
+RefusalOr<json> ControlClient::call(const json& request, Timeout timeout,
+                                    const std::function<void(const json&)>& on_progress) {
   const auto deadline = deadline_after(timeout);
-  const auto sent = send_all(
-      socket_.get(), request.dump(-1, ' ', false, json::error_handler_t::replace) + '\n', deadline);
+  const auto sent = send_all(socket_.get(), to_line(request), deadline);
   // A daemon that turns us away has said why before it closed.
   if (!sent && sent.error() != Errno(EPIPE)) {
     return Refusal{"the daemon does not take the request: " + errno_text(sent.error())};
@@ -130,18 +120,18 @@ Answer<json> ControlClient::call(const json& request, Timeout timeout,
   }
 }
 
-Answer<json> ControlClient::next_line(Timeout timeout) {
+RefusalOr<json> ControlClient::next_line(Timeout timeout) {
   const auto deadline = deadline_after(timeout);
   for (;;) {
     if (const std::size_t end = received_.find('\n'); end != std::string::npos) {
-      json message = json::parse(received_.substr(0, end), nullptr, /*allow_exceptions=*/false);
+      json message = parse_line(std::string_view(received_).substr(0, end));
       received_.erase(0, end + 1);
       if (!message.is_object()) return Refusal{"the daemon's answer is not understood"};
       return message;
     }
     if (received_.size() > kMaxLineBytes) return Refusal{"the daemon's answer is too long"};
     if (const auto ready = wait_for(socket_.get(), POLLIN, deadline); !ready) {
-      return Refusal{"the daemon (pid " + std::to_string(daemon_pid_) + ") does not answer"};
+      return Refusal{"the daemon (pid " + std::to_string(daemon_.pid()) + ") does not answer"};
     }
     char bytes[16 << 10];
     const ssize_t length = ::recv(socket_.get(), bytes, sizeof bytes, MSG_DONTWAIT);
@@ -151,6 +141,12 @@ Answer<json> ControlClient::next_line(Timeout timeout) {
       return Refusal{"the daemon has gone"};
     }
   }
+}
+
+RefusalOr<json> ask_daemon(const MountEntry& entry, const json& request,
+                           ControlClient::Timeout timeout) {
+  BOOST_OUTCOME_TRY(auto client, ControlClient::connect(entry));
+  return client.call(request, timeout);
 }
 
 }  // namespace foliofs::control

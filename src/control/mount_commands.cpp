@@ -4,20 +4,14 @@
 
 #include <utility>
 
+#include "foliofs/control/drain_report.h"
+#include "foliofs/control/json_members.h"
 #include "foliofs/control/report_json.h"
 
 namespace foliofs::control {
 namespace {
 
 using nlohmann::json;
-
-constexpr auto kProgressInterval = std::chrono::milliseconds(100);
-
-// The text of a member, empty when it is no text.
-std::string text_member(const json& object, const char* key) {
-  const auto member = object.find(key);
-  return member != object.end() && member->is_string() ? member->get<std::string>() : "";
-}
 
 // Nothing when the member is not an array of bytes.
 std::optional<std::string> bytes_member(const json& object, const char* key) {
@@ -66,7 +60,7 @@ Task<json> MountCommands::run(Peer peer, json request, Progress progress) {
 json MountCommands::stats() const {
   const vfs::MountOptions& options = mount_.options();
   json stats = stats_json(mount_.stats(), session_.silent_for_us(), options);
-  stats["server"] = server_address(options);
+  stats["server"] = vfs::server_address(options);
   stats["version"] = FOLIOFS_VERSION;
   stats["pid"] = ::getpid();
   return stats;
@@ -105,21 +99,9 @@ Task<json> MountCommands::invalidate(Peer peer, json request) {
 }
 
 Task<json> MountCommands::drain(Progress progress) {
-  auto next = std::chrono::steady_clock::now();
-  std::function<void(std::uint64_t)> on_progress = [&](std::uint64_t dirty_bytes) {
-    const auto now = std::chrono::steady_clock::now();
-    if (now < next) return;
-    next = now + kProgressInterval;
-    json state = json::object();
-    state["dirty_bytes"] = dirty_bytes;
-    progress(state);
-  };
+  auto on_progress = drain_progress(std::move(progress));
   const auto drained = co_await mount_.drain(std::move(on_progress));
-  json result = json::object();
-  result["error"] = drained ? json() : json(errno_name(drained.error()));
-  result["text"] = drained ? json() : json(errno_text(drained.error()));
-  result["dirty_bytes"] = mount_.stats().cache.dirty_bytes;
-  co_return result_reply(std::move(result));
+  co_return result_reply(make_drain_report(drained, mount_.stats().cache.dirty_bytes));
 }
 
 json MountCommands::abandon() {

@@ -108,11 +108,6 @@ json invalidate_json(const cache::InvalidateReport& report) {
   };
 }
 
-std::string server_address(const vfs::MountOptions& options) {
-  const bool ipv6 = options.host.find(':') != std::string::npos;
-  return (ipv6 ? '[' + options.host + ']' : options.host) + ':' + std::to_string(options.port);
-}
-
 json stats_json(const vfs::MountStats& stats, std::chrono::microseconds silent_us,
                 const vfs::MountOptions& options) {
   json described = json::object();

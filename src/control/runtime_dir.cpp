@@ -42,7 +42,7 @@ std::string choose_dir() {
 
 }  // namespace
 
-Answer<std::string> make_runtime_dir() {
+RefusalOr<std::string> make_runtime_dir() {
   const std::string dir = choose_dir();
   if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) {
     return Refusal{"cannot make the directory " + dir + ": " + errno_text(last_errno())};

@@ -8,6 +8,8 @@
 #include <optional>
 
 #include "foliofs/base/wait_queue.h"
+#include "json_line.h"
+#include "peer_credentials.h"
 
 namespace foliofs::control {
 namespace {
@@ -18,21 +20,15 @@ using nlohmann::json;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
-std::string to_line(const json& message) {
-  return message.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
-}
-
-// EPERM when the kernel does not say who it is.
+// The errno of getsockopt().
 Result<Peer> peer_of(int fd) {
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return Errno(EPERM);
+  BOOST_OUTCOME_TRY(const ucred credentials, peer_credentials(fd));
   Peer peer{credentials.pid, credentials.uid, credentials.gid, {}};
   socklen_t groups_size = 0;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, nullptr, &groups_size) != 0 && errno == ERANGE) {
     peer.groups.resize(groups_size / sizeof(gid_t));
     if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, peer.groups.data(), &groups_size) != 0) {
-      return Errno(EPERM);
+      return last_errno();
     }
   }
   return peer;
@@ -57,18 +53,6 @@ void send_at_once(Connection& connection, const json& message) {
 }
 
 }  // namespace
-
-nlohmann::json result_reply(nlohmann::json result) {
-  json reply = json::object();
-  reply["result"] = std::move(result);
-  return reply;
-}
-
-nlohmann::json refusal_reply(std::string text) {
-  json reply = json::object();
-  reply["refusal"] = std::move(text);
-  return reply;
-}
 
 class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
  public:
@@ -215,7 +199,7 @@ class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   Task<bool> answer(const ConnectionRef& connection, Peer peer, std::string line) {
-    json request = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    json request = parse_line(line);
     json reply;
     if (!request.is_object()) {
       reply = refusal_reply("the request is not an object in JSON");

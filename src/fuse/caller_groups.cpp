@@ -2,6 +2,8 @@
 
 #include <fuse_lowlevel.h>
 
+#include <algorithm>
+
 #include "foliofs/base/limits.h"
 
 namespace foliofs::fuse {

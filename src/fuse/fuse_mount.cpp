@@ -9,7 +9,9 @@
 #include <cstdarg>
 #include <fstream>
 
+#include "foliofs/base/limits.h"
 #include "fuse_context.h"
+#include "handlers.h"
 #include "kernel_release.h"
 #include "kill_privileges.h"
 #include "notifier.h"
@@ -20,7 +22,7 @@ namespace {
 
 // Requests read in one turn of the loop, so that the network gets its turns too.
 constexpr int kRequestsInOneTurn = 32;
-constexpr int kReadaheadKiB = 1024;
+constexpr int kReadaheadKiB = kMaxPayloadBytes >> 10;  // what one READ may carry
 
 // libfuse reports failures by printing; we want the text in the error instead. It prints a line in
 // fragments.
@@ -73,8 +75,8 @@ class FuseMount::Impl {
     std::free(buffer_.mem);
   }
 
-  vfs::OptionResult mount(const std::string& mount_point, const std::string& source,
-                          const vfs::MountOptions& options) {
+  RefusalOr<void> mount(const std::string& mount_point, const std::string& source,
+                        const vfs::MountOptions& options) {
     fuse_set_log_func(keep_fuse_message);
     const fuse_lowlevel_ops handlers = make_handlers();
     std::vector<std::string> words = options.fuse_options;
@@ -107,7 +109,7 @@ class FuseMount::Impl {
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
     device_.assign(fd);
     notifier_ = std::make_unique<Notifier>(session_, context_.executor);
-    return boost::outcome_v2::success();
+    return success();
   }
 
   void serve(vfs::Mount& mount, std::function<void()> ended) {
@@ -127,8 +129,8 @@ class FuseMount::Impl {
         return true;
       }
       fuse_session_process_buf(session_, &buffer_);
-      // The first one is INIT, whose answer has set the window anew.
-      if (!std::exchange(initialised_, true)) raise_readahead();
+      // The first one is INIT.
+      if (!std::exchange(initialised_, true)) raise_kernel_readahead();
     }
     return true;
   }
@@ -141,10 +143,10 @@ class FuseMount::Impl {
                        });
   }
 
-  void raise_kernel_readahead(const std::string& device) {
+  void set_device(const std::string& device) {
     device_number_ = device;
     notifier_->set_device(device);
-    if (initialised_) raise_readahead();
+    if (initialised_) raise_kernel_readahead();
   }
 
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range) {
@@ -166,11 +168,12 @@ class FuseMount::Impl {
   }
 
  private:
-  static vfs::OptionError failure(const std::string& what) {
-    return {last_fuse_message.empty() ? what : what + ": " + last_fuse_message};
+  static Refusal failure(const std::string& what) {
+    return Refusal{last_fuse_message.empty() ? what : what + ": " + last_fuse_message};
   }
 
-  void raise_readahead() {
+  // After INIT, whose answer sets the window too.
+  void raise_kernel_readahead() {
     if (device_number_.empty()) return;
     const std::string path = "/sys/class/bdi/" + device_number_ + "/read_ahead_kb";
     int present = 0;
@@ -191,7 +194,7 @@ class FuseMount::Impl {
   fuse_buf buffer_{};
   bool watched_ = false;       // the context wakes the loop at the next request
   bool initialised_ = false;   // INIT has been answered
-  std::string device_number_;  // whose read-ahead is to be raised
+  std::string device_number_;  // "MAJOR:MINOR"; empty until it is known
   std::unique_ptr<Notifier> notifier_;
   std::function<void()> ended_;
 };
@@ -199,8 +202,8 @@ class FuseMount::Impl {
 FuseMount::FuseMount(boost::asio::io_context& context) : impl_(std::make_unique<Impl>(context)) {}
 FuseMount::~FuseMount() = default;
 
-vfs::OptionResult FuseMount::mount(const std::string& mount_point, const std::string& source,
-                                   const vfs::MountOptions& options) {
+RefusalOr<void> FuseMount::mount(const std::string& mount_point, const std::string& source,
+                                 const vfs::MountOptions& options) {
   return impl_->mount(mount_point, source, options);
 }
 
@@ -216,8 +219,8 @@ void FuseMount::watch() {
   impl_->watch();
 }
 
-void FuseMount::raise_kernel_readahead(const std::string& device) {
-  impl_->raise_kernel_readahead(device);
+void FuseMount::set_device(const std::string& device) {
+  impl_->set_device(device);
 }
 
 Task<void> FuseMount::invalidate_pages(std::uint64_t node_id, ByteRange range) {

@@ -1,26 +1,22 @@
 // The handlers of names, attributes and files: each translates one request for vfs::Operations and
 // answers it. What can be answered from what is known is answered at once; the rest goes on as a
 // coroutine.
+#include "handlers.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "foliofs/base/limits.h"
 #include "foliofs/base/unix_time.h"
+#include "fuse_types.h"
 #include "request.h"
 
 namespace foliofs::fuse {
 
 namespace {
 
-FuseContext& context_of(fuse_req_t request) {
-  return *static_cast<FuseContext*>(fuse_req_userdata(request));
-}
-
 vfs::Operations& operations_of(fuse_req_t request) {
   return context_of(request).mount->operations();
-}
-
-vfs::OpenFile* file_of(const fuse_file_info* info) {
-  return reinterpret_cast<vfs::OpenFile*>(info->fh);
 }
 
 // Answers with an entry, and gives its reference back if nobody takes it.
@@ -340,7 +336,7 @@ void on_init(void* userdata, fuse_conn_info* connection) {
                                  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
   connection->want |= kWanted & connection->capable;
   connection->want &= ~kUnwanted;
-  connection->max_write = 1 << 20;
+  connection->max_write = kMaxPayloadBytes;
   connection->max_background = 256;
   connection->congestion_threshold = 192;
   connection->time_gran = 1;

@@ -1,6 +1,8 @@
 // The handlers of directories. The kernel asks for a page of entries at a time and the server sends
 // many, so an open directory keeps those that have not been handed out, and that they were the
 // last. From the beginning, and after a seek, it is read anew.
+#include "fuse_types.h"
+#include "handlers.h"
 #include "request.h"
 
 namespace foliofs::fuse {
@@ -38,8 +40,8 @@ void forget_entries(vfs::Operations& operations, std::span<const vfs::DirectoryE
   }
 }
 
-// Drops what has not been handed out.
-void empty(vfs::Operations& operations, DirectoryStream& stream) {
+// Drops those that have not been handed out.
+void drop_entries(vfs::Operations& operations, DirectoryStream& stream) {
   forget_entries(operations, std::span(stream.entries).subspan(stream.next));
   stream.entries.clear();
   stream.next = 0;
@@ -86,7 +88,7 @@ Task<bool> fill(RequestRef request, StreamRef stream, std::uint64_t offset, bool
     forget_entries(operations, read.value().entries);
     co_return false;
   }
-  empty(operations, *stream);
+  drop_entries(operations, *stream);
   stream->entries = std::move(read.value().entries);
   stream->end = read.value().end;
   stream->with_attributes = plus;
@@ -161,7 +163,7 @@ void on_opendir(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
 void on_releasedir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
   auto request = Request::make(req);
   std::unique_ptr<StreamRef> stream(&stream_of(info));
-  empty(request->operations(), **stream);
+  drop_entries(request->operations(), **stream);
   request->operations().release_directory((*stream)->directory.get());
   request->reply(success());
 }

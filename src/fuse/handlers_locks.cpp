@@ -5,6 +5,7 @@
 #include <sys/file.h>
 
 #include "foliofs/base/lock_ranges.h"
+#include "handlers.h"
 #include "request.h"
 
 namespace foliofs::fuse {

@@ -1,6 +1,7 @@
 // The handlers of ranges of open files: allocation, looking for data and holes, copies.
 #include <unistd.h>
 
+#include "handlers.h"
 #include "request.h"
 
 namespace foliofs::fuse {

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "handlers.h"
 #include "request.h"
 
 namespace foliofs::fuse {
@@ -37,8 +38,7 @@ Task<void> run_getxattr(RequestRef request, vfs::NodeId node, std::string name, 
   finish_bytes(request, value, room);
 }
 void on_getxattr(fuse_req_t req, fuse_ino_t node, const char* name, std::size_t room) {
-  auto* context = static_cast<FuseContext*>(fuse_req_userdata(req));
-  if (context->mount->operations().lacks_xattr(node, name)) {
+  if (context_of(req).mount->operations().lacks_xattr(node, name)) {
     fuse_reply_err(req, absence_of(name).value());
     return;
   }

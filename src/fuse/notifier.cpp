@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
+#include <utility>
 
-#include "submounts.h"
+#include "foliofs/base/mount_table.h"
 
 namespace foliofs::fuse {
 
@@ -115,8 +115,8 @@ bool Notifier::prune(const std::vector<vfs::KernelFile>& files) {
 }
 
 void Notifier::drop_names(const std::vector<vfs::KernelFile>& files, const std::string& device) {
-  std::ifstream mounts("/proc/self/mountinfo");
-  if (device.empty() || has_submounts(mounts, device)) {
+  const auto mounts = read_mount_table();
+  if (device.empty() || (mounts && has_submounts(mounts.value(), device))) {
     if (!std::exchange(told_of_submounts_, true)) {
       spdlog::warn("something is mounted below the mount point: the kernel is not made to forget");
     }

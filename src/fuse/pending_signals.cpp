@@ -26,18 +26,18 @@ std::uint64_t mask_of(const std::string& status, const std::string& key) {
 
 }  // namespace
 
-bool is_to_be_killed(const std::string& status) {
+bool status_has_fatal_signal(const std::string& status) {
   const std::uint64_t pending = mask_of(status, "SigPnd") | mask_of(status, "ShdPnd");
   const std::uint64_t harmless =
       mask_of(status, "SigBlk") | mask_of(status, "SigIgn") | mask_of(status, "SigCgt") | kHarmless;
   return (pending & bit(SIGKILL)) != 0 || (pending & ~harmless) != 0;
 }
 
-bool is_to_be_killed(pid_t tid) {
+bool fatal_signal_pending(pid_t tid) {
   if (tid == 0) return false;
   std::ifstream file("/proc/" + std::to_string(tid) + "/status");
   if (!file) return true;
-  return is_to_be_killed(std::string(std::istreambuf_iterator<char>(file), {}));
+  return status_has_fatal_signal(std::string(std::istreambuf_iterator<char>(file), {}));
 }
 
 }  // namespace foliofs::fuse

@@ -8,11 +8,11 @@
 
 namespace foliofs::fuse {
 
-// Judges the text of /proc/<tid>/status: a signal is pending that ends the process, because it
+// Whether a signal is pending, by the text of /proc/<tid>/status, that ends the process because it
 // cannot be or is not handled.
-bool is_to_be_killed(const std::string& status);
+bool status_has_fatal_signal(const std::string& status);
 
-// The same of a thread. One that is gone is; one that cannot be seen from here (0) is not.
-bool is_to_be_killed(pid_t tid);
+// The same of a thread. True of one that is gone; false of one that cannot be seen from here (0).
+bool fatal_signal_pending(pid_t tid);
 
 }  // namespace foliofs::fuse

@@ -6,10 +6,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <chrono>
-#include <random>
 
 #include "foliofs/base/lock_ranges.h"
-#include "foliofs/base/unix_time.h"
+#include "fuse_types.h"
 #include "pending_signals.h"
 
 namespace foliofs::fuse {
@@ -22,6 +21,10 @@ constexpr auto kGrace = std::chrono::seconds(1);
 
 }  // namespace
 
+FuseContext& context_of(fuse_req_t request) {
+  return *static_cast<FuseContext*>(fuse_req_userdata(request));
+}
+
 vfs::Caller caller_of(FuseContext& context, fuse_req_t request) {
   const fuse_ctx* caller = fuse_req_ctx(request);
   return {caller->uid, caller->gid, context.groups.of(request)};
@@ -31,48 +34,16 @@ void start(const RequestRef& request, Task<void> task) {
   spawn(request->context().executor, "request", std::move(task));
 }
 
+vfs::OpenFile* file_of(const fuse_file_info* info) {
+  return reinterpret_cast<vfs::OpenFile*>(info->fh);
+}
+
 vfs::OpenFileRef hold(const fuse_file_info* info) {
-  if (info == nullptr) return nullptr;
-  return vfs::Operations::hold(reinterpret_cast<vfs::OpenFile*>(info->fh));
-}
-
-struct stat to_stat(const vfs::Attributes& attributes) {
-  struct stat result {};
-  result.st_ino = attributes.ino;
-  result.st_mode = attributes.mode;
-  result.st_nlink = attributes.nlink;
-  result.st_uid = attributes.uid;
-  result.st_gid = attributes.gid;
-  result.st_rdev = attributes.rdev;
-  result.st_size = static_cast<off_t>(attributes.size);
-  result.st_blocks = static_cast<blkcnt_t>(attributes.blocks);
-  result.st_blksize = attributes.blksize;
-  result.st_atim = to_timespec(attributes.atime_ns);
-  result.st_mtim = to_timespec(attributes.mtime_ns);
-  result.st_ctim = to_timespec(attributes.ctime_ns);
-  return result;
-}
-
-double to_seconds(std::chrono::microseconds timeout_us) {
-  return static_cast<double>(timeout_us.count()) / 1e6;
-}
-
-fuse_entry_param to_entry(const vfs::Entry& entry) {
-  // Node ids begin anew with each mount: a handle of name_to_handle_at(2), which has both, must not
-  // lead to another file after the next. The kernel keeps 32 bits of it.
-  static const std::uint32_t generation = std::random_device()();
-  fuse_entry_param param{};
-  param.ino = entry.node;
-  param.generation = generation;
-  param.entry_timeout = to_seconds(entry.name_timeout_us);
-  param.attr_timeout = to_seconds(entry.attribute_timeout_us);
-  if (entry.node != 0) param.attr = to_stat(entry.attributes);
-  return param;
+  return info == nullptr ? nullptr : vfs::Operations::hold(file_of(info));
 }
 
 std::shared_ptr<Request> Request::make(fuse_req_t request) {
-  auto* context = static_cast<FuseContext*>(fuse_req_userdata(request));
-  auto made = std::make_shared<Request>(request, *context);
+  auto made = std::make_shared<Request>(request, context_of(request));
   fuse_req_interrupt_func(request, &Request::interrupted, made.get());
   return made;
 }
@@ -116,7 +87,7 @@ Task<void> Request::give_up_later(std::shared_ptr<Request> request) {
     co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
     if (request->answered_) co_return;
     const bool give_up = request->operations().server_is_away() ||
-                         is_to_be_killed(fuse_req_ctx(request->request_)->pid);
+                         fatal_signal_pending(fuse_req_ctx(request->request_)->pid);
     if (give_up) request->reply(Errno(EINTR));
   }
 }
@@ -148,12 +119,6 @@ bool Request::reply_attributes(const vfs::Attributes& attributes,
   fuse_req_t request = take();
   const struct stat stat = to_stat(attributes);
   return request != nullptr && fuse_reply_attr(request, &stat, to_seconds(timeout_us)) == 0;
-}
-
-void describe_open(const vfs::OpenedFile& opened, fuse_file_info& info) {
-  info.fh = reinterpret_cast<std::uint64_t>(opened.file.get());
-  info.keep_cache = opened.keep_cache;
-  info.direct_io = opened.direct;
 }
 
 bool Request::reply_open(const vfs::OpenedFile& opened, fuse_file_info info) {

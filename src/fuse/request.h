@@ -66,15 +66,13 @@ using RequestRef = std::shared_ptr<Request>;
 // Goes on with a request as a coroutine.
 void start(const RequestRef& request, Task<void> task);
 
+FuseContext& context_of(fuse_req_t request);
 vfs::Caller caller_of(FuseContext& context, fuse_req_t request);
 
-// The open file that such a call is about, held: once its caller has been answered with EINTR it
-// may be released. nullptr for nullptr.
+// The open file that a call is about.
+vfs::OpenFile* file_of(const fuse_file_info* info);
+// The same for a call that goes on as a coroutine, held: once its caller has been answered with
+// EINTR it may be released. nullptr for nullptr.
 vfs::OpenFileRef hold(const fuse_file_info* info);
-
-struct stat to_stat(const vfs::Attributes& attributes);
-double to_seconds(std::chrono::microseconds timeout_us);
-fuse_entry_param to_entry(const vfs::Entry& entry);
-void describe_open(const vfs::OpenedFile& opened, fuse_file_info& info);
 
 }  // namespace foliofs::fuse

@@ -9,50 +9,47 @@
 #include <map>
 #include <optional>
 
+#include "foliofs/base/parse_integer.h"
+
 namespace foliofs::vfs {
 
 namespace {
 
-OptionResult ok() {
-  return boost::outcome_v2::success();
-}
-
 template <class... Arguments>
-OptionError refuse(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+Refusal refuse(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
   return {fmt::format(format, std::forward<Arguments>(arguments)...)};
 }
 
-// Plain decimals: no exponent, and not what from_chars() also takes for numbers ("inf", "nan").
-std::optional<double> parse_number(std::string_view text, std::string_view& suffix) {
+// What each suffix of a number stands for.
+using Units = std::map<std::string_view, double>;
+
+// "1.5k": the number times what its suffix stands for. Plain decimals: no exponent, and not what
+// from_chars() also takes for numbers ("inf", "nan").
+std::optional<double> parse_quantity(std::string_view text, const Units& units) {
   double number = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   if (error != std::errc() || !std::isfinite(number) || std::signbit(number)) return std::nullopt;
-  suffix = text.substr(static_cast<std::size_t>(end - text.data()));
-  return number;
+  const auto unit = units.find(text.substr(static_cast<std::size_t>(end - text.data())));
+  if (unit == units.end() || number * unit->second > 1e15) return std::nullopt;
+  return number * unit->second;
 }
 
 // "64k", "1M", "0": bytes.
 std::optional<std::uint64_t> parse_size(std::string_view text) {
-  static const std::map<std::string_view, double> kUnits = {
-      {"", 1},        {"k", 1 << 10}, {"K", 1 << 10}, {"m", 1 << 20},
-      {"M", 1 << 20}, {"g", 1 << 30}, {"G", 1 << 30}};
-  std::string_view suffix;
-  auto number = parse_number(text, suffix);
-  auto unit = kUnits.find(suffix);
-  if (!number || unit == kUnits.end() || *number * unit->second > 1e15) return std::nullopt;
-  return static_cast<std::uint64_t>(*number * unit->second);
+  static const Units kUnits = {{"", 1},        {"k", 1 << 10}, {"K", 1 << 10}, {"m", 1 << 20},
+                               {"M", 1 << 20}, {"g", 1 << 30}, {"G", 1 << 30}};
+  const auto bytes = parse_quantity(text, kUnits);
+  if (!bytes) return std::nullopt;
+  return static_cast<std::uint64_t>(*bytes);
 }
 
 // "60", "1.5", "100ms", "50us": microseconds. Without a unit: `unit_us` each.
 std::optional<std::chrono::microseconds> parse_time(std::string_view text, double unit_us) {
-  const std::map<std::string_view, double> units = {
-      {"", unit_us}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}};
-  std::string_view suffix;
-  auto number = parse_number(text, suffix);
-  auto unit = units.find(suffix);
-  if (!number || unit == units.end() || *number * unit->second > 1e15) return std::nullopt;
-  return std::chrono::microseconds(static_cast<std::int64_t>(*number * unit->second));
+  const Units units = {{"", unit_us}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}};
+  const auto time_us = parse_quantity(text, units);
+  if (!time_us) return std::nullopt;
+  return std::chrono::microseconds(static_cast<std::int64_t>(*time_us));
 }
 
 OptionResult set_size(std::uint64_t& target, std::string_view key, std::string_view value,
@@ -63,7 +60,7 @@ OptionResult set_size(std::uint64_t& target, std::string_view key, std::string_v
                   most, key);
   }
   target = *size;
-  return ok();
+  return success();
 }
 
 OptionResult set_time(std::chrono::microseconds& target, std::string_view key,
@@ -78,7 +75,7 @@ OptionResult set_time(std::chrono::microseconds& target, std::string_view key,
                   most_ms / 1000, key, key);
   }
   target = *time;
-  return ok();
+  return success();
 }
 
 using Setter = std::function<OptionResult(MountOptions&, std::string_view, std::string_view)>;
@@ -91,37 +88,35 @@ OptionResult set_folio_size(MountOptions& options, std::string_view key, std::st
     return refuse("{}={}: expected a power of two from 4k to 1m", key, value);
   }
   options.cache.folio_size = static_cast<std::uint32_t>(size);
-  return ok();
+  return success();
 }
 
 OptionResult set_invalidate(MountOptions& options, std::string_view key, std::string_view value) {
   auto mode = cache::parse_mode(value);
   if (!mode) return refuse("{}={}: expected launder, bulk or hybrid", key, value);
   options.invalidate = *mode;
-  return ok();
+  return success();
 }
 
 OptionResult set_coherence(MountOptions& options, std::string_view key, std::string_view value) {
   if (value != "cto" && value != "lease") return refuse("{}={}: expected lease or cto", key, value);
   options.coherence = value == "cto" ? Coherence::kCloseToOpen : Coherence::kLease;
-  return ok();
+  return success();
 }
 
 OptionResult set_kernel_cache(MountOptions& options, std::string_view key, std::string_view value) {
   if (value != "on" && value != "off") return refuse("{}={}: expected on or off", key, value);
   options.kernel_cache = value == "on";
-  return ok();
+  return success();
 }
 
 OptionResult set_port(MountOptions& options, std::string_view key, std::string_view value) {
-  std::uint16_t port = 0;
-  const char* const last = value.data() + value.size();
-  const auto [end, error] = std::from_chars(value.data(), last, port);
-  if (error != std::errc() || end != last || port == 0) {
+  const auto port = parse_integer<std::uint16_t>(value);
+  if (!port || *port == 0) {
     return refuse("{}={}: expected a TCP port from 1 to 65535", key, value);
   }
-  options.port = port;
-  return ok();
+  options.port = *port;
+  return success();
 }
 
 OptionResult set_log_level(MountOptions& options, std::string_view key, std::string_view value) {
@@ -130,7 +125,7 @@ OptionResult set_log_level(MountOptions& options, std::string_view key, std::str
     return refuse("{}={}: expected trace, debug, info, warn, error or off", key, value);
   }
   options.log_level = value;
-  return ok();
+  return success();
 }
 
 constexpr std::uint64_t kMost = 1ull << 40;
@@ -248,7 +243,7 @@ bool is_for_fuse(std::string_view key) {
 }
 
 OptionResult need_no_value(std::string_view key, std::string_view value) {
-  if (value.empty()) return ok();
+  if (value.empty()) return success();
   return refuse("{} takes no value; write {} alone, or leave it out", key, key);
 }
 
@@ -256,11 +251,11 @@ OptionResult set_fuse_option(MountOptions& options, std::string_view key, std::s
   if (is_in(kFuseFlags, key)) {
     if (auto bare = need_no_value(key, value); !bare) return bare;
     options.fuse_options.emplace_back(key);
-    return ok();
+    return success();
   }
   if (value.empty()) return refuse("{} needs a value: {}=…", key, key);
   options.fuse_options.push_back(fmt::format("{}={}", key, value));
-  return ok();
+  return success();
 }
 
 // As set_option, for a mount that is live.
@@ -286,10 +281,10 @@ OptionResult set_option(MountOptions& options, std::string_view key, std::string
   if (auto found = flags().find(key); found != flags().end()) {
     if (auto bare = need_no_value(key, value); !bare) return bare;
     found->second(options);
-    return ok();
+    return success();
   }
   if (is_for_fuse(key)) return set_fuse_option(options, key, value);
-  if (is_without_effect(key)) return ok();
+  if (is_without_effect(key)) return success();
   return refuse("unknown option \"{}\"; foliofs mount --help lists them", key);
 }
 
@@ -300,7 +295,7 @@ OptionResult set_live_options(MountOptions& options, std::span<const OptionPair>
   }
   if (auto finished = finish_options(changed); !finished) return finished;
   options = std::move(changed);
-  return ok();
+  return success();
 }
 
 OptionResult finish_options(MountOptions& options) {
@@ -328,7 +323,12 @@ OptionResult finish_options(MountOptions& options) {
                   cache.readahead, cache.cache_size);
   }
   options.cache = cache;
-  return ok();
+  return success();
+}
+
+std::string server_address(const MountOptions& options) {
+  const bool ipv6 = options.host.find(':') != std::string::npos;
+  return (ipv6 ? '[' + options.host + ']' : options.host) + ':' + std::to_string(options.port);
 }
 
 std::vector<OptionPair> describe_options(const MountOptions& options) {

@@ -135,7 +135,7 @@ TEST_F(ControlServerTest, answers_and_knows_its_peer) {
     EXPECT_EQ(answer.value()["pid"], ::getpid());
     EXPECT_EQ(answer.value()["uid"], ::getuid());
   }
-  EXPECT_EQ(caller.daemon_pid(), ::getpid());
+  EXPECT_EQ(caller.daemon().pid(), ::getpid());
 }
 
 TEST_F(ControlServerTest, the_socket_is_the_users_own) {

@@ -310,7 +310,7 @@ class ServerTest : public ::testing::Test {
     if (options.exports.empty()) options.exports = {data, ro};
     server_ = std::make_unique<Server>(options);
     auto started = server_->start();
-    ASSERT_TRUE(started) << started.error().line;
+    ASSERT_TRUE(started) << started.error().text;
   }
   void TearDown() override { server_.reset(); }
 

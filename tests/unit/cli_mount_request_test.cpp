@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "src/cli/mount_request.h"
+#include "src/cli/option_list.h"
 
 namespace foliofs::cli {
 namespace {

@@ -24,7 +24,7 @@ TEST(Text, durations_have_a_unit) {
 }
 
 TEST(StatsTable, shows_what_is_there_and_survives_what_is_not) {
-  control::MountEntry mount;
+  MountEntry mount;
   mount.source = "host:/share";
   mount.mount_point = "/mnt";
   EXPECT_THAT(stats_text(mount, json::parse(R"({"cache": [1], "rpc": 7, "server": {}})")),

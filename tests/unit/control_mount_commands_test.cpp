@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "foliofs/control/mount_commands.h"
+#include "foliofs/control/requests.h"
 #include "tests/unit/vfs_fixture.h"
 
 namespace foliofs::control {
@@ -27,15 +28,9 @@ class MountCommandsTest : public test::VfsTest {
   json run(json request) {
     return loop_.run(commands_->run(Peer{}, std::move(request), [](const json&) {}));
   }
-  json set(const std::vector<vfs::OptionPair>& options) {
-    json request = {{"command", "set"}};
-    request["options"] = options;
-    return run(std::move(request));
-  }
+  json set(const std::vector<vfs::OptionPair>& options) { return run(set_request(options)); }
   static json invalidation(const std::string& path, bool flush = true) {
-    return {{"command", "invalidate"},
-            {"path_bytes", std::vector<unsigned char>(path.begin(), path.end())},
-            {"flush", flush}};
+    return invalidate_request(path, /*mode=*/"", flush);
   }
   void go_away() {
     server_.hold_requests(test::MessageType::kHello);

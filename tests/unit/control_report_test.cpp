@@ -61,13 +61,5 @@ TEST(ReportJson, stats_have_their_parts) {
   EXPECT_EQ(object["options"]["invalidate"], "hybrid");
 }
 
-TEST(ReportJson, an_address_of_ipv6_stands_in_brackets) {
-  vfs::MountOptions options;
-  options.port = 1;
-  EXPECT_EQ(server_address(options), "127.0.0.1:1");
-  options.host = "::1";
-  EXPECT_EQ(server_address(options), "[::1]:1");
-}
-
 }  // namespace
 }  // namespace foliofs::control

@@ -24,23 +24,23 @@ constexpr char kNone[] = "0000000000000000";
 
 // SEMANTICS: signals
 TEST(PendingSignalsTest, WhatIsHandledDoesNotKill) {
-  EXPECT_FALSE(is_to_be_killed(status(kNone, kNone)));
-  EXPECT_FALSE(is_to_be_killed(status(kNone, kAlarm, kNone, kNone, kAlarm)));
-  EXPECT_FALSE(is_to_be_killed(status(kInt, kNone, kNone, kInt)));
-  EXPECT_FALSE(is_to_be_killed(status(kInt, kNone, kInt)));
-  EXPECT_FALSE(is_to_be_killed(status(kNone, kChild)));
+  EXPECT_FALSE(status_has_fatal_signal(status(kNone, kNone)));
+  EXPECT_FALSE(status_has_fatal_signal(status(kNone, kAlarm, kNone, kNone, kAlarm)));
+  EXPECT_FALSE(status_has_fatal_signal(status(kInt, kNone, kNone, kInt)));
+  EXPECT_FALSE(status_has_fatal_signal(status(kInt, kNone, kInt)));
+  EXPECT_FALSE(status_has_fatal_signal(status(kNone, kChild)));
 }
 
 TEST(PendingSignalsTest, WhatIsNotHandledKills) {
-  EXPECT_TRUE(is_to_be_killed(status(kKill, kNone)));
-  EXPECT_TRUE(is_to_be_killed(status(kNone, kKill, kNone, kNone, kAlarm)));
-  EXPECT_TRUE(is_to_be_killed(status(kNone, kInt)));
-  EXPECT_TRUE(is_to_be_killed(status(kNone, kAlarm)));
+  EXPECT_TRUE(status_has_fatal_signal(status(kKill, kNone)));
+  EXPECT_TRUE(status_has_fatal_signal(status(kNone, kKill, kNone, kNone, kAlarm)));
+  EXPECT_TRUE(status_has_fatal_signal(status(kNone, kInt)));
+  EXPECT_TRUE(status_has_fatal_signal(status(kNone, kAlarm)));
 }
 
 TEST(PendingSignalsTest, AThreadIsLookedUp) {
-  EXPECT_FALSE(is_to_be_killed(::gettid()));
-  EXPECT_FALSE(is_to_be_killed(0));
+  EXPECT_FALSE(fatal_signal_pending(::gettid()));
+  EXPECT_FALSE(fatal_signal_pending(0));
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <functional>
 #include <thread>
 
+#include "foliofs/base/poll_window.h"
+
 namespace foliofs {
 namespace {
 

@@ -12,14 +12,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Checked<Invocation> parse(std::vector<const char*> arguments) {
+RefusalOr<Invocation> parse(std::vector<const char*> arguments) {
   arguments.insert(arguments.begin(), "foliofsd");
   return parse_command_line(static_cast<int>(arguments.size()), arguments.data());
 }
 
 std::string refusal(std::vector<const char*> arguments) {
   auto parsed = parse(std::move(arguments));
-  return parsed ? "accepted" : parsed.error().line;
+  return parsed ? "accepted" : parsed.error().text;
 }
 
 // A file with `text`, gone with this object.
@@ -40,12 +40,12 @@ std::string config_refusal(const std::string& text) {
   ConfigFile file(text);
   Options options;
   auto read = read_config(file.path(), options);
-  return read ? "accepted" : read.error().line;
+  return read ? "accepted" : read.error().text;
 }
 
 TEST(ParseExport, AllWords) {
   auto share = parse_export("data=/srv/data,ro,noleases,squash=all,anonuid=12,anongid=34");
-  ASSERT_TRUE(share) << share.error().line;
+  ASSERT_TRUE(share) << share.error().text;
   EXPECT_EQ(share.value().name, "data");
   EXPECT_EQ(share.value().path, "/srv/data");
   EXPECT_TRUE(share.value().read_only);
@@ -93,7 +93,7 @@ TEST(ParseListen, Forms) {
 
 TEST(CommandLine, Defaults) {
   auto parsed = parse({"--export", "a=/x"});
-  ASSERT_TRUE(parsed) << parsed.error().line;
+  ASSERT_TRUE(parsed) << parsed.error().text;
   const Options& options = parsed.value().options;
   EXPECT_EQ(options.listen.port(), 7440);
   EXPECT_TRUE(options.listen.address().is_loopback());
@@ -105,7 +105,7 @@ TEST(CommandLine, EveryOptionArrives) {
   auto parsed =
       parse({"--export", "a=/x", "--export=b=/y,ro", "--listen", "[::1]:1", "--threads", "3",
              "--poll", "7", "--grace", "1.5", "--state-dir", "/s", "--log-level", "debug"});
-  ASSERT_TRUE(parsed) << parsed.error().line;
+  ASSERT_TRUE(parsed) << parsed.error().text;
   const Options& options = parsed.value().options;
   ASSERT_EQ(options.exports.size(), 2u);
   EXPECT_TRUE(options.exports[1].read_only);
@@ -165,7 +165,7 @@ path = "/b"
 )");
   Options options;
   auto read = read_config(file.path(), options);
-  ASSERT_TRUE(read) << read.error().line;
+  ASSERT_TRUE(read) << read.error().text;
   EXPECT_EQ(options.listen.port(), 9);
   EXPECT_TRUE(options.allow_plaintext);
   EXPECT_EQ(options.threads, 2u);
@@ -195,7 +195,7 @@ TEST(Config, TheCommandLineWinsAndExportsAreAdded) {
   ConfigFile file("listen = \"127.0.0.1:9\"\npoll = 3\nexport = [\"a=/a\"]\n");
   const std::string path = file.path();
   auto parsed = parse({"--config", path.c_str(), "--listen", "127.0.0.1:8", "--export", "b=/b"});
-  ASSERT_TRUE(parsed) << parsed.error().line;
+  ASSERT_TRUE(parsed) << parsed.error().text;
   EXPECT_EQ(parsed.value().options.listen.port(), 8);
   EXPECT_EQ(parsed.value().options.poll.count(), 3);
   EXPECT_EQ(parsed.value().options.exports.size(), 2u);

@@ -177,5 +177,13 @@ TEST(MountOptions, WhatALiveMountCanChange) {
   EXPECT_THAT(set_live(options, {{"hard", "no"}}), HasSubstr("no value"));
 }
 
+TEST(ServerAddress, OfIpv6StandsInBrackets) {
+  MountOptions options;
+  options.port = 1;
+  EXPECT_EQ(server_address(options), "127.0.0.1:1");
+  options.host = "::1";
+  EXPECT_EQ(server_address(options), "[::1]:1");
+}
+
 }  // namespace
 }  // namespace foliofs::vfs

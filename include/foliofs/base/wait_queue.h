@@ -49,7 +49,6 @@ class WaitQueue {
   }
 
   bool empty() const { return size_ == 0; }
-  std::size_t size() const { return size_; }
 
  private:
   struct Waiter {

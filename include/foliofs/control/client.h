@@ -10,11 +10,15 @@
 #include <optional>
 #include <string>
 
+#include "foliofs/base/mount_table.h"
+#include "foliofs/base/refusal.h"
 #include "foliofs/base/unique_fd.h"
-#include "foliofs/control/mount_table.h"
-#include "foliofs/control/refusal.h"
+#include "foliofs/control/daemon_process.h"
 
 namespace foliofs::control {
+
+// A command that needs no server is answered at once, unless the daemon stands still.
+inline constexpr std::chrono::seconds kAnswerTimeout{10};
 
 class ControlClient {
  public:
@@ -22,7 +26,7 @@ class ControlClient {
 
   // Connects to the daemon of `entry`. Refused when there is none, when it takes nobody in, or when
   // it belongs neither to root nor to the owner of the mount.
-  static Answer<ControlClient> connect(const MountEntry& entry);
+  static RefusalOr<ControlClient> connect(const MountEntry& entry);
 
   // The same at a known socket. EPERM when it is listened to by neither root nor `owner`; else the
   // errno of connect(). Never waits.
@@ -30,26 +34,26 @@ class ControlClient {
 
   // The "result" of the reply. Refused with the daemon's own words, when the daemon ends, or when
   // the reply is not there after `timeout`.
-  Answer<nlohmann::json> call(const nlohmann::json& request, Timeout timeout,
-                              const std::function<void(const nlohmann::json&)>& on_progress = {});
+  RefusalOr<nlohmann::json> call(
+      const nlohmann::json& request, Timeout timeout,
+      const std::function<void(const nlohmann::json&)>& on_progress = {});
 
   // The next line that the daemon sends, for a connection that watches.
-  Answer<nlohmann::json> next_line(Timeout timeout);
+  RefusalOr<nlohmann::json> next_line(Timeout timeout);
 
-  pid_t daemon_pid() const { return daemon_pid_; }
-
-  // Refers to the daemon's process even if its number is used again; not valid when the kernel
-  // gave none. Readable once the daemon has ended.
-  const UniqueFd& daemon_handle() const { return daemon_; }
+  const DaemonProcess& daemon() const { return daemon_; }
 
  private:
-  ControlClient(UniqueFd socket, pid_t daemon_pid, UniqueFd daemon)
-      : socket_(std::move(socket)), daemon_pid_(daemon_pid), daemon_(std::move(daemon)) {}
+  ControlClient(UniqueFd socket, DaemonProcess daemon)
+      : socket_(std::move(socket)), daemon_(std::move(daemon)) {}
 
   UniqueFd socket_;
-  pid_t daemon_pid_;
-  UniqueFd daemon_;
+  DaemonProcess daemon_;
   std::string received_;  // bytes after the last whole line
 };
+
+// One request (requests.h) over a connection of its own. Refused as connect() and call() are.
+RefusalOr<nlohmann::json> ask_daemon(const MountEntry& entry, const nlohmann::json& request,
+                                     ControlClient::Timeout timeout = kAnswerTimeout);
 
 }  // namespace foliofs::control

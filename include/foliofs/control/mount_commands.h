@@ -14,7 +14,7 @@
 #include <functional>
 #include <string>
 
-#include "foliofs/control/server.h"
+#include "foliofs/control/command_handler.h"
 #include "foliofs/rpc/session.h"
 #include "foliofs/vfs/mount.h"
 
@@ -22,7 +22,7 @@ namespace foliofs::control {
 
 class MountCommands final : public CommandHandler {
  public:
-  // What concerns whoever owns the mount. Both are called on the loop.
+  // What whoever owns the mount has to do beside. Both are called on the loop.
   struct Hooks {
     // Somebody gives up what is dirty: from then on nothing may wait for the server.
     std::function<void()> abandon;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <string>
 
 #include "foliofs/cache/invalidate.h"
 #include "foliofs/vfs/mount.h"
@@ -11,9 +10,6 @@
 namespace foliofs::control {
 
 nlohmann::json invalidate_json(const cache::InvalidateReport& report);
-
-// "host:7440", "[::1]:7440".
-std::string server_address(const vfs::MountOptions& options);
 
 // All of `foliofs stats` but for `version`, `pid` and `server`.
 nlohmann::json stats_json(const vfs::MountStats& stats, std::chrono::microseconds silent_us,

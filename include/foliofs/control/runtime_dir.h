@@ -10,13 +10,13 @@
 #include <string_view>
 #include <vector>
 
-#include "foliofs/control/refusal.h"
+#include "foliofs/base/refusal.h"
 
 namespace foliofs::control {
 
 // The directory of this process' user, made if it is missing. Refused when something that is not
 // the user's own private directory has its name.
-Answer<std::string> make_runtime_dir();
+RefusalOr<std::string> make_runtime_dir();
 
 // Where the control socket of a mount may be, the likeliest first. `device` as in MountEntry.
 std::vector<std::string> socket_candidates(uid_t owner, std::string_view device);

@@ -1,9 +1,9 @@
 // ControlServer: the control socket of a mount. It speaks lines of JSON on a Unix stream socket and
 // knows who is at the other end; what the commands mean is the CommandHandler's.
 //
-// A request is an object with "command". Its reply is one line, {"result": …} or
-// {"refusal": "why"}; lines {"progress": …} may come before it. The one command of the server's
-// own is "watch": the connection then also receives what announce() says.
+// A request is an object with "command". Its reply is one line (command_handler.h); lines
+// {"progress": …} may come before it. The one command of the server's own is "watch": the
+// connection then also receives what announce() says.
 //
 // Only root and the user of this process are served. Lines, connections and the time that a peer
 // takes to send or to read a line are bounded; the time that a command takes is not.
@@ -11,42 +11,17 @@
 // Single-threaded on the loop of the executor, which is the mount's own.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
-#include <cstdint>
-#include <functional>
+#include <cstddef>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 #include "foliofs/base/result.h"
 #include "foliofs/base/task.h"
+#include "foliofs/control/command_handler.h"
 
 namespace foliofs::control {
-
-struct Peer {
-  pid_t pid = 0;
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
-  std::vector<std::uint32_t> groups;  // supplementary
-};
-
-// Tells the peer how far a command is. Never waits: a line that does not fit is left out. Valid
-// until the command returns.
-using Progress = std::function<void(const nlohmann::json&)>;
-
-class CommandHandler {
- public:
-  virtual ~CommandHandler() = default;
-
-  // `request` is an object. Returns {"result": …} or {"refusal": "one line"}.
-  virtual Task<nlohmann::json> run(Peer peer, nlohmann::json request, Progress progress) = 0;
-};
-
-nlohmann::json result_reply(nlohmann::json result);
-nlohmann::json refusal_reply(std::string text);
 
 struct ControlLimits {
   std::size_t line_bytes = 64 << 10;

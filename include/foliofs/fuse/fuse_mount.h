@@ -12,6 +12,7 @@
 #include <string>
 
 #include "foliofs/base/polling_loop.h"
+#include "foliofs/base/refusal.h"
 #include "foliofs/vfs/mount.h"
 
 namespace foliofs::fuse {
@@ -27,18 +28,18 @@ class FuseMount final : public vfs::Kernel, public PollSource {
 
   // Mounts on the directory `mount_point`; `source` is what /proc/mounts shows. Nothing is answered
   // before serve(), so nobody of this process may touch the mount point in between.
-  // The error is one line for a person; nothing is mounted then.
-  vfs::OptionResult mount(const std::string& mount_point, const std::string& source,
-                          const vfs::MountOptions& options);
+  // When it is refused nothing is mounted.
+  RefusalOr<void> mount(const std::string& mount_point, const std::string& source,
+                        const vfs::MountOptions& options);
 
   // Begins to answer. `ended` is called on the loop, once, when the kernel has let go: unmounted,
   // or aborted. `mount` must live until then.
   void serve(vfs::Mount& mount, std::function<void()> ended);
 
-  // The kernel's read-ahead window of this mount, raised to what one READ may carry as soon as the
-  // kernel has had the answer to INIT, which sets it too; does nothing where that is not permitted.
-  // `device` is "MAJOR:MINOR" as in /proc/self/mountinfo.
-  void raise_kernel_readahead(const std::string& device);
+  // Tells which device the mount is, "MAJOR:MINOR" as in /proc/self/mountinfo. Then the kernel's
+  // read-ahead window is raised to what one READ may carry, where that is permitted, and what is
+  // mounted below is noticed (Notifier).
+  void set_device(const std::string& device);
 
   // PollSource
   bool look() override;
@@ -53,9 +54,8 @@ class FuseMount final : public vfs::Kernel, public PollSource {
   bool expires_absent_names() const override;
   Task<void> forget(std::vector<vfs::KernelFile> files) override;
 
-  class Impl;
-
  private:
+  class Impl;
   std::unique_ptr<Impl> impl_;
 };
 

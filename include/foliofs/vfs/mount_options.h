@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "foliofs/base/limits.h"
-#include "foliofs/base/result.h"
+#include "foliofs/base/refusal.h"
 #include "foliofs/cache/cache.h"
 #include "foliofs/cache/invalidate.h"
 
@@ -56,13 +56,9 @@ struct MountOptions {
 
 using OptionPair = std::pair<std::string, std::string>;  // key, value; the value of a flag is empty
 
+using OptionResult = RefusalOr<void>;
+
 // Sets one option ("invalidate=bulk" is key "invalidate", value "bulk"; a flag has no value).
-// An error is one line for a person: what was wrong and what is possible.
-struct OptionError {
-  std::string text;
-};
-using OptionResult =
-    boost::outcome_v2::basic_result<void, OptionError, boost::outcome_v2::policy::terminate>;
 OptionResult set_option(MountOptions& options, std::string_view key, std::string_view value);
 
 // Checks what concerns more than one option (dirty_background <= dirty_limit < cache_size …) and
@@ -72,6 +68,9 @@ OptionResult finish_options(MountOptions& options);
 // All of `pairs` and finish_options(), for a mount that is live; or, when one is refused, none.
 // Refuses what is fixed for the mount's lifetime, and says so.
 OptionResult set_live_options(MountOptions& options, std::span<const OptionPair> pairs);
+
+// The server as a person writes it: "host:7440", "[::1]:7440".
+std::string server_address(const MountOptions& options);
 
 // What is in effect, for stats: as `-o` has it, but for `retry` (soft, hard) and `access` (ro, rw).
 std::vector<OptionPair> describe_options(const MountOptions& options);

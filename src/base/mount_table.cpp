@@ -1,20 +1,15 @@
-#include "foliofs/control/mount_table.h"
-
-#include <unistd.h>
+#include "foliofs/base/mount_table.h"
 
 #include <algorithm>
-#include <charconv>
-#include <climits>
-#include <deque>
 #include <fstream>
-#include <iterator>
 #include <ranges>
+#include <set>
 #include <sstream>
 
-namespace foliofs::control {
-namespace {
+#include "foliofs/base/parse_integer.h"
 
-constexpr int kMaxSymlinks = 40;  // as the kernel's own limit
+namespace foliofs {
+namespace {
 
 // The kernel writes space, tab, newline, backslash and '#' as \ooo.
 std::string unescape(std::string_view text) {
@@ -43,21 +38,21 @@ std::vector<std::string> split(std::string_view text, char separator) {
   return parts;
 }
 
-template <class Number>
-bool parse_number(std::string_view text, Number& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size();
-}
-
 // "36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/root rw,errors=continue", proc(5).
 bool parse_line(std::string_view line, MountEntry& entry) {
   const auto fields = split(line, ' ');
   const auto dash = std::find(fields.begin(), fields.end(), "-");
   if (dash - fields.begin() < 6 || fields.end() - dash < 4) return false;
+  const auto id = parse_integer<int>(fields[0]);
+  const auto parent_id = parse_integer<int>(fields[1]);
+  const std::size_t colon = fields[2].find(':');
+  if (!id || !parent_id || colon == std::string::npos) return false;
+  const auto minor = parse_integer<unsigned>(std::string_view(fields[2]).substr(colon + 1));
+  if (!minor) return false;
+  entry.id = *id;
+  entry.parent_id = *parent_id;
   entry.device = fields[2];
-  const std::size_t colon = entry.device.find(':');
-  if (colon == std::string::npos) return false;
-  if (!parse_number(std::string_view(entry.device).substr(colon + 1), entry.minor)) return false;
+  entry.minor = *minor;
   entry.mount_point = unescape(fields[4]);
   entry.type = unescape(dash[1]);
   entry.source = unescape(dash[2]);
@@ -65,7 +60,8 @@ bool parse_line(std::string_view line, MountEntry& entry) {
   constexpr std::string_view kOwner = "user_id=";
   for (const std::string& option : split(dash[3], ',')) {
     if (option.starts_with(kOwner)) {
-      parse_number(std::string_view(option).substr(kOwner.size()), entry.owner);
+      const auto owner = parse_integer<uid_t>(std::string_view(option).substr(kOwner.size()));
+      entry.owner = owner.value_or(entry.owner);
     }
     entry.options.push_back(option);
   }
@@ -76,19 +72,6 @@ bool is_below(std::string_view path, std::string_view directory) {
   if (directory == "/") return true;
   return path.starts_with(directory) &&
          (path.size() == directory.size() || path[directory.size()] == '/');
-}
-
-void push_front_parts(std::deque<std::string>& rest, std::string_view path) {
-  auto parts = split(path, '/');
-  rest.insert(rest.begin(), std::make_move_iterator(parts.begin()),
-              std::make_move_iterator(parts.end()));
-}
-
-// The target of the symlink `path`; empty when it is none, or cannot be read.
-std::string link_target(const std::string& path) {
-  char target[PATH_MAX];
-  const ssize_t length = ::readlink(path.c_str(), target, sizeof target);
-  return length > 0 ? std::string(target, static_cast<std::size_t>(length)) : std::string();
 }
 
 }  // namespace
@@ -127,37 +110,14 @@ const MountEntry* find_covering(const MountTable& table, std::string_view path) 
   return best;
 }
 
-Result<std::string> locate_path(const MountTable& table, std::string_view path) {
-  std::deque<std::string> rest;
-  push_front_parts(rest, path);
-  if (!path.starts_with('/')) {
-    char directory[PATH_MAX];
-    if (::getcwd(directory, sizeof directory) == nullptr) return last_errno();
-    push_front_parts(rest, directory);
+bool has_submounts(const MountTable& table, std::string_view device) {
+  std::set<int> mounts;  // of the device
+  for (const MountEntry& entry : table) {
+    if (entry.device == device) mounts.insert(entry.id);
   }
-  std::string located;  // without a slash at its end, so "" is the root
-  int links = 0;
-  while (!rest.empty()) {
-    const std::string part = std::move(rest.front());
-    rest.pop_front();
-    if (part.empty() || part == ".") continue;
-    if (part == "..") {
-      located.resize(std::min(located.size(), located.rfind('/')));
-      continue;
-    }
-    const std::string next = located + '/' + part;
-    const MountEntry* mount = find_covering(table, next);
-    const std::string target =
-        mount != nullptr && mount->is_foliofs() ? std::string() : link_target(next);
-    if (target.empty()) {
-      located = next;
-      continue;
-    }
-    if (++links > kMaxSymlinks) return Errno(ELOOP);
-    push_front_parts(rest, target);
-    if (target.starts_with('/')) located.clear();
-  }
-  return located.empty() ? "/" : located;
+  return std::any_of(table.begin(), table.end(), [&mounts](const MountEntry& entry) {
+    return mounts.contains(entry.parent_id);
+  });
 }
 
-}  // namespace foliofs::control
+}  // namespace foliofs

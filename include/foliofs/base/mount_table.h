@@ -1,5 +1,5 @@
-// The kernel's table of mounts, and how a path is placed in it without touching any foliofs mount:
-// a mount whose server or daemon is away makes every stat() of it wait.
+// The kernel's table of mounts. It is read without touching any mount: one whose server or daemon
+// is away makes every stat() of it wait.
 #pragma once
 
 #include <sys/types.h>
@@ -10,10 +10,12 @@
 
 #include "foliofs/base/result.h"
 
-namespace foliofs::control {
+namespace foliofs {
 
 // One line of /proc/self/mountinfo.
 struct MountEntry {
+  int id = 0;
+  int parent_id = 0;   // of the mount that this one is on
   std::string device;  // "0:45", as the control socket is named
   unsigned minor = 0;  // also the number of the FUSE connection below /sys/fs/fuse/connections
   std::string mount_point;
@@ -40,9 +42,8 @@ const MountEntry* find_mount_point(const MountTable& table, std::string_view pat
 // The mount that `path` (absolute, normalised) lies on, or nullptr. Points into `table`.
 const MountEntry* find_covering(const MountTable& table, std::string_view path);
 
-// `path` as an absolute path without ".", ".." and without symlinks, as far as these lie above a
-// foliofs mount; from its mount point on the text is taken as it is. Parts that do not exist are
-// kept. ELOOP, and the errno of getcwd() for a relative path.
-Result<std::string> locate_path(const MountTable& table, std::string_view path);
+// Whether something is mounted on a mount of `device`, of which there are several when it is bound
+// elsewhere too.
+bool has_submounts(const MountTable& table, std::string_view device);
 
-}  // namespace foliofs::control
+}  // namespace foliofs

@@ -1,0 +1,23 @@
+// Integers as people and the kernel write them.
+#pragma once
+
+#include <charconv>
+#include <concepts>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+namespace foliofs {
+
+// The decimal integer that all of `text` is. Nothing when there is more or less in it, a plus sign
+// or a space too, or when it does not fit.
+template <std::integral Integer>
+std::optional<Integer> parse_integer(std::string_view text) {
+  Integer integer{};
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, integer);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return integer;
+}
+
+}  // namespace foliofs

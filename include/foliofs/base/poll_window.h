@@ -1,0 +1,65 @@
+// PollWindow: how long a loop shall poll before it sleeps, from how that went. Pure, so that it can
+// be tested without a clock.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace foliofs {
+
+class PollWindow {
+ public:
+  using Micros = std::chrono::microseconds;
+
+  // After so many vain polls in a row there are none until one would have paid.
+  static constexpr int kMostInVain = 8;
+  // A yield that returns only after kCrowded means that other threads want this core, and the
+  // scheduler favours threads that wake up over those that yield. Two such yields within kSoon stop
+  // polling for kShortestPause; one alone does not, as a pause costs more than it did. The pause
+  // doubles when this happens again within its length after its end, up to kLongestPause.
+  static constexpr Micros kCrowded{1000};
+  static constexpr Micros kSoon{20'000};
+  static constexpr Micros kShortestPause{50'000};
+  static constexpr Micros kLongestPause{2'000'000};
+
+  explicit PollWindow(Micros most) : most_(most) {}
+
+  // How long to poll now. `now` is the time on any clock.
+  Micros window(Micros now) const {
+    return in_vain_ < kMostInVain && now >= crowded_until_ ? most_ : Micros(0);
+  }
+  // Something came after so long.
+  void found(Micros now, Micros elapsed) {
+    if (elapsed <= most_) in_vain_ = 0;
+    note(now, elapsed);
+  }
+  // Nothing came.
+  void in_vain(Micros now, Micros elapsed) {
+    if (in_vain_ < kMostInVain) ++in_vain_;
+    note(now, elapsed);
+  }
+  // Something came after so long a sleep.
+  void slept(Micros sleep) {
+    if (sleep <= most_) in_vain_ = 0;
+  }
+
+ private:
+  void note(Micros now, Micros elapsed) {
+    if (elapsed <= most_ + kCrowded) return;
+    const Micros last = std::exchange(crowded_at_, now);
+    if (now > last + kSoon) return;
+    pause_ = now < calm_at_ ? std::min(pause_ * 2, kLongestPause) : kShortestPause;
+    crowded_until_ = now + pause_;
+    calm_at_ = crowded_until_ + pause_;
+  }
+
+  const Micros most_;
+  int in_vain_ = 0;
+  Micros crowded_at_{-2 * kSoon};
+  Micros pause_{0};
+  Micros crowded_until_{0};
+  Micros calm_at_{0};
+};
+
+}  // namespace foliofs

@@ -1,0 +1,17 @@
+// The table of handlers that libfuse calls for the kernel's requests.
+#pragma once
+
+struct fuse_lowlevel_ops;
+
+namespace foliofs::fuse {
+
+// All of them.
+fuse_lowlevel_ops make_handlers();
+
+// Those of handlers_directories.cpp, handlers_locks.cpp, handlers_ranges.cpp, handlers_xattrs.cpp.
+void add_directory_handlers(fuse_lowlevel_ops& handlers);
+void add_lock_handlers(fuse_lowlevel_ops& handlers);
+void add_range_handlers(fuse_lowlevel_ops& handlers);
+void add_xattr_handlers(fuse_lowlevel_ops& handlers);
+
+}  // namespace foliofs::fuse
