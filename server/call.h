@@ -47,8 +47,6 @@ struct Handler {
   proto::MessageType type{};
   // Its reply is not kept: a retry executes again.
   bool idempotent = false;
-  // Refused with EROFS where nothing may be changed.
-  bool modifies = false;
   // Never touches the store.
   bool trivial = false;
   // It may have to wait for a call of those that block others, and then does that in the pool.
@@ -63,8 +61,9 @@ struct Handler {
 // nullptr for a type that no session may send (Hello is the connection's own).
 const Handler* find_handler(proto::MessageType type);
 
-// Runs `handler`. EROFS when it modifies and the session may not. EAGAIN on the loop: it is to be
-// run in the pool. kLeaseHeld: it is to be run again once call.recalls are answered.
+// Runs `handler`. EROFS when it changes the export (proto::changes_export()) and the session may
+// not. EAGAIN on the loop: it is to be run in the pool. kLeaseHeld: it is to be run again once
+// call.recalls are answered.
 Result<Reply> run_handler(const Handler& handler, Call& call, Place place);
 
 // The payload that went with the kept reply `meta` of an OPEN: it is read again.

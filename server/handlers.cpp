@@ -39,7 +39,6 @@ constexpr Handler holds(Result<Reply> (*run)(Call&, Place)) {
 template <class Request>
 constexpr Handler changes(Result<Reply> (*run)(Call&, Place)) {
   Handler changes = handler<Request>(run);
-  changes.modifies = true;
   changes.waits_for_others = true;
   changes.blocks_others = true;
   return changes;
@@ -113,7 +112,10 @@ const Handler* find_handler(proto::MessageType type) {
 }
 
 Result<Reply> run_handler(const Handler& handler, Call& call, Place place) {
-  if (handler.modifies && call.session->read_only()) return Errno(EROFS);
+  // CREATE may find the file there already, and so looks itself.
+  const bool changes =
+      proto::changes_export(handler.type) && handler.type != proto::MessageType::kCreate;
+  if (changes && call.session->read_only()) return Errno(EROFS);
   return handler.run(call, place);
 }
 

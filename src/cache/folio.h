@@ -30,15 +30,15 @@ namespace foliofs::cache {
 class FolioMapping;
 
 // The containers that a folio may be in.
-struct InMapping;    // of the mapping, by offset: all its folios
-struct InWriteback;  // of the mapping, by offset: those that are not clean
-struct InReclaim;    // of the cache, by use: those that are clean
+struct InMapping;  // of the mapping, by offset: all its folios
+struct Unclean;    // of the mapping, by offset: those that are not clean
+struct InReclaim;  // of the cache, by use: those that are clean
 
 using FolioInMapping = boost::intrusive::set_base_hook<boost::intrusive::tag<InMapping>>;
-using FolioInWriteback = boost::intrusive::set_base_hook<boost::intrusive::tag<InWriteback>>;
+using FolioInUnclean = boost::intrusive::set_base_hook<boost::intrusive::tag<Unclean>>;
 using FolioInReclaim = boost::intrusive::list_base_hook<boost::intrusive::tag<InReclaim>>;
 
-struct Folio : FolioInMapping, FolioInWriteback, FolioInReclaim {
+struct Folio : FolioInMapping, FolioInUnclean, FolioInReclaim {
   explicit Folio(ByteRange folio_range) : range(folio_range) {}
   Folio(const Folio&) = delete;
   Folio& operator=(const Folio&) = delete;

@@ -69,7 +69,7 @@ void FolioMapping::overtake_fills(ByteRange bytes) {
 }
 
 void FolioMapping::erase(Folio& folio) {
-  if (folio.FolioInWriteback::is_linked()) unclean_.erase(unclean_.iterator_to(folio));
+  if (folio.FolioInUnclean::is_linked()) unclean_.erase(unclean_.iterator_to(folio));
   set_failed(folio, false);
   account_dirty(unclean_bytes(folio), 0);
   core_->folio_removed(folio);
@@ -83,11 +83,11 @@ std::uint64_t FolioMapping::unclean_bytes(const Folio& folio) {
 }
 
 void FolioMapping::settle(Folio& folio, std::uint64_t before) {
-  if (folio.clean() && folio.FolioInWriteback::is_linked()) {
+  if (folio.clean() && folio.FolioInUnclean::is_linked()) {
     unclean_.erase(unclean_.iterator_to(folio));
     core_->folio_cleaned(folio);
     set_failed(folio, false);
-  } else if (!folio.clean() && !folio.FolioInWriteback::is_linked()) {
+  } else if (!folio.clean() && !folio.FolioInUnclean::is_linked()) {
     unclean_.insert(folio);
     core_->folio_dirtied(folio);
   }

@@ -235,7 +235,7 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   const std::shared_ptr<KernelPages> kernel_pages_;
 
   FolioSet<FolioInMapping> folios_;
-  FolioSet<FolioInWriteback> unclean_;
+  FolioSet<FolioInUnclean> unclean_;
   std::uint64_t size_;
   std::uint64_t dirty_bytes_ = 0;
   std::uint64_t failed_folios_ = 0;
@@ -262,7 +262,7 @@ class FolioMapping final : public Mapping, public std::enable_shared_from_this<F
   WaitQueue change_ended_;
   std::list<TimePoint> stalls_;  // for each system call that waits at a gate or lock: since when
   std::list<ByteRange> waiting_stores_;
-  std::uint32_t extending_ = 0;  // calls of change_on_server(); each may store beyond the end
+  std::uint32_t server_changes_ = 0;  // calls of change_on_server(); each may store beyond the end
   WaitQueue waiting_store_ended_;
   boost::intrusive::list<StallMeter> stall_meters_;
 

@@ -28,7 +28,7 @@ class FolioMapping::WaitingStore {
 };
 
 bool FolioMapping::is_about_to_be_stored(ByteRange range) const {
-  if (extending_ > 0 && range.end > size_) return true;
+  if (server_changes_ > 0 && range.end > size_) return true;
   return std::any_of(waiting_stores_.begin(), waiting_stores_.end(),
                      [&](ByteRange waiting) { return waiting.overlaps(range); });
 }

@@ -29,7 +29,7 @@ Task<Status> FolioMapping::truncate(std::uint64_t size, std::function<Task<Statu
 Task<Status> FolioMapping::change_on_server(ByteRange range,
                                             std::function<Task<Result<ServerChange>>()> on_server) {
   auto self = shared_from_this();
-  ++extending_;
+  ++server_changes_;
   co_await hold_stores();
   WritebackPass pass;
   co_await writepages(range, pass);
@@ -54,7 +54,7 @@ Task<Status> FolioMapping::change_on_server(ByteRange range,
     let_writes();
   }
   let_stores();
-  --extending_;
+  --server_changes_;
   waiting_store_ended_.wake_all();
   co_return status;
 }

@@ -119,6 +119,27 @@ std::uint32_t max_request_payload(MessageType type) {
   return type == MessageType::kSetXattr ? kMaxXattrBytes : 0;
 }
 
+bool changes_export(MessageType type) {
+  switch (type) {
+    case MessageType::kCreate:
+    case MessageType::kMknod:
+    case MessageType::kMkdir:
+    case MessageType::kSymlink:
+    case MessageType::kLink:
+    case MessageType::kUnlink:
+    case MessageType::kRename:
+    case MessageType::kSetAttr:
+    case MessageType::kWrite:
+    case MessageType::kAllocate:
+    case MessageType::kCopyRange:
+    case MessageType::kSetXattr:
+    case MessageType::kRemoveXattr:
+      return true;
+    default:
+      return false;
+  }
+}
+
 const char* message_name(MessageType type) {
   const char* name = find_name(type);
   return name != nullptr ? name : "unknown";

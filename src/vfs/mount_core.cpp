@@ -1,23 +1,8 @@
 #include "mount_core.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <bit>
 
 namespace foliofs::vfs {
-
-namespace {
-
-bool changes_files(proto::MessageType type) {
-  using enum proto::MessageType;
-  constexpr std::array kReads{kPing,     kLookup,     kReadlink, kReadDir,   kGetAttr,     kStatFs,
-                              kOpen,     kClose,      kRead,     kCommit,    kSeek,        kLock,
-                              kTestLock, kCancelLock, kGetXattr, kListXattr, kReturnLeases};
-  return std::find(kReads.begin(), kReads.end(), type) == kReads.end();
-}
-
-}  // namespace
 
 wire::CallerT to_wire(const Caller& caller) {
   wire::CallerT wire;
@@ -75,7 +60,7 @@ MountCore::MountCore(Executor on, Clock& time, rpc::Session& to, Kernel& above, 
     if (reply) closing_opens.close_unclaimed(type, reply.value());
     // Requests sent since may have been answered before this change was done, and a change by this
     // client ends none of its own leases.
-    if (changes_files(type)) leases.lose_all_and_say_so();
+    if (proto::changes_export(type)) leases.lose_all_and_say_so();
   };
   events.out_of_touch = [this] {
     leases.lose_all_and_say_so();

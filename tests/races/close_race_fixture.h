@@ -5,7 +5,7 @@
 #include <deque>
 
 #include "tests/support/fault_windows.h"
-#include "tests/unit/vfs_fixture.h"
+#include "tests/unit/vfs/fixture.h"
 
 namespace foliofs::test {
 

@@ -6,7 +6,7 @@
 
 #include <deque>
 
-#include "tests/unit/cache_fixture.h"
+#include "tests/unit/cache/fixture.h"
 
 namespace foliofs::cache {
 

@@ -88,4 +88,7 @@ std::uint32_t max_request_payload(MessageType type);
 // The name in logs, statistics and docs: "write" for kWrite. "unknown" when there is no such type.
 const char* message_name(MessageType type);
 
+// Whether a request of this type may change a file, a name or an attribute of the export.
+bool changes_export(MessageType type);
+
 }  // namespace foliofs::proto
