@@ -97,8 +97,7 @@ class Connection final : public ReplySink, public std::enable_shared_from_this<C
   Socket socket_;
   Services& services_;
   boost::asio::steady_timer deadline_;
-  std::uint64_t deadlines_ =
-      0;  // how often it was armed or cancelled: identifies an expiry that came too late
+  std::uint64_t deadlines_ = 0;  // times armed or cancelled: tells a late expiry
   const std::string peer_;
   std::shared_ptr<Session> session_;  // from Hello on
   std::string why_;                   // what the client did wrong

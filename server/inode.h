@@ -4,10 +4,9 @@
 // It counts how often the file's content or attributes changed, and how many of these changes each
 // session made itself; Attributes::foreign_changes is computed from that. A change made through the
 // server is bracketed by begin_change and end_change. A change made directly on the disk shows as a
-// stamp that no change through the server has left. Two kinds of change on the disk cannot be told
-// apart: one made while a change of the same file through the server runs counts as part of the
-// latter, and one within the granularity of the filesystem's timestamps that keeps the size is not
-// seen.
+// stamp that no change through the server has left. Two limits: a change on the disk that is made
+// while a change of the same file through the server runs counts as part of the latter; and one
+// within the granularity of the filesystem's timestamps that keeps the size is not seen.
 //
 // Knows nothing of descriptors: callers pass in how to look at the file.
 #pragma once
