@@ -41,7 +41,7 @@ class WithoutAdministration {
 };
 
 // Sets the umask for files that the thread creates from here on. False, with nothing changed, where
-// a thread cannot have an umask of its own.
+// a thread cannot have a umask of its own.
 bool set_thread_umask(mode_t mask);
 
 }  // namespace foliofs::server

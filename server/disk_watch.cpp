@@ -124,7 +124,7 @@ bool DiskWatch::take_events() {
 }
 
 void DiskWatch::look_at(const DiskEvent& event) {
-  // Whoever moved the directory; and there may be such a move among lost events.
+  // Also when the server itself moved it; and there may be such a move among lost events.
   if (moves_directory(event) || (event.mask & FAN_Q_OVERFLOW) != 0) tree_.forget();
   // One unreported change is enough.
   if (!unreported_) unreported_ = is_change(event);

@@ -61,7 +61,7 @@ class Inode : public std::enable_shared_from_this<Inode> {
   }
 
   // What `look` says of the file's extended attributes, on a filesystem where every change of them
-  // moves ctime. Remembers the answer for a ctime only once that is so old that the next change is
+  // moves ctime. Remembers the answer for a ctime only if this is so old that the next change is
   // certain to move it: timestamps move in steps of up to a second.
   template <class Look>
   std::uint32_t xattr_flags(std::int64_t ctime_ns, std::int64_t now_ns, Look look) {

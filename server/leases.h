@@ -104,14 +104,14 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
   bool may_hold() const {
     return ready_.load(std::memory_order_relaxed) && gate_.gives_leases() && !is_barred();
   }
-  // A lease of `inode`; returns its generation, or 0 if no lease can be given. A lease that is not
-  // void ends with drop().
+  // Gives a lease of `inode` and returns its generation, or 0 if none can be given. A lease that is
+  // not void ends with drop().
   std::uint64_t give(const std::shared_ptr<Inode>& inode, HandleView handle);
   void drop(std::uint64_t generation, HandleView handle);
 
   // Starts giving leases to the session, or stops; the session keeps those that it has.
   void set_ready(bool ready);
-  // Sets whom to tell; call before set_ready().
+  // Sets the listener; call before set_ready().
   void listen(std::weak_ptr<LeaseListener> listener) { listener_ = std::move(listener); }
 
   // Asks the client to return its leases of `generation` on the files `inodes`; holds `wait` until

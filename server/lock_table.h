@@ -91,7 +91,7 @@ class LockTable {
 
   // Whether the session may hold a lock of this file, or wait for one.
   bool concerns(std::uint64_t session, const FileId& file) const;
-  // The session no longer has the file open; the session has ended.
+  // Drop the locks and waiters of a session: on a file that it has closed; all, when it has ended.
   void drop(std::uint64_t session, const FileId& file);
   void end_session(std::uint64_t session);
 

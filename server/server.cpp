@@ -344,8 +344,7 @@ void Server::stop() {
   }
   for (auto& worker : workers_) worker->loop.join();
   const auto sessions = services_.sessions.take_all();
-  for (const auto& session : sessions)
-    session->leases().end();  // so calls that wait for them go on
+  for (const auto& session : sessions) session->leases().end();  // unblocks calls that wait
   for (auto& [name, share] : services_.exports) share.pool->join();
   for (const auto& session : sessions) session->end();
 }

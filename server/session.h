@@ -166,7 +166,7 @@ class Session final : public LockListener, public LeaseListener {
     if (!has_open(file)) work();
   }
 
-  // Tells the client, if it is connected. A client that is not asks when it comes back.
+  // Tells the client, if it is connected. Otherwise the client asks when it comes back.
   void lock_granted(std::uint64_t waiter) override;
   // Asks the client to close the opens that it does not use. Does nothing if the client may keep
   // none.
