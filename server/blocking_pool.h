@@ -1,9 +1,10 @@
 // BlockingPool: the threads of one export, for calls that would keep a loop waiting.
 //
-// Each export has its own, so that one whose disk hangs takes no thread from the others. A pool
-// also knows whether a call runs in it that others may have to wait for (for the journal that a
-// COMMIT writes, or the directory that an UNLINK holds). While one does, such others had better not
-// wait on a loop; while none does, they are done there sooner than a thread of the pool wakes up.
+// Each export has its own pool, so that an export whose disk hangs takes no threads from the
+// others. A pool also knows whether it runs a call that other calls may have to wait for (for the
+// journal that a COMMIT writes, or for the directory that an UNLINK holds). While it does, those
+// other calls should not wait on a loop; while it does not, a loop finishes them sooner than a
+// thread of the pool would wake up.
 #pragma once
 
 #include <atomic>
@@ -19,8 +20,8 @@ namespace foliofs::server {
 // Thread-safe.
 class BlockingPool {
  public:
-  // Says that a call which others may have to wait for is in the pool, until end() or the end of
-  // this object. Must not outlive the pool.
+  // Says that the pool has a call which others may have to wait for, until end() or the end of this
+  // object. Must not outlive the pool.
   class Blocker {
    public:
     Blocker() = default;  // says nothing
@@ -46,15 +47,15 @@ class BlockingPool {
   void post(Work work) {
     boost::asio::post(pool_, std::move(work));
   }
-  // The same for calls that would only wait for each other, as writers of one file do for its lock:
-  // those with the same `key` take one thread, one after the other. Those with different keys may
-  // run at the same time, or share a thread as well.
+  // Like post(), for calls that would only wait for each other, as writers of one file do for its
+  // lock: calls with the same `key` run one after the other and so occupy one thread. Calls with
+  // different keys may run at the same time, but may also share a thread.
   template <class Work>
   void post_in_turn(std::uint64_t key, Work work) {
     boost::asio::post(strands_[key % kStrands], std::move(work));
   }
   bool has_blockers() const { return blockers_.load(std::memory_order_relaxed) > 0; }
-  // Waits until everything that was posted is done; nothing more may be.
+  // Waits until all posted work is done; nothing may be posted any more.
   void join() { pool_.join(); }
 
  private:

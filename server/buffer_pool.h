@@ -1,5 +1,5 @@
-// Buffers for bulk payloads. Large ones are kept and used again: fresh ones would cost a page fault
-// for every 4 KiB.
+// Buffers for bulk payloads. Large ones are kept and reused, because a fresh one would cost a page
+// fault for every 4 KiB.
 #pragma once
 
 #include <algorithm>
@@ -34,9 +34,9 @@ class Buffer {
 
   std::span<std::byte> bytes() const { return {bytes_.get(), size_}; }
   std::size_t size() const { return size_; }
-  // What it holds in memory.
+  // How much memory it occupies.
   std::size_t capacity() const { return bytes_ == nullptr ? 0 : capacity_; }
-  // Keeps the first `size` bytes, and as much memory as before.
+  // Keeps the first `size` bytes; the capacity does not change.
   void shrink(std::size_t size) { size_ = std::min(size_, size); }
 
  private:
@@ -45,7 +45,7 @@ class Buffer {
   std::unique_ptr<std::byte[]> bytes_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
-  BufferPool* home_ = nullptr;  // where the bytes go back to; null for small ones
+  BufferPool* home_ = nullptr;  // the pool that the bytes go back to; null for small buffers
 };
 
 // Thread-safe; outlives its buffers.
@@ -76,7 +76,7 @@ class BufferPool {
     return buffer;
   }
 
-  // `buffer`, moved to one of its size when it wastes half of its bytes or more.
+  // Returns `buffer`, moved into a smaller one if at least half of its capacity is unused.
   Buffer fit(Buffer buffer) {
     if (2 * capacity_for(buffer.size()) > buffer.capacity()) return buffer;
     Buffer fitting = take(buffer.size());

@@ -1,4 +1,4 @@
-// CallContext: for whom the store makes a call, and how long that may take.
+// CallContext: for whom the store makes a call, and how long the call may wait.
 #pragma once
 
 #include <cerrno>
@@ -15,18 +15,18 @@ enum class Waiting {
   kAllowed,
 };
 
-// A call has done nothing, because another session has an exclusive lease of a file that it names.
-// It is to be made again once that has been returned, which is among the context's recalls. Not an
-// errno of any store.
+// The call has done nothing, because another session has an exclusive lease of a file that it
+// names. That lease is among the context's recalls; the call must be made again once it has been
+// returned. No store returns this errno for another reason.
 inline constexpr Errno kLeaseHeld{ERESTART};
 
-// For whom a call is made. What it refers to must outlive the call.
+// For whom a call is made. Everything that it refers to must outlive the call.
 struct CallContext {
   const Identity& caller;
-  std::uint64_t session = 0;  // whose changes are not foreign to it
+  std::uint64_t session = 0;  // changes by this session are not foreign to it
   Waiting waiting = Waiting::kAllowed;
-  LeaseHolder* holder = nullptr;  // gets leases of what it is shown; nullptr: nobody does
-  Recalls* recalls = nullptr;     // takes the leases that the call ends; nullptr: there are none
+  LeaseHolder* holder = nullptr;  // gets leases of the files it is shown; nullptr: none are given
+  Recalls* recalls = nullptr;     // collects the leases that the call ends; nullptr: it ends none
 };
 
 }  // namespace foliofs::server

@@ -1,4 +1,4 @@
-// ChangeScope: every change that the local store makes of a file is made in one.
+// ChangeScope: brackets each change that the local store makes to a file.
 #pragma once
 
 #include <sys/stat.h>
@@ -15,23 +15,24 @@ namespace foliofs::server {
 
 class LocalStore;
 
-// Brackets a change of one file: from here to finish() what happens to it is the session's doing.
-// Leases that others have of it end with finish().
+// Brackets a change of one file: whatever happens to the file from here to finish() counts as the
+// session's doing. finish() ends the leases that other sessions have of the file.
 class ChangeScope {
  public:
-  // What it refers to must outlive the scope.
+  // The arguments must outlive the scope.
   ChangeScope(const LocalStore& store, int fd, Inode& inode, const CallContext& context);
-  // The session gets a lease of the node, and knows from here on what becomes of it.
+  // Gives the session a lease of the node, so that it learns of later changes.
   ChangeScope(const LocalStore& store, const Node& node, const CallContext& context);
   ChangeScope(const ChangeScope&) = delete;
   ChangeScope& operator=(const ChangeScope&) = delete;
   ~ChangeScope();
 
-  // A part of it is done: should the rest fail, and nobody say finish(), it counts as a change all
-  // the same. The file's times may not show it, as they move in steps.
+  // Part of the change is done: if the rest fails and finish() is never called, it still counts as
+  // a change. The file's times may not show it, because they move in steps.
   void touched() { touched_ = true; }
-  // The operation is over; `changed` when it succeeded. The attributes that it left. Of a
-  // directory, `names` are those in it that it has touched. Once at most.
+  // The operation is over; `changed` says whether it succeeded. Returns the attributes that it
+  // left. For a directory, `names` are the names in it that the operation has touched. Call at most
+  // once.
   Result<wire::Attributes> finish(bool changed, const std::vector<std::string>& names = {});
 
  private:

@@ -22,12 +22,12 @@ namespace {
 constexpr std::size_t kInputBytes = 32 << 10;
 // The metadata of requests is small: groups and one symlink target are the most.
 constexpr std::uint32_t kMaxRequestMetaBytes = 64 * 1024;
-// What a connection may hold in requests and unsent replies before it is not read from.
+// What a connection's requests and unsent replies may hold before the server stops reading from it.
 constexpr std::size_t kMaxHeldBytes = 64u << 20;
-// What a request or a reply takes beside its bytes.
+// What a request or a reply takes in addition to its bytes.
 constexpr std::size_t kFrameOverhead = 1024;
 
-// What a request holds until its reply is there.
+// What a request holds until its reply exists.
 std::size_t charge_of(const Call& call) {
   std::size_t charge = kFrameOverhead + call.meta.size() + call.payload.capacity();
   const auto* bytes = call.meta.data();
@@ -41,7 +41,7 @@ std::size_t charge_of(const Call& call) {
       return charge + BufferPool::capacity_for(std::min(length, kMaxOpenReadBytes));
     }
     case proto::MessageType::kReadDir: {
-      // Twice, for the builder doubles what it has.
+      // Twice, because the builder doubles its buffer when it grows.
       const std::uint32_t most = flatbuffers::GetRoot<wire::ReadDirRequest>(bytes)->max_bytes();
       return charge + 2 * std::size_t{std::min(most, kMaxMetaBytes)};
     }
@@ -53,12 +53,13 @@ std::size_t charge_of(const Call& call) {
   }
 }
 
-// What a reply holds until it has left. The builder of its metadata may have taken twice the bytes.
+// What a reply holds until it has been sent. The builder of its metadata may have taken twice the
+// bytes.
 std::size_t held_by(const Outgoing& frame) {
   return kFrameOverhead + 2 * std::size_t{frame.header.meta_bytes} + frame.payload.capacity();
 }
 
-// Calls with the same key do not go beside each other in the pool: two WRITEs would only spin for
+// Calls with the same key do not run at the same time in the pool: two WRITEs would only spin for
 // the lock of their file.
 std::optional<std::uint64_t> turn_key_of(const Call& call) {
   if (call.header.type != proto::MessageType::kWrite) return std::nullopt;
@@ -189,7 +190,7 @@ Task<Status> Connection::read_rest(std::span<std::byte> rest) {
   flush();
   boost::system::error_code error;
   auto token = asio::redirect_error(asio::use_awaitable, error);
-  // What is large goes straight to where it belongs; what is small comes with what follows it.
+  // Large data is read straight into its place; small data is read together with what follows it.
   while (!error && !rest.empty()) {
     if (rest.size() >= kInputBytes) {
       rest = rest.subspan(
@@ -298,7 +299,8 @@ void Connection::finish(const Handler& handler, const std::shared_ptr<Call>& cal
   call->recalls.send(std::chrono::steady_clock::now(), std::move(done));
 }
 
-// The connection goes on holding what the request does: those that name a file are small.
+// The connection goes on counting what the request holds, which is little: requests that name a
+// file are small.
 void Connection::run_again(const Handler& handler, const std::shared_ptr<Call>& call,
                            const std::weak_ptr<Connection>& from) {
   auto run = [&handler, call, from] {
@@ -309,8 +311,8 @@ void Connection::run_again(const Handler& handler, const std::shared_ptr<Call>& 
                [&pool = *call->session->share().pool, run = std::move(run)] { pool.post(run); });
 }
 
-// A connection that holds too much is not read from; and what it has to say may be that it returns
-// leases, for which the same others wait.
+// The server stops reading from a connection that holds too much. But the next thing that the
+// client has to say there may be that it returns leases for which these same other clients wait.
 void Connection::charge_less(const std::weak_ptr<Connection>& from, Outgoing& reply) {
   auto connection = from.lock();
   const std::size_t less = reply.charge - std::min(reply.charge, held_by(reply));
@@ -351,9 +353,9 @@ void Connection::deliver(Outgoing frame) {
              });
 }
 
-// Others wait for what a notice has the client do, so it does not queue behind replies, which may
-// be many megabytes. Before it goes what has begun to leave, the reply to HELLO, and earlier
-// notices.
+// Other clients wait for what a notice makes this client do, so a notice does not queue behind
+// replies, which may be many megabytes. It goes only behind a frame that is partly sent, the reply
+// to HELLO, and earlier notices.
 std::size_t Connection::queue_position(const proto::FrameHeader& header) const {
   if (!header.is_notice() || output_.empty()) return output_.size();
   const bool first_stays =
@@ -363,12 +365,12 @@ std::size_t Connection::queue_position(const proto::FrameHeader& header) const {
   return place;
 }
 
-// Replies that come close together leave together.
+// Replies that become ready close together are sent together.
 void Connection::enqueue(Outgoing frame) {
   held_bytes_ -= frame.charge;
   progress_.wake_all();
   if (!socket_.is_open()) return;
-  // A client that has just come back asks anyway.
+  // A client that has just come back asks anyway, so it needs no notice.
   if (frame.header.is_notice() && !hello_answered_) return;
   const std::size_t held = held_by(frame);
   held_bytes_ += held;
@@ -392,7 +394,7 @@ void Connection::flush() {
 
 namespace {
 
-// Points `parts` at a frame's bytes from `skip` on.
+// Adds a frame's bytes from `skip` on to `parts`.
 template <class Parts>
 void append_parts(Parts& parts, std::span<const std::byte> bytes, std::size_t& skip) {
   const std::size_t skipped = std::min(skip, bytes.size());
@@ -403,7 +405,7 @@ void append_parts(Parts& parts, std::span<const std::byte> bytes, std::size_t& s
 
 }  // namespace
 
-// True when everything has left or the connection is broken; false when the socket is full.
+// True when everything has been sent or the connection is broken; false when the socket is full.
 bool Connection::send_some() {
   constexpr std::size_t kMaxParts = 192;
   while (!output_.empty()) {

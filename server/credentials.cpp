@@ -18,7 +18,7 @@ namespace foliofs::server {
 
 namespace {
 
-// The wrappers of libc change all threads of the process, so these are the raw calls.
+// libc's wrappers change all threads of the process, so these are the raw calls.
 
 struct Capabilities {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -29,7 +29,7 @@ struct Capabilities {
   bool has(unsigned capability) const {
     return (data[capability / 32].effective >> (capability % 32) & 1u) != 0;
   }
-  // As far as the thread is permitted it.
+  // Only if the thread is permitted the capability.
   void raise(unsigned capability) {
     auto& word = data[capability / 32];
     word.effective |= word.permitted & (std::uint32_t{1} << (capability % 32));
@@ -39,19 +39,19 @@ struct Capabilities {
   }
 };
 
-// What lets a thread past the permissions of files: the kernel's CAP_FS_SET.
+// What lets a thread past file permissions: the kernel's CAP_FS_SET.
 constexpr std::array kFileCapabilities{CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
                                        CAP_FOWNER, CAP_FSETID,       CAP_LINUX_IMMUTABLE,
                                        CAP_MKNOD,  CAP_MAC_OVERRIDE};
 
-// What the kernel asks for where extended attributes are for administrators: `trusted.`, those in
-// `security.` in general, file capabilities, and the labels of security modules.
+// What the kernel requires for administrators' extended attributes: `trusted.`, `security.` in
+// general, file capabilities, and the labels of security modules.
 constexpr std::array kAdministration{CAP_SYS_ADMIN, CAP_SETFCAP, CAP_MAC_ADMIN};
 
-// Whether we have to take what lets a thread past permissions away from callers ourselves. The
-// kernel does it when the fsuid goes from 0 to another one, and gives them back on the way; a
-// server that has them without being uid 0 (ambient capabilities), or with SECBIT_NO_SETUID_FIXUP,
-// gets nothing of that.
+// Whether we ourselves have to drop the capabilities that let a thread past permissions. The kernel
+// drops them when the fsuid changes from 0 to another uid, and restores them on the way back. It
+// does neither for a server that has them without being uid 0 (ambient capabilities), or with
+// SECBIT_NO_SETUID_FIXUP.
 bool holds_file_capabilities() {
   static const bool holds = [] {
     Capabilities capabilities;
@@ -81,10 +81,10 @@ const Identity& server_identity() {
   return own;
 }
 
-// What the kernel holds for this thread, once we have set it.
+// The identity that the kernel has for this thread, once we have set it.
 thread_local std::optional<Identity> current;
 thread_local bool privileged = true;
-// What the thread works with when it is privileged, without CAP_SYS_RESOURCE.
+// The thread's capabilities while it is privileged, without CAP_SYS_RESOURCE.
 thread_local std::optional<Capabilities> own_capabilities;
 
 bool prepare_thread() {
@@ -97,7 +97,7 @@ bool prepare_thread() {
   return true;
 }
 
-// After the fsuid is set: that changes capabilities too.
+// To be called after the fsuid is set, which changes capabilities too.
 bool set_privileged(bool wanted) {
   Capabilities capabilities = *own_capabilities;
   if (!wanted) {
@@ -108,7 +108,7 @@ bool set_privileged(bool wanted) {
   return true;
 }
 
-// setfsuid and setfsgid report no failure; asking for an impossible id tells what is in force.
+// setfsuid and setfsgid report no failure; asking for an impossible id returns the id in force.
 bool set_fsuid(uid_t uid) {
   ::syscall(SYS_setfsuid, uid);
   return static_cast<uid_t>(::syscall(SYS_setfsuid, -1)) == uid;

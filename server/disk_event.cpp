@@ -11,7 +11,7 @@ namespace foliofs::server {
 
 namespace {
 
-// Events and their records stand at any address.
+// Events and their records may be unaligned.
 template <class T>
 bool read_head(std::span<const char> bytes, T& head) {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -20,7 +20,7 @@ bool read_head(std::span<const char> bytes, T& head) {
   return true;
 }
 
-// The handle in a record of the kind fanotify_event_info_fid; a name may follow it.
+// The handle in a record of type fanotify_event_info_fid; a name may follow it.
 DiskHandle handle_in(std::span<const char> record) {
   constexpr std::size_t kHandleAt = offsetof(fanotify_event_info_fid, handle);
   if (record.size() < kHandleAt) return {};

@@ -1,7 +1,7 @@
-// DiskEvent: what fanotify reports of a change, taken out of the bytes that were read.
+// DiskEvent: what fanotify reports about a change, parsed from the bytes read.
 //
-// For groups with FAN_REPORT_DFID_NAME | FAN_REPORT_FID. Does not know what a handle refers to;
-// disk_tree.h does.
+// For groups with FAN_REPORT_DFID_NAME | FAN_REPORT_FID. Does not know what a handle refers to; see
+// disk_tree.h for that.
 #pragma once
 
 #include <sys/types.h>
@@ -13,19 +13,19 @@
 
 namespace foliofs::server {
 
-// The bytes of a `struct file_handle` with all that belongs to it. Empty when there is none.
+// The bytes of a `struct file_handle` including its f_handle. Empty when there is none.
 using DiskHandle = std::string_view;
 
 struct DiskEvent {
   std::uint64_t mask = 0;  // FAN_…
-  pid_t process = 0;       // 0 when it is not of our pid namespace
+  pid_t process = 0;       // 0 when it is not in our pid namespace
   // Views into the buffer.
-  DiskHandle directory;  // where the change is; the directory itself when that was changed
-  DiskHandle file;       // what was changed, unless it is a directory or a name
+  DiskHandle directory;  // where the change is; the directory itself if that has changed
+  DiskHandle file;       // what has changed, unless it is a directory or a name
 };
 
-// The first event of `unread`, which then begins behind it. Nothing when `unread` does not begin
-// with a whole and sound event; then nothing behind it can be told either.
+// Takes the first event off `unread`. nullopt when `unread` does not begin with a complete and
+// valid event; then nothing that follows it can be parsed either.
 std::optional<DiskEvent> take_disk_event(std::span<const char>& unread);
 
 }  // namespace foliofs::server

@@ -20,7 +20,7 @@ constexpr std::size_t kRemembered = 4096;
 
 class Path {
  public:
-  // Where the file is that `fd` refers to; not good() when that is too long or not to be told.
+  // The path of the file that `fd` refers to; not good() when it is too long or unknown.
   explicit Path(int fd) { length_ = ::readlink(FdPath(fd).c_str(), text_.data(), text_.size()); }
 
   bool good() const { return length_ > 0 && length_ < static_cast<ssize_t>(text_.size()); }
@@ -66,8 +66,8 @@ bool DiskTree::contains(int fd) {
 bool DiskTree::has_directory(DiskHandle handle) {
   std::string& known = remembered(handle);
   if (known == handle) return false;
-  // Something else than a directory stands for the directory of a file that was opened by its
-  // handle, when the kernel knows no name of it.
+  // When a file was opened by its handle and the kernel knows no name of it, fanotify reports
+  // something that is not a directory as the file's directory.
   const UniqueFd directory = reopen(handle, O_DIRECTORY);
   if (!directory) return errno != ESTALE;
   if (is_inside(directory.get())) return true;
@@ -80,7 +80,7 @@ bool DiskTree::has_file(DiskHandle handle) const {
   if (!file) return errno != ESTALE;
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return true;
-  // Where a file stands that was deleted, or that the kernel knows no name of at present.
+  // The kernel gives this path for a deleted file, and for one that it knows no name of at present.
   if (Path(file.get()).text() == "/") return info.st_nlink > 0;
   return is_inside(file.get());
 }
@@ -102,7 +102,7 @@ UniqueFd DiskTree::reopen(DiskHandle handle, int flags) const {
 }
 
 bool DiskTree::is_inside(int fd) const {
-  // The paths tell nothing when the root was moved between them.
+  // The comparison means nothing if the root was moved between the two readings.
   constexpr int kTries = 3;
   for (int i = 0; i < kTries; ++i) {
     const Path root(root_.get());

@@ -17,21 +17,20 @@ using namespace std::chrono_literals;
 
 constexpr auto kQuiet = 100ms;
 
-// What a busy server does itself are thousands of events a second; so that they are taken many at a
-// time.
+// A busy server causes thousands of events a second itself; this pause lets many be read at a time.
 constexpr auto kRest = 4ms;
 constexpr std::size_t kBufferBytes = 64UL * 1024;
 
-// The file of an event and not only its directory, for files that have a name outside of the tree,
-// too.
+// Asks for the file of an event and not only its directory, because a file may also have a name
+// outside the tree.
 constexpr unsigned kGroup =
     FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_REPORT_FID | FAN_CLOEXEC | FAN_NONBLOCK;
 
-// FAN_CLOSE_WRITE for stores through mappings, which are no FAN_MODIFY.
+// FAN_CLOSE_WRITE is for stores through mappings, which cause no FAN_MODIFY.
 constexpr std::uint64_t kChanges = FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ATTRIB | FAN_CREATE |
                                    FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_ONDIR;
 
-// Stands for events that cannot be told any more.
+// Stands for events that were lost.
 constexpr DiskEvent kEventsLost{FAN_Q_OVERFLOW, 0, {}, {}};
 
 bool moves_directory(const DiskEvent& event) {
@@ -75,7 +74,7 @@ DiskWatch::~DiskWatch() {
 }
 
 void DiskWatch::run() {
-  // Signals are the loop's business.
+  // The loops handle signals.
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
@@ -90,7 +89,7 @@ void DiskWatch::run() {
   }
 }
 
-// Until there are events, or a change may be told. False when the thread is to end.
+// Waits until there are events, or a change may be reported. False when the thread is to end.
 bool DiskWatch::wait() {
   int timeout_ms = -1;
   if (unreported_) {
@@ -107,11 +106,11 @@ bool DiskWatch::is_asked_to_stop(std::chrono::milliseconds within) const {
   return ::poll(&stop, 1, static_cast<int>(within.count())) > 0;
 }
 
-// As many as the buffer holds. False when there were none.
+// Reads as many events as the buffer holds. False when there were none.
 bool DiskWatch::take_events() {
   const ssize_t length = ::read(events_.get(), buffer_.data(), buffer_.size());
   if (length <= 0) {
-    // Any other error has cost an event.
+    // After any other error an event has been lost.
     if (length < 0 && errno != EAGAIN && errno != EINTR) look_at(kEventsLost);
     return false;
   }
@@ -125,9 +124,9 @@ bool DiskWatch::take_events() {
 }
 
 void DiskWatch::look_at(const DiskEvent& event) {
-  // Whoever has moved it. Among the lost events may be such, too.
+  // Also when the server itself moved it; and there may be such a move among lost events.
   if (moves_directory(event) || (event.mask & FAN_Q_OVERFLOW) != 0) tree_.forget();
-  // One change that is still to be told is as good as many.
+  // One unreported change is enough.
   if (!unreported_) unreported_ = is_change(event);
 }
 

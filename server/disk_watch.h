@@ -1,13 +1,13 @@
 // DiskWatch: notices that another process of this machine changes something in an export's tree on
 // the disk itself, past the server.
 //
-// Tells only that there was a change, not where. What machines other than this one change on the
-// filesystem (FileStore::remote()) cannot be seen, nor can:
+// It tells only that there was a change, not where. It cannot see what other machines change on the
+// filesystem (FileStore::remote()), nor:
 //   - a store through a shared mapping, asynchronous I/O (io_submit) or a loop device, before the
 //     file is closed and no longer mapped;
-//   - a change of a file of the tree through another name that it has outside;
-//   - a change of a file of the tree that was moved out of it and is still open;
-//   - what is done with the filesystem below another one (the layers of an overlay).
+//   - a change of a file of the tree through another name that the file has outside;
+//   - a change of a file that was moved out of the tree and is still open;
+//   - a change made to a filesystem below this one (the layers of an overlay).
 #pragma once
 
 #include <sys/types.h>
@@ -30,17 +30,18 @@ class DiskWatch {
   // during the call). The filesystem stays in use while the watch lives.
   //
   // Calls `changed` on the watch's own thread, with all signals blocked, when a process other than
-  // this one has changed content, attributes, xattrs or names: soon after the change, but not
-  // within 100 ms of the last call; a change in that time is told at its end. It may also be called
-  // when there was none: when the kernel has lost events, or it cannot be told where one was. Must
-  // not throw and not destroy the watch.
+  // this one has changed content, attributes, xattrs or names. The call comes soon after the
+  // change, but not within 100 ms of the previous call; a change in that time is reported at its
+  // end. There may be calls without a change: when the kernel has lost events, or when it is not
+  // known where a change was. `changed` must not throw and not destroy the watch.
   //
-  // The thread keeps the credentials of the one that calls. EPERM without CAP_SYS_ADMIN and
-  // CAP_DAC_READ_SEARCH; EOPNOTSUPP, ENODEV, EXDEV where the filesystem cannot be watched; EMFILE
+  // The thread keeps the credentials of the caller of start(). EPERM without CAP_SYS_ADMIN and
+  // CAP_DAC_READ_SEARCH; EOPNOTSUPP, ENODEV, EXDEV when the filesystem cannot be watched; EMFILE
   // when the user watches too much already.
   static Result<std::unique_ptr<DiskWatch>> start(int root, std::function<void()> changed);
 
-  // Ends the thread; `changed` is not called any more. As bounded as that is.
+  // Ends the thread; waits for a call of `changed` that is running, and `changed` is not called
+  // again.
   ~DiskWatch();
 
   DiskWatch(const DiskWatch&) = delete;
@@ -60,14 +61,14 @@ class DiskWatch {
   void report_when_due();
 
   DiskTree tree_;
-  const UniqueFd events_;  // of fanotify
-  const UniqueFd stop_;    // an eventfd that is written to once
+  const UniqueFd events_;  // the fanotify group
+  const UniqueFd stop_;    // an eventfd; the destructor writes to it once
   const std::function<void()> changed_;
   const pid_t self_;
   std::vector<char> buffer_;
-  bool unreported_ = false;        // a change that `changed_` was not called for
-  Clock::time_point quiet_until_;  // when it may be called again
-  std::thread thread_;             // uses all of the above
+  bool unreported_ = false;        // a change not yet reported through `changed_`
+  Clock::time_point quiet_until_;  // when `changed_` may be called again
+  std::thread thread_;             // uses all members above
 };
 
 }  // namespace foliofs::server

@@ -1,4 +1,4 @@
-// An export: a tree that the server offers under a name, and the rules for it.
+// An export: a directory tree that the server offers under a name, and its rules.
 #pragma once
 
 #include <memory>
@@ -19,17 +19,17 @@ struct ExportOptions {
   bool read_only = false;
   SquashRule squash;
   bool leases = true;
-  // Nothing but this server changes the tree: there is nothing on the disk to watch for.
+  // Nothing but this server changes the tree, so the disk need not be watched.
   bool sole = false;
 };
 
 // Variables of this type are called `share`: `export` is a keyword.
 struct Export {
   ExportOptions options;
-  // The store's files refer to it.
+  // Declared before the store, because the store's files refer to it.
   std::unique_ptr<LeaseGate> leases = std::make_unique<LeaseGate>();
   std::unique_ptr<FileStore> store;
-  std::unique_ptr<BlockingPool> pool;  // where calls on `store` run that would keep a loop waiting
+  std::unique_ptr<BlockingPool> pool;  // runs calls on `store` that would keep a loop waiting
   std::unique_ptr<LockTable> locks = std::make_unique<LockTable>();
   std::unique_ptr<DiskWatch> watch = nullptr;  // while leases may be given
 };

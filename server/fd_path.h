@@ -1,4 +1,4 @@
-// The names that an open descriptor has in /proc/self/fd, for system calls that take no descriptor.
+// The names of an open descriptor in /proc/self/fd, for system calls that take no descriptor.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace foliofs::server {
 
-// Its name in the directory /proc/self/fd.
+// The name in the directory /proc/self/fd.
 class FdName {
  public:
   explicit FdName(int fd) { *std::to_chars(text_.begin(), text_.end() - 1, fd).ptr = '\0'; }
@@ -18,7 +18,7 @@ class FdName {
   std::array<char, 16> text_;
 };
 
-// The same as a whole path.
+// The whole path.
 class FdPath {
  public:
   explicit FdPath(int fd) {

@@ -12,7 +12,7 @@ namespace foliofs::server {
 
 namespace {
 
-// OpenSSL fails here only without SHA-256 or without memory; no handle can be trusted then.
+// OpenSSL fails here only without SHA-256 or out of memory; no handle can be trusted then.
 template <class T>
 T require(T value) {
   if (!value) std::abort();

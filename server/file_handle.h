@@ -1,5 +1,5 @@
-// Handles as they travel: an opaque body that names a file, and a MAC over it, so that a client can
-// only use handles that this server has given for this export.
+// Handles as clients see them: an opaque body that names a file, and a MAC over it, so that a
+// client can only use handles that this server has given out for this export.
 //
 // Does not know what a body means; handle_source.h does.
 #pragma once
@@ -33,13 +33,13 @@ using HandleBody = boost::container::static_vector<std::uint8_t, kMaxHandleBodyB
 // Immutable after construction; used from any thread.
 class HandleSigner {
  public:
-  // `purpose` makes the keys of two exports differ: a handle of one is worth nothing in the other.
+  // `purpose` gives each export its own key: a handle of one export is not valid in another.
   HandleSigner(std::span<const std::uint8_t> secret, std::string_view purpose);
 
-  // body, then the first 16 bytes of its HMAC-SHA256.
+  // Returns the body followed by the first 16 bytes of its HMAC-SHA256.
   Handle seal(HandleView body) const;
 
-  // The body of a handle that seal() has made; a view into `handle`. ESTALE for anything else.
+  // Returns the body of a handle made by seal(), as a view into `handle`. ESTALE for anything else.
   Result<HandleView> unseal(HandleView handle) const;
 
  private:

@@ -1,4 +1,4 @@
-// FileId: which file of this machine, whatever names it has.
+// FileId: identifies a file of this machine, whatever names it has.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace foliofs::server {
 
-// A file for as long as it exists. The time of birth tells a reused inode number from the old file.
+// Valid while the file exists. The birth time distinguishes a new file with a reused inode number.
 struct FileId {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;

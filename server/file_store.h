@@ -1,11 +1,11 @@
-// FileStore: how the server reaches files. It speaks of handles, names of one component and ranges,
-// never of paths and descriptors, so that another engine than the local tree fits behind it.
+// FileStore: how the server reaches files. Its interface has handles, names of one component and
+// ranges, never paths or descriptors, so that an engine other than the local tree fits behind it.
 //
-// Every call may come from any thread and is made for a session and as an identity. With
-// Waiting::kNever it may still block for what a local disk takes to find a name or an inode, but
-// not for data, for many blocks to be freed, or for a lease. Errors are the errno that the engine
-// gave; ESTALE for a handle that names nothing (any more); kLeaseHeld. A call that fails has no
-// side effects unless it says so.
+// Every call may come from any thread and is made for a session and with an identity. With
+// Waiting::kNever a call may still block for as long as a local disk takes to find a name or an
+// inode, but not for data, for many blocks to be freed, or for a lease. Errors are the errno that
+// the engine gave; ESTALE for a handle that names nothing (any more); and kLeaseHeld. A call that
+// fails has no side effects unless its comment says so.
 #pragma once
 
 #include <fcntl.h>
@@ -27,21 +27,21 @@
 
 namespace foliofs::server {
 
-// What a new file's mode is to be. The store takes the umask's bits away, unless the directory has
-// a default ACL (acl(5)).
+// The mode of a new file. The store removes the umask's bits, unless the directory has a default
+// ACL (acl(5)).
 struct CreationMode {
-  mode_t bits = 0;   // of a mknod with the type
+  mode_t bits = 0;   // for mknod including the type
   mode_t umask = 0;  // of the caller
 };
 
-// A file that a session holds open: it stays readable and writable when its last name goes. Closed
-// when the last reference goes. Made by a store and meant for that store only.
+// A file that a session holds open: it stays readable and writable after its last name has gone. It
+// is closed when the last reference goes. Made by a store and meant for that store only.
 class OpenFile {
  public:
   virtual ~OpenFile() = default;
-  // Whether closing it may take long: the bytes of a file that has no name any more go with it.
+  // Whether closing may take long, because the blocks of a file without a name are freed with it.
   virtual bool slow_to_close() const { return false; }
-  // Which file this is; all opens of one file say the same.
+  // Which file this is; the same for all opens of one file.
   virtual FileId id() const = 0;
 };
 
@@ -56,7 +56,7 @@ struct Opened {
   Handle handle;
   wire::Attributes attributes;
   bool created = false;
-  std::optional<wire::Attributes> parent;  // after it, when create() has made the file
+  std::optional<wire::Attributes> parent;  // after the call, if create() has made the file
 };
 
 struct Appended {
@@ -70,17 +70,17 @@ struct Copied {
   wire::Attributes to;
 };
 
-// A file that has lost a name, as it is afterwards: nlink 0 when that was the last one.
+// A file that has lost a name, as it is afterwards: nlink 0 when that was its last name.
 struct Removed {
-  Handle handle;  // empty when nobody can have one that is still good
+  Handle handle;  // empty when no client can have a valid one
   wire::Attributes attributes;
 };
 
-// What unlink() and rename() have left.
+// The result of unlink() and rename().
 struct NamesChanged {
-  // nullopt when no file has lost a name, or nothing more could be learned of it.
+  // nullopt when no file has lost a name, or its attributes could not be read afterwards.
   std::optional<Removed> victim;
-  // The directories, after it; unlink() has one.
+  // The directories after the change; unlink() has only `parent`.
   std::optional<wire::Attributes> parent, new_parent;
 };
 
@@ -89,18 +89,18 @@ struct DirectoryEntry {
   std::uint64_t ino = 0;
   std::uint32_t type = 0;  // S_IFMT bits, 0 when unknown
   std::string_view name;
-  // Empty when not wanted, for "." and "..", when the file is out of reach, and where another
-  // session's exclusive lease keeps it from being looked at.
+  // Empty when not wanted, for "." and "..", when the file is out of reach, and when another
+  // session's exclusive lease forbids looking at it.
   Handle handle;
   wire::Attributes attributes;
 };
 
 struct DirectoryRead {
-  bool end = false;            // there was nothing behind what the sink has taken
-  wire::Attributes directory;  // from before it was read
+  bool end = false;            // nothing follows what the sink has taken
+  wire::Attributes directory;  // from before the listing was read
 };
 
-// Takes the entries of a directory until it has no room.
+// Takes the entries of a directory until it is full.
 class DirectorySink {
  public:
   virtual ~DirectorySink() = default;
@@ -129,7 +129,7 @@ struct Space {
   std::uint32_t name_max = 0;
 };
 
-// Bytes and where in the file they go. Does not own them.
+// Bytes and their place in the file. Does not own the bytes.
 struct WritePiece {
   std::uint64_t offset = 0;
   std::span<const std::byte> data;
@@ -139,22 +139,22 @@ class FileStore {
  public:
   virtual ~FileStore() = default;
 
-  // What an administrator should know of this store when it starts; empty when there is nothing.
+  // What an administrator should know about this store when it starts; empty when there is nothing.
   virtual std::string remark() const = 0;
-  // Its calls wait for another machine or process, so that any of them may hang.
+  // Whether its calls wait for another machine or process, so that any of them may hang.
   virtual bool remote() const { return false; }
-  // A name leads to a file whether its letters are upper or lower case.
+  // Whether lookups ignore the case of names.
   virtual bool ignores_case() const { return false; }
-  // Lets go of what was not used for a while, which may block. Called now and then.
+  // Releases what has not been used for a while, which may block. Called now and then.
   virtual void drop_idle() = 0;
 
   virtual Handle root() const = 0;
 
-  // Names. A symlink is never followed, a mount point never crossed (EXDEV).
-  // The entry has no handle when there is no such name. The parent's attributes are from before.
+  // Names. A symlink is never followed, a mount point never crossed (EXDEV). The entry has no
+  // handle when there is no such name. The parent's attributes are from before the lookup.
   virtual Result<Entry> lookup(const CallContext& context, HandleView parent, Name name) = 0;
-  // `flags`: access mode, O_EXCL, O_TRUNC. Opens the file if it exists, unless O_EXCL. Of a new one
-  // the context's holder may get an exclusive lease.
+  // `flags`: access mode, O_EXCL, O_TRUNC. Opens the file if it exists, unless O_EXCL is set. For a
+  // new file the context's holder may get an exclusive lease.
   virtual Result<Opened> create(const CallContext& context, HandleView parent, Name name,
                                 CreationMode mode, int flags) = 0;
   virtual Result<Entry> mknod(const CallContext& context, HandleView parent, Name name,
@@ -167,11 +167,12 @@ class FileStore {
                              Name name) = 0;
   virtual Result<NamesChanged> unlink(const CallContext& context, HandleView parent, Name name,
                                       bool directory) = 0;
-  // `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. The victim is what was replaced.
+  // `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. The victim is the file that was
+  // replaced.
   virtual Result<NamesChanged> rename(const CallContext& context, HandleView parent, Name name,
                                       HandleView new_parent, Name new_name, unsigned flags) = 0;
   virtual Result<std::string> readlink(const CallContext& context, HandleView file) = 0;
-  // Fills `sink` from behind `cookie` (0: the beginning).
+  // Fills `sink` with the entries after `cookie` (0: from the beginning).
   virtual Result<DirectoryRead> read_directory(const CallContext& context, HandleView directory,
                                                std::uint64_t cookie, bool with_attributes,
                                                DirectorySink& sink) = 0;
@@ -179,15 +180,15 @@ class FileStore {
   // Attributes.
   virtual Result<wire::Attributes> attributes(const CallContext& context, HandleView file) = 0;
   virtual Result<wire::Attributes> attributes(const CallContext& context, OpenFile& file) = 0;
-  // Owner, then mode, size and times; what came before a failure stays. `open` may be null; with it
-  // the size is changed as its opener may.
+  // Sets owner, then mode, size and times; what was done before a failure stays. `open` may be
+  // null; if not, the size is changed with the rights of its opener.
   virtual Result<wire::Attributes> set_attributes(const CallContext& context, HandleView file,
                                                   OpenFile* open,
                                                   const AttributeChanges& changes) = 0;
   virtual Result<Space> space(const CallContext& context, HandleView file) = 0;
 
-  // Extended attributes, of symlinks too. How many bytes the value has, or the names that the
-  // caller may see, each with a NUL; ERANGE when `into` is too small for them.
+  // Extended attributes, also of symlinks. The result is the size of the value, or of the list of
+  // names that the caller may see, each ending in NUL; ERANGE when `into` is too small.
   virtual Result<std::size_t> get_xattr(const CallContext& context, HandleView file, XattrName name,
                                         std::span<std::byte> into) = 0;
   virtual Result<std::size_t> list_xattrs(const CallContext& context, HandleView file,
@@ -200,41 +201,43 @@ class FileStore {
                                                 XattrName name) = 0;
 
   // Open files. `flags`: access mode and O_TRUNC. `reclaim`: the file's owner may open it whatever
-  // its mode says, as it held it open before; EINVAL with O_TRUNC and for anything but files.
+  // its mode says, because the owner held it open before; EINVAL with O_TRUNC and for anything but
+  // regular files.
   virtual Result<Opened> open(const CallContext& context, HandleView file, int flags,
                               bool reclaim) = 0;
-  // How many bytes were read; fewer than asked only at the end of the file, or, with
-  // Waiting::kNever, where it would have had to wait (EAGAIN when at the first byte).
+  // Returns how many bytes were read. These are fewer than asked only at the end of the file or,
+  // with Waiting::kNever, where the call would have to wait (EAGAIN when that is at the first
+  // byte).
   virtual Result<std::size_t> read(const CallContext& context, OpenFile& file, std::uint64_t offset,
                                    std::span<std::byte> into) = 0;
-  // The session closes `file`: an exclusive lease that came with it is a lease like others then.
+  // The session closes `file`: an exclusive lease that came with it becomes an ordinary lease.
   virtual void end_exclusive(const CallContext& context, OpenFile& file) = 0;
-  // Owner and mode, then all of `pieces`, then times; or an error, and what came before it stays,
-  // perhaps a part of the pieces too. The time of modification is set although the opener need not
-  // be the owner, where the store has the right to.
+  // Sets owner and mode, writes all of `pieces`, then sets the times. After an error, what was done
+  // before it stays, possibly including a part of the pieces. The modification time is set even if
+  // the opener is not the owner, where the store has the right to.
   virtual Result<wire::Attributes> write(const CallContext& context, OpenFile& file,
                                          std::span<const WritePiece> pieces,
                                          const AttributeChanges& changes) = 0;
-  // Takes the set-id bits away, as a write by somebody without privileges does, whoever the caller
-  // is. What the store has no right to change stays.
+  // Clears the set-id bits, as a write by an unprivileged process does, whoever the caller is. Bits
+  // that the store has no right to change stay.
   virtual Status drop_set_id_bits(const CallContext& context, OpenFile& file) = 0;
   // Everything written so far is on stable storage when it returns.
   virtual Result<wire::Attributes> commit(const CallContext& context, OpenFile& file,
                                           bool data_only) = 0;
 
-  // All of `data` at the end that the file has then, or an error; part of it may have been written
-  // then. One piece, unless the engine takes less than all of it at once.
+  // Writes all of `data` at the end that the file has then, or fails, possibly after writing part
+  // of it. The data stays in one piece unless the engine takes less than all of it at once.
   virtual Result<Appended> append(const CallContext& context, OpenFile& file,
                                   std::span<const std::byte> data) = 0;
-  // `mode`: FALLOC_FL_ bits. EOPNOTSUPP for what the engine does not have.
+  // `mode`: FALLOC_FL_ bits. EOPNOTSUPP for what the engine does not support.
   virtual Result<wire::Attributes> allocate(const CallContext& context, OpenFile& file,
                                             unsigned mode, std::uint64_t offset,
                                             std::uint64_t length) = 0;
-  // The first byte of data, or of a hole, from `offset` on; ENXIO when there is none.
+  // The first byte of data, or of a hole, at or after `offset`; ENXIO when there is none.
   virtual Result<std::uint64_t> seek(const CallContext& context, OpenFile& file,
                                      std::uint64_t offset, bool data) = 0;
-  // Up to `length` bytes; fewer than asked is no error. EXDEV or EOPNOTSUPP where the engine cannot
-  // do it, EINVAL for overlapping ranges of one file.
+  // Copies up to `length` bytes; fewer is no error. EXDEV or EOPNOTSUPP where the engine cannot
+  // copy, EINVAL for overlapping ranges of one file.
   virtual Result<Copied> copy(const CallContext& context, OpenFile& from, std::uint64_t from_offset,
                               OpenFile& to, std::uint64_t to_offset, std::uint64_t length) = 0;
 };

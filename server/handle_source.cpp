@@ -12,7 +12,7 @@ namespace foliofs::server {
 
 namespace {
 
-// Tells the bodies of one kind from those of the other.
+// Distinguishes the bodies of the two kinds.
 constexpr std::uint8_t kKernelBody = 1;
 constexpr std::uint8_t kDescriptorBody = 2;
 

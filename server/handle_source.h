@@ -1,8 +1,8 @@
-// What the body of a handle is, and how one becomes a descriptor again.
+// What the body of a handle contains, and how it becomes a descriptor again.
 //
-// Kernel handles (name_to_handle_at) name a file for good and outlive the server. Where the
-// filesystem or the server's privileges do not give them, a body is a number that is good only
-// while the node table holds the file's descriptor.
+// Kernel handles (name_to_handle_at) identify a file permanently and stay valid when the server
+// restarts. Where the filesystem does not support them or the server lacks the privileges, a body
+// is a number that is valid only while the node table holds the file's descriptor.
 #pragma once
 
 #include <memory>
@@ -18,22 +18,23 @@ class HandleSource {
  public:
   virtual ~HandleSource() = default;
 
-  // A body for the file that `fd` (O_PATH will do) refers to, which the node table does not hold.
+  // A body for the file that `fd` refers to (O_PATH will do). REQUIRES: the node table lacks the
+  // file.
   virtual Result<HandleBody> identify(int fd) = 0;
 
   // An O_PATH descriptor of the file that `body` names, or -1 with errno. Needs the server's own
-  // privileges. ESTALE when there is no such file any more.
+  // privileges. ESTALE when the file no longer exists.
   virtual int open(HandleView body) = 0;
 
-  // Whether open() can bring back what the node table has dropped.
+  // Whether open() can reopen files that the node table has dropped.
   virtual bool can_reopen() const = 0;
 };
 
-// Kernel handles below `root` (not O_PATH; must outlive the source). Tries one out first: an errno
-// says why they do not work here.
+// Kernel handles for the filesystem of `root` (not O_PATH; must outlive the source). Tries one
+// first; an error tells why they do not work here.
 Result<std::unique_ptr<HandleSource>> make_kernel_handles(int root);
 
-// Numbers; never fails.
+// Handles that are numbers; never fails.
 std::unique_ptr<HandleSource> make_descriptor_handles();
 
 }  // namespace foliofs::server

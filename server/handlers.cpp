@@ -21,7 +21,7 @@ constexpr Handler handler(Result<Reply> (*run)(Call&, Place)) {
   return handler;
 }
 
-// Only asks, so a retry may as well execute again.
+// The request only asks, so a retry may execute again.
 template <class Request>
 constexpr Handler asks(Result<Reply> (*run)(Call&, Place)) {
   Handler asks = handler<Request>(run);
@@ -29,7 +29,7 @@ constexpr Handler asks(Result<Reply> (*run)(Call&, Place)) {
   return asks;
 }
 
-// Changes only what the session holds, so a read-only one may.
+// The request changes only what the session holds, so a read-only session may send it.
 template <class Request>
 constexpr Handler holds(Result<Reply> (*run)(Call&, Place)) {
   return handler<Request>(run);
@@ -59,7 +59,7 @@ constexpr Handler blocking(Handler handler) {
   return handler;
 }
 
-// CREATE and OPEN look at their flags themselves.
+// CREATE and OPEN check their flags themselves.
 constexpr std::array kHandlers = {
     trivial(holds<wire::ByeRequest>(handle_nothing)),
     trivial(asks<wire::PingRequest>(handle_nothing)),

@@ -1,4 +1,4 @@
-// What the handlers have in common. Private to them.
+// What the handlers share. Private to them.
 #pragma once
 
 #include <sys/stat.h>
@@ -19,20 +19,20 @@ inline HandleView handle_view(const flatbuffers::Vector<std::uint8_t>* bytes) {
   return {bytes->data(), bytes->size()};
 }
 
-// `call` and `identity` must outlive what is returned.
+// `call` and `identity` must outlive the returned context.
 inline CallContext context_for(Call& call, const Identity& identity, Place place) {
   return {identity, call.session->number(),
           place == Place::kLoop ? Waiting::kNever : Waiting::kAllowed, &call.session->leases(),
           &call.recalls};
 }
 
-// Who calls, and how he may wait. `call` outlives it.
+// Who makes the call, and whether the call may wait. `call` must outlive it.
 class Caller {
  public:
   Caller(Call& call, Identity identity, Place place)
       : call_(call), identity_(std::move(identity)), place_(place) {}
 
-  // Refers to this caller, which stays where it is meanwhile.
+  // Refers to this Caller, which must not move while the context is in use.
   CallContext context() const { return context_for(call_, identity_, place_); }
   const Identity& identity() const { return identity_; }
 
@@ -47,7 +47,7 @@ inline Result<Caller> caller_of(Call& call, const wire::Caller* caller, Place pl
   return Caller(call, std::move(identity), place);
 }
 
-// Builds a reply with one table. `build(builder)` gives the table's offset.
+// Builds a reply with one table. `build(builder)` returns the table's offset.
 template <class Build>
 Reply build_reply(Build build, Buffer payload = {}) {
   flatbuffers::FlatBufferBuilder builder(256);
@@ -104,11 +104,12 @@ Result<Reply> handle_cancel_lock(Call& call, Place place);
 // Leases: handlers_leases.cpp.
 Result<Reply> handle_return_leases(Call& call, Place place);
 
-// After the session has closed `file`: its locks on it go with the last open.
+// Call after the session has closed `file`: drops the session's locks on it if that was the last
+// open.
 void drop_locks_if_closed(const Call& call, const OpenFile& file);
 
-// Of OPEN and CREATE. EINVAL for flags that are no access mode; EROFS for one that modifies where
-// the session may not.
+// For OPEN and CREATE. EINVAL for flags that are no access mode; EROFS for flags that modify in a
+// read-only session.
 Status check_open_flags(const Call& call, int flags);
 
 }  // namespace foliofs::server

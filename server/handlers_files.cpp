@@ -5,12 +5,13 @@ namespace foliofs::server {
 
 namespace {
 
-// More than this goes to the pool, so that a loop is not kept from its other connections by a copy.
+// A larger WRITE goes to the pool, so that copying it does not keep the loop from other
+// connections.
 constexpr std::size_t kInlineWriteBytes = 64 << 10;
 constexpr std::size_t kInlineWritePieces = 8;
 
-// Fills call.partial.data from `offset`, as far as the place allows; EAGAIN on the loop when the
-// rest has to wait.
+// Fills call.partial.data from `offset`, as far as is possible at `place`; EAGAIN on the loop when
+// the rest has to wait.
 Status read_on(Call& call, const CallContext& context, OpenFile& file, std::uint64_t offset,
                Place place) {
   PartialRead& partial = call.partial;
@@ -50,7 +51,7 @@ Result<Reply> handle_set_attr(Call& call, Place place) {
   if (request.valid() == 0 || (request.valid() & ~kKnown) != 0) return Errno(EINVAL);
   const bool kills = (request.valid() & proto::kSetKillPrivileges) != 0;
   if (kills && (request.valid() & proto::kSetSize) == 0) return Errno(EINVAL);
-  // Blocks are freed, or the rest of one is read to be cleared.
+  // Changing the size frees blocks, or reads the rest of one to clear it.
   if (place == Place::kLoop && (request.valid() & proto::kSetSize) != 0) return Errno(EAGAIN);
   BOOST_OUTCOME_TRY(const Caller caller, caller_of(call, request.caller(), place));
   OpenRecord open;
@@ -82,9 +83,9 @@ Result<Reply> handle_stat_fs(Call& call, Place place) {
 
 namespace {
 
-// The first bytes of the file in call.partial, as many as an OPEN's reply may carry. That they
-// cannot be had is no reason to fail an open that succeeded: the client asks again, and then learns
-// why. EAGAIN as read_on has it.
+// Reads the first bytes of the file into call.partial, as many as an OPEN's reply may carry. If
+// they cannot be read, the open itself still succeeds: the client asks for them again and then
+// learns why. EAGAIN as read_on returns it.
 Status read_first_bytes(Call& call, const CallContext& context, OpenFile& file,
                         std::uint32_t wanted, Place place) {
   PartialRead& partial = call.partial;
@@ -159,8 +160,8 @@ Result<Reply> handle_read(Call& call, Place place) {
   const CallContext context = context_for(call, open.opener, place);
   PartialRead& partial = call.partial;
   if (!partial.begun) {
-    // Before the data: bytes may then be newer than the attributes, which only costs the client a
-    // second look. The other way round it would take old bytes for new ones.
+    // Taken before the data: then the bytes may be newer than the attributes, which only costs the
+    // client a second look. In the other order the client would take old bytes for new ones.
     BOOST_OUTCOME_TRY(partial.attributes, call.store().attributes(context, *open.file));
     partial.data = call.buffers->take(request.length());
     partial.begun = true;
@@ -175,7 +176,8 @@ namespace {
 
 using WritePieces = boost::container::small_vector<WritePiece, 1>;
 
-// What of the payload goes where. EINVAL: the ranges are none, too many, or not the payload's.
+// Splits the payload by the ranges. EINVAL: there are no ranges, too many, or they do not match the
+// payload.
 Status split(const wire::WriteRequest& request, std::span<const std::byte> payload,
              WritePieces& pieces) {
   if ((request.flags() & proto::kWriteRanges) == 0) {
@@ -194,12 +196,12 @@ Status split(const wire::WriteRequest& request, std::span<const std::byte> paylo
   return payload.empty() ? success() : Status(Errno(EINVAL));
 }
 
-// Whether the loop has the time to write it.
+// Whether the write is short enough for the loop.
 bool is_short(const WritePieces& pieces, std::size_t bytes) {
   return bytes < kInlineWriteBytes && pieces.size() <= kInlineWritePieces;
 }
 
-// A WRITE to wherever the file ends when it executes.
+// A WRITE at the end that the file has when it executes.
 Result<Reply> append(Call& call, const CallContext& context, OpenFile& file) {
   if (call.payload.size() == 0) return Errno(EINVAL);
   BOOST_OUTCOME_TRY(auto appended, call.store().append(context, file, call.payload.bytes()));
@@ -228,7 +230,7 @@ Result<Reply> handle_write(Call& call, Place place) {
                                    proto::kWriteAppend | proto::kWriteKillPrivileges |
                                    proto::kWriteRanges;
   if ((request.flags() & ~kKnown) != 0) return Errno(EINVAL);
-  // What is appended has one place, and its time is that at which it gets there.
+  // Appended data has one place, and its time is that of the append.
   constexpr std::uint32_t kNotAppended = proto::kWriteSetMtime | proto::kWriteRanges;
   const bool appends = (request.flags() & proto::kWriteAppend) != 0;
   if (appends && (request.flags() & kNotAppended) != 0) return Errno(EINVAL);

@@ -5,7 +5,7 @@ namespace foliofs::server {
 
 namespace {
 
-// What LOCK and TESTLOCK have in common: F_RDLCK, F_WRLCK, F_UNLCK and bytes [start, end].
+// The common part of LOCK and TESTLOCK: F_RDLCK, F_WRLCK, F_UNLCK and bytes [start, end].
 struct AskedLock {
   LockRequest lock;
   bool unlock = false;
@@ -48,7 +48,7 @@ Result<Reply> handle_lock(Call& call, Place) {
   }
   asked.lock.pid = request.pid();
   auto granted = locks.lock(asked.lock, request.waiter(), request.reclaim(), call.session);
-  // It may have ended meanwhile, and then nobody would drop what came too late.
+  // If the session has ended meanwhile, nothing else would drop a lock that was granted too late.
   if (call.session->has_ended()) locks.end_session(call.session->number());
   if (!granted) return granted.error();
   return lock_reply(granted.value());
@@ -78,7 +78,7 @@ void drop_locks_if_closed(const Call& call, const OpenFile& file) {
   const FileId id = file.id();
   const std::uint64_t session = call.session->number();
   if (!locks.concerns(session, id)) return;
-  // A call in the pool may have opened it anew, and locked through that.
+  // A call in the pool may have opened the file again and locked it through that open.
   call.session->unless_open(id, [&] { locks.drop(session, id); });
 }
 

@@ -1,4 +1,4 @@
-// Handlers of what has to do with names.
+// Handlers of names.
 #include <cstdio>
 #include <type_traits>
 
@@ -36,7 +36,7 @@ Result<Reply> handle_lookup(Call& call, Place place) {
 
 namespace {
 
-// Where nothing may be created, a name that is there can still be opened.
+// In a read-only session a CREATE can still open an existing name.
 Result<Opened> open_existing(Call& call, const Caller& caller, HandleView parent, Name name,
                              int flags) {
   auto entry = call.store().lookup(caller.context(), parent, name);
@@ -176,7 +176,7 @@ Result<Reply> handle_readlink(Call& call, Place place) {
 
 namespace {
 
-// Entries as they go into the reply's metadata, up to a size.
+// Collects entries in the reply's metadata, up to a size.
 class EntryCollector final : public DirectorySink {
  public:
   explicit EntryCollector(std::size_t max_bytes) : builder_(16384), max_bytes_(max_bytes) {}
@@ -202,11 +202,11 @@ class EntryCollector final : public DirectorySink {
     return make_reply(builder_.Release());
   }
 
-  // What the largest entry and the table around the entries may take.
+  // The maximum size of one entry plus the table around all entries.
   static constexpr std::size_t kMaxEntryBytes = kMaxNameBytes + kMaxHandleBytes + 768;
 
  private:
-  // proto::view verifies no more tables than 65536.
+  // proto::view accepts at most 65536 tables.
   static constexpr std::size_t kMaxEntries = 32768;
 
   flatbuffers::FlatBufferBuilder builder_;

@@ -1,5 +1,5 @@
-// Handlers of allocation, of looking for data and holes, and of copies. All of them wait for the
-// disk, so they run in the pool.
+// Handlers that allocate, look for data and holes, and copy. All of them wait for the disk, so they
+// run in the pool.
 #include <linux/falloc.h>
 
 #include "server/handlers.h"
@@ -8,8 +8,8 @@ namespace foliofs::server {
 
 namespace {
 
-// Most that one COPYRANGE copies, so that it does not keep a thread of the pool for long. The
-// client goes on from there.
+// The most that one COPYRANGE copies, so that it does not occupy a thread of the pool for long. The
+// client continues from there.
 constexpr std::uint64_t kMaxCopyBytes = 64u << 20;
 
 constexpr std::uint32_t kAllocateModes = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE |

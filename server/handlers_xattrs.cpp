@@ -7,7 +7,7 @@ namespace foliofs::server {
 
 namespace {
 
-// A reply with attributes from before `fill(buffer)` has put so many bytes into the payload.
+// A reply whose payload is what `fill(buffer)` put there, with attributes from before the fill.
 template <class Fill>
 Result<Reply> reply_with_bytes(Call& call, const CallContext& context, HandleView file, Fill fill) {
   BOOST_OUTCOME_TRY(const wire::Attributes attributes, call.store().attributes(context, file));

@@ -1,4 +1,4 @@
-// Connection: the first message, which begins or resumes a session.
+// Connection: HELLO, which begins or resumes a session.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxClientNameBytes = 128;
 
-// The client's name for the log: short, and printable.
+// The client's name for the log: shortened and made printable.
 std::string log_name(std::string name) {
   name.resize(std::min(name.size(), kMaxClientNameBytes));
   std::replace_if(
@@ -58,7 +58,7 @@ Task<Result<wire::Attributes>> Connection::look_at_root() {
 }
 
 Task<Status> Connection::answer_hello() {
-  // Ends a client that says nothing, and one that does not go after it was refused.
+  // Ends a client that sends nothing, and one that does not hang up after a refusal.
   arm_deadline("no hello in time");
   auto frame = co_await receive();
   if (!frame) co_return frame.error();
@@ -88,7 +88,8 @@ Task<Status> Connection::answer_hello() {
   co_return success();
 }
 
-// Says why, and waits for the client to hang up: closing with its bytes unread could cost it ours.
+// Sends the reason and waits for the client to hang up: closing with the client's bytes unread
+// could lose our reply.
 Task<Status> Connection::refuse(proto::FrameHeader hello, Errno error, std::string text) {
   why_ = "refused: " + text;
   enqueue(make_frame(hello, make_error(error, text)));

@@ -1,6 +1,7 @@
-// Identity: as whom a call is made, and how an export's squash rule maps what the client says.
+// Identity: the user as whom a call is made, and how an export's squash rule maps the ids that the
+// client sends.
 //
-// Only decides; credentials.h makes the kernel believe it.
+// Only decides; credentials.h applies the identity to the thread.
 #pragma once
 
 #include <sys/types.h>
@@ -13,7 +14,7 @@
 
 namespace foliofs::server {
 
-// "No id", of users and groups.
+// "No id", for users and groups.
 inline constexpr std::uint32_t kNoId = 0xffffffff;
 
 struct Identity {
@@ -27,7 +28,7 @@ struct Identity {
 enum class Squash {
   kRoot,  // uid 0 and gid 0 become the anonymous ones
   kNone,  // as the client says
-  kAll,   // everybody is anonymous
+  kAll,   // everybody becomes the anonymous user
 };
 
 struct SquashRule {
@@ -36,8 +37,8 @@ struct SquashRule {
   gid_t anon_gid = 65534;
 };
 
-// The caller of a request after `rule`. EINVAL when there is none, when it has too many groups, or
-// when an id is the one that means "no id" (setfsuid would silently keep the previous one).
+// Maps the caller of a request by `rule`. EINVAL when there is no caller, when it has too many
+// groups, or when an id is kNoId (setfsuid would silently keep the previous one).
 Result<Identity> map_caller(const SquashRule& rule, const wire::Caller* caller);
 
 }  // namespace foliofs::server

@@ -45,13 +45,14 @@ bool Inode::lease_to(LeaseHolder& holder, HandleView handle) {
   if (!holder.may_hold() || handle.empty()) return false;
   std::lock_guard lock(mutex_);
   drop_void_leases();
-  // Where a handle is the number of a descriptor, it may have become another one meanwhile.
+  // Where handles are numbers of descriptors, the file may have got another number meanwhile.
   if (!leases_.empty() && !is_known_by(handle)) return false;
   for (const Lease& lease : leases_) {
     if (lease.holder.get() == &holder) return lease.recalls == 0;
     if (lease.exclusive) return false;
   }
-  // What is looked at from then on is newer than any change for which all are revoked before.
+  // The generation is taken before the file is looked at, so what the reply shows is newer than any
+  // change for which all leases were revoked before.
   const std::uint64_t generation = holder.give(shared_from_this(), handle);
   if (generation == 0) return false;
   handle_.assign(handle.begin(), handle.end());
@@ -71,8 +72,8 @@ void Inode::recall(Lease& lease, std::vector<LostLease>& lost) const {
   lost.push_back({lease.holder, lease.generation, counts(lease.holder->session())});
 }
 
-// What a holder asks for meanwhile he does not believe for long, but the names of this change he
-// does not know yet: so he is told of each, also while he is being asked.
+// A holder is told of each change, also while an earlier recall is unanswered. What it asks for
+// meanwhile it will not believe for long, but it does not know yet which names this change touched.
 void Inode::take_leases(std::uint64_t changer, std::vector<LostLease>& lost) {
   drop_void_leases();
   for (Lease& lease : leases_) {
@@ -114,7 +115,7 @@ void Inode::lease_returned(const LeaseHolder& holder, std::uint64_t generation) 
   std::lock_guard lock(mutex_);
   std::erase_if(leases_, [&](Lease& lease) {
     if (lease.holder.get() != &holder || lease.generation != generation) return false;
-    // With the first one its holder has sent what he kept from others.
+    // With the first answer the holder has sent what it kept from others.
     lease.exclusive = false;
     if (--lease.recalls > 0 || keeps_returned_) return false;
     lease.holder->drop(generation, handle_);

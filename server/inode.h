@@ -1,12 +1,12 @@
-// Inode: what the server knows of one file: who has changed it, and who has leases of it
+// Inode: what the server knows about one file: who has changed it, and who has leases of it
 // (leases.h).
 //
-// Of changes: how often the file's content or attributes changed, and how many of the changes each
-// session made itself. From it comes Attributes::foreign_changes. A change made through the server
-// is bracketed by begin_change and end_change; one made directly on the disk shows as a stamp that
-// nobody here has left. What cannot be seen: a change on the disk while a change through the server
-// runs on the same file counts as that one; and a change on the disk within the granularity of the
-// filesystem's timestamps, with the size kept.
+// It counts how often the file's content or attributes changed, and how many of these changes each
+// session made itself; Attributes::foreign_changes is computed from that. A change made through the
+// server is bracketed by begin_change and end_change. A change made directly on the disk shows as a
+// stamp that no change through the server has left. Two limits: a change on the disk that is made
+// while a change of the same file through the server runs counts as part of the latter; and one
+// within the granularity of the filesystem's timestamps that keeps the size is not seen.
 //
 // Knows nothing of descriptors: callers pass in how to look at the file.
 #pragma once
@@ -30,7 +30,7 @@ class Inode : public std::enable_shared_from_this<Inode> {
   explicit Inode(std::uint64_t epoch) : epoch_(epoch) {}
   ~Inode();
 
-  // For a reply to `session` that shows `seen`. Looks again when that is not what was expected.
+  // For a reply to `session` that shows `seen`. Looks again when `seen` is not the recorded stamp.
   template <class Look>
   ChangeCounts observe(std::uint64_t session, ChangeStamp seen, Look look) {
     std::lock_guard lock(mutex_);
@@ -44,8 +44,8 @@ class Inode : public std::enable_shared_from_this<Inode> {
     if (active_changes_++ == 0) reconcile_outside_changes(look(), look);
   }
 
-  // `changed` false: the operation failed; it counts all the same if it has left a trace. The
-  // leases of others that this ends are added to `lost`.
+  // With `changed` false the operation has failed; it still counts if it has left a trace. Adds the
+  // leases of other sessions that the change ends to `lost`.
   template <class Look>
   ChangeCounts end_change(std::uint64_t session, bool changed, Look look,
                           std::vector<LostLease>& lost) {
@@ -60,9 +60,9 @@ class Inode : public std::enable_shared_from_this<Inode> {
     return counts(session);
   }
 
-  // What `look` says of the file's extended attributes, on a filesystem where any change of them
-  // moves ctime. Looks only once for each ctime that is so old that the next change moves it
-  // certainly: filesystems count in steps, of up to a second.
+  // What `look` says of the file's extended attributes, on a filesystem where every change of them
+  // moves ctime. Remembers the answer for a ctime only if this is so old that the next change is
+  // certain to move it: timestamps move in steps of up to a second.
   template <class Look>
   std::uint32_t xattr_flags(std::int64_t ctime_ns, std::int64_t now_ns, Look look) {
     constexpr std::int64_t kOldNs = 2'000'000'000;
@@ -76,35 +76,37 @@ class Inode : public std::enable_shared_from_this<Inode> {
     return flags;
   }
 
-  // Whether `holder` has a lease of the file from here on; `handle` is what he knows the file by.
-  // He has none while one that he had is being recalled.
+  // Gives `holder` a lease of the file, if possible, and returns whether it has one; `handle` is
+  // how the client knows the file. False while an earlier lease of the holder is being recalled.
   bool lease_to(LeaseHolder& holder, HandleView handle);
   bool is_leased_to(const LeaseHolder& holder) const;
-  // Whoever has a lease of a directory goes on believing the names that he has seen in it when he
-  // returns it, but for those that have changed: so it stays, and he is told of the next ones.
+  // A client that returns a lease of a directory goes on believing the names that it has seen
+  // there, except those that have changed. So the lease stays, and the client is told of the next
+  // changes too.
   void keep_returned_leases() {
     std::lock_guard lock(mutex_);
     keeps_returned_ = true;
   }
-  // One recall of a lease of that generation has been answered.
+  // The holder has answered one recall of its lease of `generation`.
   void lease_returned(const LeaseHolder& holder, std::uint64_t generation);
-  // The holder has no use any more for a lease of that generation, which nobody has asked back.
+  // The holder no longer needs its lease of `generation`, which was not recalled.
   void lease_given_up(const LeaseHolder& holder, std::uint64_t generation, HandleView handle);
-  // From here on nobody else looks at the file: that lease is asked back first. Nothing when
-  // `holder` has none, or is not the only one.
+  // From here on no other session may look at the file before this lease has been recalled. False,
+  // and nothing happens, when `holder` has no lease or is not the only one that has.
   bool make_exclusive(const LeaseHolder& holder);
   void end_exclusive(const LeaseHolder& holder);
-  // Whether another session than this one has an exclusive lease.
+  // Whether a session other than this one has an exclusive lease.
   bool is_kept_from(std::uint64_t session) const;
-  // Adds that lease to `lost`: it is to be asked back.
+  // Recalls that lease: adds it to `lost`.
   void take_exclusive(std::uint64_t session, std::vector<LostLease>& lost);
-  // Whether anybody has a lease that is not void.
+  // Whether any session has a lease that is not void.
   bool is_leased();
-  // By which leaseholders know the file; empty when there were none.
+  // The handle by which leaseholders know the file; empty when there were none.
   Handle leased_handle() const;
 
  private:
-  // While a change through the server runs, a new stamp is its doing, and it will be counted.
+  // A new stamp that appears while a change through the server runs is due to that change, which
+  // will count it.
   template <class Look>
   void reconcile(ChangeStamp seen, Look look) {
     if (active_changes_ == 0) reconcile_outside_changes(seen, look);
@@ -146,7 +148,7 @@ class Inode : public std::enable_shared_from_this<Inode> {
     std::uint64_t session;
     std::uint64_t changes;
   };
-  // Beyond so many sessions the one that wrote longest ago is forgotten; it then takes its own
+  // Beyond this many sessions, the one that wrote longest ago is forgotten; it then takes its own
   // changes for foreign ones, once.
   static constexpr std::size_t kMaxOwners = 32;
 
@@ -156,7 +158,7 @@ class Inode : public std::enable_shared_from_this<Inode> {
   ChangeStamp last_seen_;
   std::uint64_t total_ = 0;
   std::uint32_t active_changes_ = 0;
-  std::optional<std::int64_t> xattr_flags_of_;  // the ctime
+  std::optional<std::int64_t> xattr_flags_of_;  // the ctime that xattr_flags_ is for
   std::uint32_t xattr_flags_ = 0;
   boost::container::small_vector<Own, 2> own_;  // in order of the last change
   std::vector<Lease> leases_;

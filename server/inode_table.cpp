@@ -32,8 +32,8 @@ std::shared_ptr<Inode> InodeTable::get(const FileId& id) {
   return inode;
 }
 
-// A record that only the table holds cannot gain a user without the shard's lock. Those that stay
-// are put to the front, a few each time, so that a table full of them costs no long search.
+// A record that only the table holds cannot gain a user without the shard's lock. Records that must
+// stay are moved to the front, a few each time, so that a table full of them costs no long search.
 void InodeTable::evict(Shard& shard) const {
   for (int tries = 0; tries < 8 && shard.by_use.size() > shard_capacity_; ++tries) {
     auto last = std::prev(shard.by_use.end());

@@ -1,4 +1,4 @@
-// InodeTable: the records of files (inode.h), by which file they are of.
+// InodeTable: the records of files (inode.h), by FileId.
 #pragma once
 
 #include <array>
@@ -14,8 +14,8 @@
 
 namespace foliofs::server {
 
-// Bounded; the record least recently asked for goes first, those in use and those of files that
-// somebody has a lease of stay. A file whose record went gets a new one with another epoch.
+// Bounded: the least recently used record is dropped first, but records in use and records of
+// leased files stay. A file whose record was dropped gets a new one with another epoch.
 // Thread-safe.
 class InodeTable {
  public:

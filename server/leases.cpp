@@ -81,7 +81,7 @@ void LeaseHolder::returned_all() {
   std::unordered_map<std::uint64_t, Recall> answered;
   std::unordered_map<std::size_t, std::weak_ptr<Inode>> void_now;
   std::lock_guard lock(mutex_);
-  // Entries of an earlier generation are dropped from their files when somebody meets them.
+  // Entries of an earlier generation are removed from their files when they are next met there.
   generation_.fetch_add(1, std::memory_order_release);
   gate_.give_back_room(std::exchange(held_, 0));
   answered.swap(unanswered_);
@@ -131,7 +131,7 @@ void Recalls::add(const std::shared_ptr<Inode>& inode, const Handle& handle,
 void Recalls::send(SteadyTime now, std::function<void()> done) {
   auto wait = std::make_shared<RecallWait>(std::move(done));
   std::vector<Item> rest = std::exchange(lost_, {});
-  // One message for each holder: a call changes few files.
+  // One message per holder: a call changes few files.
   while (!rest.empty()) {
     const LeaseHolderRef holder = rest.front().lease.holder;
     const std::uint64_t generation = rest.front().lease.generation;

@@ -1,14 +1,16 @@
-// Leases: what sessions believe of files without asking, and how they are told when it ends.
+// Leases: what clients may believe of files without asking, and how the server tells them when that
+// ends.
 //
-// A lease is a session's entry in a file's record (inode.h). It is given with a reply that
-// shows the file's attributes, before these are looked at, and lost by a change that another
-// session makes. Whoever changes a file collects the leases that this ends (Recalls); the change is
-// made, the holders are told, and its maker gets his answer once all of them have returned theirs
-// or can hold them no longer. So nobody believes the old state when a change has been answered;
-// while it is under way some may see it already, and others not yet.
+// A lease is a session's entry in a file's record (inode.h). The server gives it with a reply that
+// shows the file's attributes, before it looks at these; the session loses it when another session
+// changes the file. The call that changes a file collects the leases that the change ends
+// (Recalls): the change is made, the holders are told, and the call is answered once each of them
+// has returned its lease or can no longer hold it. So when a change has been answered, no client
+// believes the old state; while the change is under way, some clients may already see the new state
+// and others not yet.
 //
-// Nobody waits for anything else on the way: a client returns a lease without asking the server
-// for anything (docs/ARCHITECTURE.md).
+// No other wait is involved: a client returns a lease without asking the server for anything
+// (docs/ARCHITECTURE.md).
 #pragma once
 
 #include <atomic>
@@ -30,14 +32,14 @@ namespace foliofs::server {
 class Inode;
 class LeaseHolder;
 
-// What a client is told of a file that it holds a lease of no more.
+// What a client is told about a file of which it no longer holds a lease.
 struct RecalledLease {
   Handle handle;
-  std::vector<std::string> names;  // of a directory: those that have changed
+  std::vector<std::string> names;  // of a directory: the names that have changed
   ChangeCounts counts;
 };
 
-// Tells a client. Called from any thread, must not block; what cannot be told is dropped.
+// Tells a client. Called from any thread, must not block; drops what it cannot deliver.
 class LeaseListener {
  public:
   virtual ~LeaseListener() = default;
@@ -45,12 +47,12 @@ class LeaseListener {
   virtual void all_leases_recalled() = 0;
 };
 
-// Whether an export gives leases at all, now. Thread-safe.
+// Whether an export gives leases at all at present. Thread-safe.
 class LeaseGate {
  public:
-  // Leases may be given: changes that do not come through this server are noticed.
+  // Leases may be given from here on: changes that do not come through this server are noticed.
   void open() { open_ = true; }
-  // Somebody changes files on the disk itself: none are given for so long.
+  // Somebody changes files on the disk itself: no leases are given for `time`.
   void close_for(std::chrono::milliseconds time) {
     closed_until_ = (std::chrono::steady_clock::now() + time).time_since_epoch().count();
   }
@@ -60,9 +62,9 @@ class LeaseGate {
                closed_until_.load(std::memory_order_relaxed);
   }
 
-  // How many leases of one export may be held.
+  // How many leases of one export may be held at a time.
   static constexpr std::size_t kMaxLeases = 1 << 18;
-  // Room for one of them; false when there is none.
+  // Takes room for one more lease; false when there is none.
   bool take_room() {
     if (held_.fetch_add(1) < kMaxLeases) return true;
     --held_;
@@ -77,7 +79,7 @@ class LeaseGate {
   std::atomic<SteadyTime::rep> closed_until_ = 0;
 };
 
-// Runs `done` when everybody has answered whom it was asked to wait for.
+// Runs `done` when the last reference goes: when all holders that it waits for have answered.
 class RecallWait {
  public:
   explicit RecallWait(std::function<void()> done) : done_(std::move(done)) {}
@@ -91,10 +93,10 @@ class RecallWait {
 
 using RecallWaitRef = std::shared_ptr<RecallWait>;
 
-// The leases of one session, all of one generation: those of an earlier one are void. Thread-safe.
+// The leases of one session. All are of the current generation; older ones are void. Thread-safe.
 class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
  public:
-  // `gate` must outlive the holder, or end().
+  // `gate` must outlive the holder, or end() must have been called.
   LeaseHolder(std::uint64_t session, LeaseGate& gate) : session_(session), gate_(gate) {}
 
   std::uint64_t session() const { return session_; }
@@ -102,32 +104,33 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
   bool may_hold() const {
     return ready_.load(std::memory_order_relaxed) && gate_.gives_leases() && !is_barred();
   }
-  // A lease of `inode`, of the generation returned; 0: there is none to be had. Not void it goes by
-  // drop().
+  // Gives a lease of `inode` and returns its generation, or 0 if none can be given. A lease that is
+  // not void ends with drop().
   std::uint64_t give(const std::shared_ptr<Inode>& inode, HandleView handle);
   void drop(std::uint64_t generation, HandleView handle);
 
-  // Begins to give leases to the session, or leaves off; those that it has stay.
+  // Starts giving leases to the session, or stops; the session keeps those that it has.
   void set_ready(bool ready);
-  // Whom to tell; before set_ready().
+  // Sets the listener; call before set_ready().
   void listen(std::weak_ptr<LeaseListener> listener) { listener_ = std::move(listener); }
 
-  // Asks for leases of `generation` back, of the files `inodes`; `wait` is held until they are
-  // here.
+  // Asks the client to return its leases of `generation` on the files `inodes`; holds `wait` until
+  // it has.
   void recall(std::uint64_t generation, std::vector<std::shared_ptr<Inode>> inodes,
               const std::vector<RecalledLease>& leases, SteadyTime now, RecallWaitRef wait);
-  // The client has returned those of one recall. Ignores numbers that it does not know.
+  // The client has returned the leases of one recall. Ignores unknown numbers.
   void returned(std::uint64_t recall);
-  // The client gives up a lease that nobody has asked back. Ignores what is none.
+  // The client gives up a lease that was not recalled. Ignores a handle without a lease.
   void given_up(HandleView handle);
-  // The client believes nothing any more, whatever it was told.
+  // The client no longer believes anything that it was told.
   void returned_all();
-  // They are void, and the client is told so; nothing when there are none.
+  // Voids all leases and tells the client so; does nothing when there are none.
   void revoke_all();
-  // Nobody is there any more to hold leases.
+  // The session is gone and can hold no leases any more.
   void end();
-  // As revoke_all() when a recall has gone unanswered since before `deadline`. True if so. The
-  // session then gets none for kBarred: others would wait as long again for the next one.
+  // Does revoke_all() and returns true when a recall has been unanswered since before `deadline`.
+  // The session then gets no leases for kBarred, because others would wait as long again for the
+  // next one.
   bool revoke_overdue(SteadyTime deadline);
   static constexpr std::chrono::seconds kBarred{60};
 
@@ -153,7 +156,8 @@ class LeaseHolder : public std::enable_shared_from_this<LeaseHolder> {
   std::mutex mutex_;  // guards what follows; taken after that of an inode
   bool ended_ = false;
   std::size_t held_ = 0;  // of this generation
-  // Those of this generation, by a hash of the handle. Of two files with the same one is there.
+  // The leases of this generation, by a hash of the handle. Of two files with one hash, only one is
+  // here.
   std::unordered_map<std::size_t, std::weak_ptr<Inode>> by_handle_;
   std::uint64_t last_recall_ = 0;
   std::unordered_map<std::uint64_t, Recall> unanswered_;
@@ -165,17 +169,17 @@ using LeaseHolderRef = std::shared_ptr<LeaseHolder>;
 struct LostLease {
   LeaseHolderRef holder;
   std::uint64_t generation = 0;
-  ChangeCounts counts;  // as the holder's session counts
+  ChangeCounts counts;  // as counted for the holder's session
 };
 
 // The leases that one call has ended. Not thread-safe.
 class Recalls {
  public:
-  // `names` are those that the change has touched in `inode`, a directory.
+  // `names` are the names in the directory `inode` that the change has touched.
   void add(const std::shared_ptr<Inode>& inode, const Handle& handle,
            const std::vector<LostLease>& lost, const std::vector<std::string>& names);
   bool empty() const { return lost_.empty(); }
-  // Tells the holders; `done` runs when all have answered, on any thread, perhaps at once.
+  // Tells the holders; `done` runs when all have answered, on any thread, possibly at once.
   void send(SteadyTime now, std::function<void()> done);
 
  private:

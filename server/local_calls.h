@@ -1,4 +1,4 @@
-// What the local store makes of system calls, and of what they say of a file. Private to it.
+// Helpers of the local store for system calls and for what they report. Private to it.
 #pragma once
 
 #include <fcntl.h>
@@ -15,12 +15,12 @@
 
 namespace foliofs::server {
 
-// The mode that is to be given to the system call which makes a file in `directory`, after the
-// thread's umask has been set. local_xattrs.cpp.
+// Sets the thread's umask, and returns the mode to pass to the system call that makes a file in
+// `directory`. local_xattrs.cpp.
 mode_t apply_umask(int directory, CreationMode mode);
 
-// Takes a file's set-id bits away, as far as the server may. Whether it has. The thread may act as
-// the server afterwards. local_xattrs.cpp.
+// Clears a file's set-id bits, as far as the server may. Returns whether it has. The thread may act
+// as the server afterwards. local_xattrs.cpp.
 Result<bool> kill_set_id_bits(int fd);
 
 // statx(2) of the file behind `fd`; any descriptor will do. False with errno.
@@ -29,13 +29,13 @@ inline bool look_at(int fd, struct statx& info) {
                  &info) == 0;
 }
 
-// Whether a file can have these bytes: its offsets are signed.
+// Whether the range fits in a file, whose offsets are signed.
 inline bool in_file_range(std::uint64_t offset, std::uint64_t length) {
   return offset <= INT64_MAX && length <= INT64_MAX - offset;
 }
 
-// Whether freeing the file's blocks takes long. What is smaller is freed sooner than a thread
-// wakes.
+// Whether freeing the file's blocks takes long. A smaller file is freed sooner than a thread of the
+// pool wakes up.
 inline bool holds_much(const struct statx& info) {
   constexpr std::uint64_t kMuch = (1u << 20) / 512;
   return S_ISREG(info.stx_mode) && info.stx_blocks > kMuch;

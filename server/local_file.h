@@ -26,11 +26,11 @@ class LocalFile final : public OpenFile {
   int fd() const { return fd_.get(); }
   Inode& inode() const { return *node_->inode; }
   const Node& node() const { return *node_; }
-  // Whether the call that has opened the file has made it.
+  // Whether the call that opened the file also created it.
   bool has_made_it() const { return has_made_it_; }
-  // Held by whoever uses the descriptor's position.
+  // Held while the descriptor's file position is used.
   std::mutex& position_mutex() { return position_mutex_; }
-  // How it is written.
+  // The file's write stream, for early writeout.
   WriteStream& stream() { return stream_; }
 
  private:

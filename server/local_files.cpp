@@ -1,4 +1,4 @@
-// LocalStore: opening files, and their data.
+// LocalStore: opening files, and reading and writing their data.
 #include <sys/uio.h>
 
 #include "foliofs/proto/open_flags.h"
@@ -12,8 +12,9 @@ namespace foliofs::server {
 
 namespace {
 
-// What a client may ask of open(2). The rest would change how the server does its I/O: offsets come
-// from the client, so O_APPEND must not override them, and O_DIRECT or O_SYNC are its own affair.
+// The open(2) flags that a client may set. The others would change how the server does its I/O:
+// offsets come from the client, so O_APPEND must not override them, and O_DIRECT and O_SYNC are the
+// client's own affair.
 constexpr int kOpenFlags = O_ACCMODE | O_TRUNC;
 
 }  // namespace
@@ -50,7 +51,7 @@ bool owns(const Identity& caller, int fd) {
 
 }  // namespace
 
-// An owner could change the mode anyway, so this gives nobody what he could not have.
+// An owner could change the mode anyway, so this grants nothing that the caller could not have had.
 Result<UniqueFd> LocalStore::open_as_owner(const CallContext& context, const Node& node, int flags,
                                            bool override_mode) {
   UniqueFd fd = reopen(node.fd.get(), flags);
@@ -67,7 +68,7 @@ Result<UniqueFd> LocalStore::open_as_owner(const CallContext& context, const Nod
 
 namespace {
 
-// Whether the thread, as it acts now, may execute the file.
+// Whether the thread, with its current identity, may execute the file.
 bool may_execute(const Node& node) {
   return node.type == S_IFREG &&
          ::faccessat(node.fd.get(), "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0;
@@ -75,8 +76,8 @@ bool may_execute(const Node& node) {
 
 }  // namespace
 
-// The client's kernel has to read what it executes, as a local one does without asking for the
-// permission to read.
+// The client's kernel has to read a file to execute it; a local kernel reads it too, without
+// checking for read permission.
 Result<UniqueFd> LocalStore::open_to_execute(const CallContext& context, const Node& node) {
   if (!may_execute(node)) return Errno(EACCES);
   BOOST_OUTCOME_TRYV(act_as_server());
@@ -86,8 +87,8 @@ Result<UniqueFd> LocalStore::open_to_execute(const CallContext& context, const N
   return fd;
 }
 
-// Only files and directories: opening a fifo or a device would wait for, or do, something that has
-// no place on a server.
+// Opens only files and directories: opening a fifo or a device would wait for, or do, something
+// that has no place on a server.
 Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, int flags,
                                      bool reclaim) {
   if (node->type == S_IFLNK) return Errno(ELOOP);
@@ -97,7 +98,7 @@ Result<Opened> LocalStore::open_node(const CallContext& context, NodeRef node, i
   if (truncates && !waits) return Errno(EAGAIN);
   std::optional<ChangeScope> change;
   if (truncates) change.emplace(*this, *node, context);
-  // With O_NONBLOCK it is EWOULDBLOCK where a lease has to be broken first.
+  // With O_NONBLOCK the open fails with EWOULDBLOCK where it would first have to break a lease.
   const int how = (flags & kOpenFlags) | (waits ? 0 : O_NONBLOCK);
   auto fd = open_as_owner(context, *node, how, reclaim);
   const bool executes = (flags & proto::kOpenToExecute) != 0 && (how & ~O_NONBLOCK) == O_RDONLY;
@@ -130,8 +131,8 @@ Result<Opened> LocalStore::create_new(const CallContext& context, Node& parent, 
   return created;
 }
 
-// A request that fails has changed nothing. Somebody else may have put another file there
-// meanwhile.
+// For a creation that failed later, because a request that fails must leave no change. Another
+// process may have put another file there meanwhile.
 void LocalStore::remove_again(const Node& parent, Name name, int fd) const {
   struct stat made {};
   struct stat there {};
@@ -145,7 +146,8 @@ Result<Opened> LocalStore::create(const CallContext& context, HandleView parent,
                                   CreationMode mode, int flags) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
   BOOST_OUTCOME_TRY(auto held, name_locks_.hold(context.waiting, directory->id, name));
-  // On the disk others may make and remove the name between our two steps, but not for ever.
+  // Other processes may create and remove the name on the disk between our two steps, but not for
+  // ever.
   for (int tries = 0; tries < 8; ++tries) {
     auto made = create_new(context, *directory, name, mode, flags);
     if (made || made.error() != Errno(EEXIST) || (flags & O_EXCL) != 0) return made;
@@ -155,7 +157,7 @@ Result<Opened> LocalStore::create(const CallContext& context, HandleView parent,
     BOOST_OUTCOME_TRY(auto node, adopt(std::move(fd.value())));
     if (node->type == S_IFDIR) return Errno(EISDIR);
     BOOST_OUTCOME_TRYV(may_look_at(context, *node->inode));
-    held = NameLocks::Held();  // opening it may take long, and the name matters no more
+    held = NameLocks::Held();  // opening may take long, and the name does not matter any more
     return open_node(context, std::move(node), flags);
   }
   return Errno(EBUSY);
@@ -203,9 +205,9 @@ Status write_all(int fd, std::uint64_t offset, std::span<const std::byte> data,
   return success();
 }
 
-// The opener may be allowed to write without owning the file; only an owner may set a time, so the
-// server then does it on its behalf. A server without that privilege lets it be: the bytes are
-// written, and the reply shows the time that the file has.
+// The opener may be allowed to write without owning the file, but only an owner may set a time, so
+// the server then sets it on the opener's behalf. A server without that privilege leaves it: the
+// bytes are written, and the reply shows the time that the file has.
 Status set_mtime(int fd, std::int64_t mtime_ns) {
   const auto refused = [] {
     return errno == EPERM || errno == EACCES;
@@ -218,8 +220,8 @@ Status set_mtime(int fd, std::int64_t mtime_ns) {
   return success();
 }
 
-// What was written is on its way to the disk sooner or later; here, sooner. If the kernel cannot,
-// the fsync(2) at the end learns why.
+// Starts early what the kernel would do sooner or later: writing the data to disk. If that fails,
+// the fsync(2) at the end reports why.
 void begin_writeout(LocalFile& file, std::span<const WritePiece> pieces) {
   for (const auto& [offset, data] : pieces) {
     const auto begun = file.stream().wrote(ByteRange::of(offset, data.size()));

@@ -1,4 +1,4 @@
-// LocalStore: what has to do with names. Files are in local_files.cpp.
+// LocalStore: calls on names. Files are in local_files.cpp.
 #include <dirent.h>
 
 #include <cstring>
@@ -14,7 +14,7 @@ namespace foliofs::server {
 
 Result<Entry> LocalStore::lookup(const CallContext& context, HandleView parent, Name name) {
   BOOST_OUTCOME_TRY(auto directory, resolve_as(context, parent));
-  // Before the lookup: what the client learns of the directory is then never newer than the entry.
+  // Read before the lookup, so that the directory's attributes are never newer than the entry.
   auto attributes = attributes_of(context, *directory);
   auto node = find_child(*directory, name);
   const bool absent = !node && node.error() == Errno(ENOENT);
@@ -46,7 +46,8 @@ Result<Entry> LocalStore::make_entry(const CallContext& context, HandleView pare
   if (make(directory->fd.get()) != 0) return last_errno();
   auto attributes = change.finish(true, {name.c_str()});
   BOOST_OUTCOME_TRY(auto node, find_child(*directory, name));
-  // Somebody has put another file there meanwhile. The kernel takes none of another type.
+  // Another process has put another file there meanwhile. The client's kernel accepts none of
+  // another type.
   if (type != 0 && node->type != type) return Errno(EEXIST);
   return entry_of(context, *node, attributes, Occasion::kAfterChange);
 }
@@ -84,7 +85,7 @@ Result<Entry> LocalStore::link(const CallContext& context, HandleView file, Hand
                                Name name) {
   BOOST_OUTCOME_TRY(auto node, resolve(context, file));
   const FdName source(node->fd.get());
-  // With AT_EMPTY_PATH linkat would want CAP_DAC_READ_SEARCH.
+  // linkat with AT_EMPTY_PATH would require CAP_DAC_READ_SEARCH.
   auto entry = make_entry(context, parent, name, node->type, [&](int dir) {
     ChangeScope change(*this, *node, context);  // a new link changes the file's ctime
     const int failed =
@@ -92,8 +93,8 @@ Result<Entry> LocalStore::link(const CallContext& context, HandleView file, Hand
     if (failed == 0) (void)change.finish(true);
     return failed;
   });
-  // By a path that has another file by now: the client's kernel shall look it up once more, as it
-  // would if nobody had this one open.
+  // The path of the source may lead to another file by now. ESTALE makes the client's kernel look
+  // it up once more, as it would if no program had the old file open.
   const bool gone = !entry && entry.error() == Errno(ENOENT) && !has_name(node->fd.get());
   if (gone) return Errno(ESTALE);
   return entry;
@@ -113,7 +114,7 @@ struct Victim {
   UniqueFd fd;
   Handle handle;
   std::shared_ptr<Inode> inode;
-  bool slow = false;  // to lose this name
+  bool slow = false;  // losing this name takes long
   std::optional<ChangeScope> change;
 
   std::optional<Removed> finish() {
@@ -138,7 +139,7 @@ bool slow_to_unlink(const struct statx& info) {
 Result<NamesChanged> LocalStore::unlink(const CallContext& context, HandleView parent, Name name,
                                         bool directory) {
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, parent));
-  Victim victim;  // goes last, with its blocks: for that nobody need wait
+  Victim victim;  // destroyed last, and its blocks freed: no other call need wait for that
   BOOST_OUTCOME_TRY(const auto held, name_locks_.hold(context.waiting, node->id, name));
   BOOST_OUTCOME_TRY(victim.fd, open_child(node->fd.get(), name.c_str()));
   struct statx info {};
@@ -231,8 +232,8 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
   if (!fd) return;
   struct statx info {};
   if (!look_at(fd.value().get(), info)) return;
-  // Listing a large directory must not push the nodes in use out of the table, so only those that
-  // could not be found again are put there.
+  // Listing a large directory must not push the nodes in use out of the table, so only files that
+  // could not be reopened otherwise get a node.
   Result<Handle> handle = Errno(ESTALE);
   auto known = nodes_.find(id_of(info));
   if (known != nullptr) {
@@ -243,7 +244,8 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
     handle = node.value()->handle;
   }
   if (!handle) return;
-  // What is another session's alone is not asked for: whoever wants to know looks it up.
+  // Does not recall another session's exclusive lease: a program that wants to know more will look
+  // the file up.
   CallContext without_asking = context;
   without_asking.recalls = nullptr;
   auto attributes = attributes_of(without_asking, fd.value().get(), *inodes_.get(id_of(info)),
@@ -258,13 +260,13 @@ void LocalStore::fill_entry(const CallContext& context, int directory, Directory
 Result<DirectoryRead> LocalStore::read_directory(const CallContext& context, HandleView directory,
                                                  std::uint64_t cookie, bool with_attributes,
                                                  DirectorySink& sink) {
-  // One that nobody has read lately comes from the disk, entry by entry.
+  // A directory that was not read recently comes from the disk, entry by entry.
   constexpr std::size_t kFewEntries = 64;
   const bool waits = context.waiting == Waiting::kAllowed;
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, directory));
   if (node->type != S_IFDIR) return Errno(ENOTDIR);
   if (!waits && !node->lists_quickly) return Errno(EAGAIN);
-  // The rest of a listing may be had although the mode has changed since it began, by the owner.
+  // The owner may read the rest of a listing although the mode has changed since it began.
   BOOST_OUTCOME_TRY(UniqueFd fd, open_as_owner(context, *node, O_RDONLY | O_DIRECTORY,
                                                /*override_mode=*/cookie != 0));
   if (cookie != 0 && ::lseek(fd.get(), static_cast<off_t>(cookie), SEEK_SET) < 0) {
@@ -296,7 +298,7 @@ Result<DirectoryRead> LocalStore::read_directory(const CallContext& context, Han
       entry.ino = found->d_ino;
       entry.type = DTTOIF(found->d_type);
       entry.name = name;
-      // What is above the export is nobody's business.
+      // The inode number of the directory above the export is not shown to clients.
       if (is_dot_dot(name) && node == root_) entry.ino = node->id.inode;
       if (with_attributes && !is_dot(name) && !is_dot_dot(name)) {
         fill_entry(context, fd.get(), entry);

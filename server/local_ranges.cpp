@@ -1,5 +1,5 @@
-// LocalStore: what changes a range of a file otherwise than by writing bytes that came from the
-// client: appends, allocation, copies; and where its data and its holes are.
+// LocalStore: changes of a range of a file other than writing bytes from the client at an offset
+// (appends, allocation, copies), and the search for data and holes.
 #include <linux/falloc.h>
 #include <sys/uio.h>
 
@@ -13,8 +13,8 @@ namespace foliofs::server {
 
 namespace {
 
-// At the end that the file has when each call is made, whoever else appends. The descriptor's own
-// position says where that was.
+// Appends at the end that the file has at each call, whoever else appends. The descriptor's own
+// position tells where that was.
 Result<std::uint64_t> append_all(int fd, std::span<const std::byte> data, ChangeScope& scope) {
   std::optional<std::uint64_t> begin;
   while (!begin || !data.empty()) {
@@ -54,7 +54,7 @@ Result<wire::Attributes> LocalStore::allocate(const CallContext& context, OpenFi
   if (!in_file_range(offset, length)) return Errno(EFBIG);
   BOOST_OUTCOME_TRYV(act_as(context.caller));
   ChangeScope change(*this, local.fd(), local.inode(), context);
-  change.touched();  // fallocate(2) does not say how far it came before it failed
+  change.touched();  // fallocate(2) does not say how far it got before it failed
   int failed = 0;
   do {
     failed = ::fallocate(local.fd(), static_cast<int>(mode), static_cast<off_t>(offset),

@@ -132,8 +132,8 @@ Result<NodeRef> LocalStore::resolve_as(const CallContext& context, HandleView ha
 
 // --- Attributes --------------------------------------------------------------------------------
 
-// One export may span devices without crossing a mount (subvolumes, stacked filesystems), with
-// inode numbers that are unique in each device only.
+// One export may span several devices without crossing a mount (subvolumes, stacked filesystems),
+// and inode numbers are unique only within each device.
 std::uint64_t LocalStore::ino_of(const struct statx& info) const {
   const std::uint64_t device = id_of(info).device;
   if (device == root_device_) return info.stx_ino;
@@ -142,7 +142,7 @@ std::uint64_t LocalStore::ino_of(const struct statx& info) const {
 
 wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts counts,
                                       std::uint32_t flags) const {
-  // Through another name, outside of the tree, it could change unnoticed.
+  // The file could change unnoticed through another name outside the tree.
   const bool has_other_names = info.stx_nlink > 1 && !S_ISDIR(info.stx_mode);
   if (has_other_names) flags &= ~std::uint32_t{proto::kLeased | proto::kExclusive};
   const std::uint64_t rdev = ::makedev(info.stx_rdev_major, info.stx_rdev_minor);
@@ -155,7 +155,7 @@ wire::Attributes LocalStore::describe(const struct statx& info, ChangeCounts cou
 
 Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, int fd, Inode& inode,
                                                    HandleView handle, Occasion occasion) const {
-  // The lease comes first: whoever changes the file after it has been looked at finds the lease.
+  // The lease comes first, so that a call which changes the file after the look finds the lease.
   const bool leased = context.holder != nullptr && inode.lease_to(*context.holder, handle);
   if (occasion != Occasion::kAfterChange) {
     BOOST_OUTCOME_TRYV(may_look_at(context, inode));
@@ -168,7 +168,7 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context, i
     return stamp_of(info);
   });
   std::uint32_t flags = leased ? std::uint32_t{proto::kLeased} : 0;
-  // Looked at after the version was observed: what the flags say is true of that one or of a later
+  // The flags are read after the version was observed, so they are true of that version or a later
   // one.
   if (occasion != Occasion::kAlongside && security_xattrs_) {
     const auto look = [&] {
@@ -193,7 +193,7 @@ Result<wire::Attributes> LocalStore::attributes_of(const CallContext& context,
 Result<wire::Attributes> LocalStore::attributes(const CallContext& context, HandleView file) {
   BOOST_OUTCOME_TRY(auto node, resolve(context, file));
   BOOST_OUTCOME_TRY(auto attributes, attributes_of(context, *node, Occasion::kAsked));
-  // Removed behind our back: do not be the one who keeps its blocks on the disk.
+  // The file was removed on the disk itself: do not keep its blocks there.
   if (attributes.nlink() == 0) nodes_.unlinked(node->id);
   return attributes;
 }
@@ -271,7 +271,7 @@ Result<wire::Attributes> LocalStore::set_attributes(const CallContext& context, 
 }
 
 Result<Space> LocalStore::space(const CallContext& context, HandleView file) {
-  // Nothing of the file itself is looked at, so nobody's lease is in the way.
+  // Nothing of the file itself is looked at, so no exclusive lease is in the way.
   BOOST_OUTCOME_TRY(auto node, find_node(file));
   BOOST_OUTCOME_TRYV(act_as(context.caller));
   struct statvfs info {};

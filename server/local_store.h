@@ -1,10 +1,10 @@
 // LocalStore: the FileStore of a directory on this machine.
 //
-// Resolves handles with the server's own privileges and does everything else as the caller, so that
-// the kernel decides what is permitted. Works on O_PATH descriptors throughout: a name is looked up
-// as one component below such a descriptor, never following a symlink or entering another mount,
-// and what was looked up is opened through /proc/self/fd, so that its type was checked on the very
-// file that is opened.
+// It resolves handles with the server's own privileges and does everything else as the caller, so
+// that the kernel decides what is permitted. It works on O_PATH descriptors throughout. It looks up
+// a name as one component below such a descriptor and never follows a symlink or enters another
+// mount. It opens what it found through /proc/self/fd, so the file that is opened is the very one
+// whose type was checked.
 #pragma once
 
 #include <sys/stat.h>
@@ -19,7 +19,7 @@
 namespace foliofs::server {
 
 enum class HandleKind {
-  kAutomatic,   // the kernel's where they work, else descriptors
+  kAutomatic,   // kernel handles where they work, else descriptors
   kDescriptor,  // numbers of descriptors that the server holds
 };
 
@@ -36,7 +36,7 @@ class ChangeScope;
 
 class LocalStore final : public FileStore {
  public:
-  // ENOENT, ENOTDIR, EACCES … as opening the directory gives.
+  // The errors are those of opening the directory: ENOENT, ENOTDIR, EACCES …
   static Result<std::unique_ptr<FileStore>> open_tree(const LocalStoreOptions& options);
 
   std::string remark() const override { return remark_; }
@@ -102,30 +102,30 @@ class LocalStore final : public FileStore {
 
   LocalStore(const LocalStoreOptions& options, UniqueFd root, UniqueFd proc_fds);
 
-  // The node that `handle` names; the thread acts as the server when it had to be opened.
+  // The node that `handle` names. If it had to be opened, the thread acts as the server afterwards.
   Result<NodeRef> resolve(const CallContext& context, HandleView handle);
-  // As resolve, and from then on the thread acts as the caller.
+  // Like resolve, but from then on the thread acts as the caller.
   Result<NodeRef> resolve_as(const CallContext& context, HandleView handle);
-  // As resolve, whoever has a lease of the file.
+  // Like resolve, but ignores other sessions' leases of the file.
   Result<NodeRef> find_node(HandleView handle);
-  // The node of the file behind `path_fd`, an O_PATH descriptor, which a new node keeps. `handle`
-  // is what clients know the file by; nullptr: it gets one, unless there is a node. Without a
-  // descriptor the errno of whoever should have opened it.
+  // The node of the file behind `path_fd`, an O_PATH descriptor that a new node keeps. `handle` is
+  // how clients know the file; with nullptr a new node gets a new handle. If `path_fd` is empty,
+  // returns the errno of the failed open.
   Result<NodeRef> adopt(UniqueFd path_fd, const Handle* handle = nullptr);
-  // kLeaseHeld where another session's lease keeps the caller's from looking at the file; it is
-  // asked back, if the context takes recalls.
+  // kLeaseHeld if another session's exclusive lease forbids the caller's session to look at the
+  // file; the lease is recalled if the context takes recalls.
   static Status may_look_at(const CallContext& context, Inode& inode);
-  // A handle for the file behind `fd`, of which there is no node.
+  // A handle for the file behind `fd`, which has no node.
   Result<Handle> identify(int fd) const;
-  // The handle that clients know the file by; empty when there is none that is good any more.
+  // The handle that clients know the file by; empty when no client can have a valid one.
   Handle handle_in_use(int fd, const FileId& id);
-  // An O_PATH descriptor of what `name` in `directory` is, also of a symlink. EXDEV for a mount.
+  // An O_PATH descriptor of `name` in `directory`; of a symlink itself. EXDEV for a mount point.
   Result<UniqueFd> open_child(int directory, const char* name);
-  // Opens the file behind an O_PATH or any other descriptor anew. Without a descriptor errno says
+  // Opens the file behind an O_PATH or any other descriptor anew. Without a descriptor, errno says
   // why.
   UniqueFd reopen(int fd, int flags);
-  // open() gives a descriptor, or -1 with errno. When there is none left, once more with fewer
-  // nodes.
+  // open() returns a descriptor, or -1 with errno. If descriptors have run out, drops nodes and
+  // tries once more.
   template <class Open>
   UniqueFd with_descriptor(Open open) {
     UniqueFd fd(open());
@@ -134,22 +134,22 @@ class LocalStore final : public FileStore {
     return UniqueFd(open());
   }
 
-  // The occasion on which attributes are told.
+  // The occasion on which a client is told attributes.
   enum class Occasion {
-    // They go along with an answer about something else: no look for xattrs, and so never
-    // kNoSecurityXattrs.
+    // They accompany an answer about something else: xattrs are not looked at, so kNoSecurityXattrs
+    // is never set.
     kAlongside,
-    // They are what is asked for: with kNoSecurityXattrs where it is so, which may cost a system
-    // call more.
+    // The client asked for them: kNoSecurityXattrs is set where it applies, which may cost another
+    // system call.
     kAsked,
-    // As kAsked, of a file that the session has just made: it gets an exclusive lease if it alone
-    // has one.
+    // Like kAsked, for a file that the session has just created: the session gets an exclusive
+    // lease if no other session has a lease.
     kCreated,
-    // As kAsked, but never kLeaseHeld: the change is done, and it is too late to wait.
+    // Like kAsked, but never kLeaseHeld: the change is done, so it is too late to wait.
     kAfterChange,
   };
-  // `handle` is what clients know the file by; without one there is no lease of it. kLeaseHeld as
-  // may_look_at() has it.
+  // `handle` is how clients know the file; if it is empty, no lease is given. kLeaseHeld as
+  // may_look_at() returns it.
   Result<wire::Attributes> attributes_of(const CallContext& context, int fd, Inode& inode,
                                          HandleView handle,
                                          Occasion occasion = Occasion::kAlongside) const;
@@ -157,63 +157,64 @@ class LocalStore final : public FileStore {
                                          Occasion occasion = Occasion::kAlongside) const {
     return attributes_of(context, node.fd.get(), *node.inode, node.handle, occasion);
   }
-  // Through the open, as its mode may not be looked at any other way.
+  // Looks at the file through its open descriptor.
   Result<wire::Attributes> attributes_of(const CallContext& context, const LocalFile& file,
                                          Occasion occasion = Occasion::kAlongside) const;
   wire::Attributes describe(const struct statx& info, ChangeCounts counts,
                             std::uint32_t flags) const;
-  // Whether this filesystem, and not only this file, can have ACLs and attributes in `security.`.
+  // Whether this filesystem, and not only this file, can have ACLs and `security.` attributes.
   bool has_security_xattrs(int fd) const;
-  // kNoSecurityXattrs, or 0 when that is not so or not known.
+  // kNoSecurityXattrs, or 0 when the file has such xattrs or that is not known.
   static std::uint32_t security_flag(int fd);
-  // The inode number that clients are told.
+  // The inode number that clients see.
   std::uint64_t ino_of(const struct statx& info) const;
 
   Result<NodeRef> find_child(const Node& parent, Name name);
   Result<Entry> entry_of(const CallContext& context, const Node& node,
                          const Result<wire::Attributes>& parent_attributes,
                          Occasion occasion) const;
-  // `make(directory)` makes the name, of a file of `type` (0: not known), and returns 0, or -1 with
+  // `make(directory)` makes the name of a file of `type` (0: not known) and returns 0, or -1 with
   // errno.
   template <class Make>
   Result<Entry> make_entry(const CallContext& context, HandleView parent, Name name, mode_t type,
                            Make make);
-  // create() of a name that is not there; EEXIST when it is.
+  // create() of a name that does not exist; EEXIST when it does.
   Result<Opened> create_new(const CallContext& context, Node& parent, Name name, CreationMode mode,
                             int flags);
-  // What open() and create() do with a file that is there. REQUIRES: the thread acts as the caller.
+  // The part of open() and create() that opens an existing file. REQUIRES: the thread acts as the
+  // caller.
   Result<Opened> open_node(const CallContext& context, NodeRef node, int flags,
                            bool reclaim = false);
-  // Opens as the caller. With `override_mode` the file's owner may, whatever its mode says.
+  // Opens as the caller. With `override_mode` the file's owner may open it whatever its mode says.
   Result<UniqueFd> open_as_owner(const CallContext& context, const Node& node, int flags,
                                  bool override_mode);
-  // Opens for reading what the caller may execute.
+  // Opens for reading a file that the caller may execute.
   Result<UniqueFd> open_to_execute(const CallContext& context, const Node& node);
-  // What an open or a creation answers, once there is a descriptor.
+  // Builds the answer of an open or a creation, once there is a descriptor.
   Result<Opened> finish_open(const CallContext& context, UniqueFd fd, NodeRef node,
                              Occasion occasion);
-  // Takes back the creation of `name`, if it still is the file behind `fd`.
+  // Undoes the creation of `name`, if it still is the file behind `fd`.
   void remove_again(const Node& parent, Name name, int fd) const;
-  // Adds the handle and the attributes of what `entry.name` is, as far as they can be had.
+  // Adds the handle and the attributes of the file `entry.name`, as far as they can be had.
   void fill_entry(const CallContext& context, int directory, DirectoryEntry& entry);
-  // `scope` is told what is done, also when the rest fails.
+  // Tells `scope` about each step that is done, also when a later one fails.
   Status change_owner_and_mode(int fd, const AttributeChanges& changes, ChangeScope& scope) const;
   Status change_times(int fd, const AttributeChanges& changes) const;
-  // Through `open`, if there is one, and else as the thread acts.
+  // Through `open`, if there is one, and else with the thread's current identity.
   Status change_size(Node& node, LocalFile* open, std::uint64_t size) const;
-  // After the file behind `fd` has lost a name.
+  // To be called after the file behind `fd` has lost a name.
   void forget_if_unlinked(int fd);
 
   const UniqueFd proc_fds_;  // /proc/self/fd
-  const UniqueFd root_fd_;   // readable: what open_by_handle_at wants
+  const UniqueFd root_fd_;   // readable, because open_by_handle_at requires that
   const HandleSigner signer_;
   std::unique_ptr<HandleSource> handle_source_;
   std::string remark_;
   std::uint64_t root_device_ = 0;
   FilesystemTraits filesystem_;
-  bool security_xattrs_ = false;  // as has_security_xattrs(), where asking waits for nobody
+  bool security_xattrs_ = false;  // has_security_xattrs() of the root; false on a remote filesystem
   InodeTable inodes_;
-  NameLocks name_locks_;  // held by whoever changes a name
+  NameLocks name_locks_;  // held during each change of a name
   NodeTable nodes_;
   NodeRef root_;
 };

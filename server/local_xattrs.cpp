@@ -1,7 +1,7 @@
-// LocalStore: extended attributes, and what a new file's mode becomes.
+// LocalStore: extended attributes, and the mode of a new file.
 //
-// The calls go by /proc/self/fd, whose links lead to the very file that an O_PATH descriptor has,
-// also when that is a symlink.
+// The calls use /proc/self/fd, whose links lead to the very file that an O_PATH descriptor refers
+// to, even if that is a symlink.
 #include <sys/xattr.h>
 
 #include <array>
@@ -19,13 +19,13 @@ namespace foliofs::server {
 
 namespace {
 
-// Names that the kernel keeps for administrators, or shows to them only.
+// Names that the kernel reserves for administrators, or shows only to them.
 bool is_for_administrators(XattrName name) {
   const std::string_view text = name.c_str();
   return text.starts_with("trusted.") || text.starts_with("security.");
 }
 
-// Makes one call as the caller is allowed to. `call` returns what the system call does.
+// Makes one call with the caller's rights. `call` returns the result of the system call.
 template <class Call>
 Result<std::size_t> make_call(const CallContext& context, bool for_administrators, Call call) {
   std::optional<WithoutAdministration> scope;
@@ -88,7 +88,7 @@ bool LocalStore::has_security_xattrs(int fd) const {
   return is_possible("system.posix_acl_access") && is_possible("security.capability");
 }
 
-// Names of this kind are listed to everybody.
+// The kernel lists names of this kind to everybody.
 std::uint32_t LocalStore::security_flag(int fd) {
   std::array<char, 1024> names;
   const ssize_t length = ::listxattr(FdPath(fd).c_str(), names.data(), names.size());
@@ -102,9 +102,9 @@ std::uint32_t LocalStore::security_flag(int fd) {
   return proto::kNoSecurityXattrs;
 }
 
-// The kernel knows best when the umask counts. Where a thread may not have one of its own (some
-// containers forbid unshare), the process's is 0, and we have to look whether there is a default
-// ACL.
+// The kernel knows best when the umask applies. Where a thread may not have one of its own (some
+// containers forbid unshare), the process's umask is 0, and we have to check for a default ACL
+// ourselves.
 mode_t apply_umask(int directory, CreationMode mode) {
   if (set_thread_umask(mode.umask)) return mode.bits;
   const FdPath path(directory);
@@ -112,7 +112,7 @@ mode_t apply_umask(int directory, CreationMode mode) {
   return has_default_acl ? mode.bits : mode.bits & ~mode.umask;
 }
 
-// chown(2) that changes nothing takes them away, whatever else it may do.
+// A chown(2) that changes no owner clears them.
 Result<bool> kill_set_id_bits(int fd) {
   struct statx info {};
   if (!look_at(fd, info)) return last_errno();

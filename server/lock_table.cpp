@@ -49,7 +49,7 @@ Result<bool> LockTable::grant_or_enqueue(const LockRequest& request, std::uint64
     return true;
   }
   if (request.kind == LockKind::kWholeFile) {
-    // flock(2) gives up the old lock before it takes another.
+    // flock(2) releases the old lock before it takes another.
     release(file, request);
     serve_waiting(file, notices);
   }
@@ -229,7 +229,8 @@ void LockTable::stop_waiting(FileLocks& file, const Waiter& waiter) {
 }
 
 void LockTable::serve_waiting(FileLocks& file, Notices& notices) {
-  // What is granted may be less than its owner had before, and so free others in its turn.
+  // A granted lock may be weaker than what its owner had before, and so unblock other waiters in
+  // turn.
   bool again = true;
   while (again) {
     again = false;

@@ -1,17 +1,18 @@
-// LockTable: the locks that sessions hold on the files of one export, and who waits for which.
+// LockTable: the locks that sessions hold on the files of one export, and which requests wait.
 //
-// Two kinds, which do not see each other, as on Linux: those of fcntl(2), of bytes, and those of
-// flock(2), of the whole file. A lock belongs to an owner of a session; what it means to have two
-// of them is fcntl(2)'s and flock(2)'s business and is done here as Linux does it. In particular a
-// request is granted when no *held* lock is in its way, even if others wait; of those who wait, who
-// came first is tried first.
+// There are two kinds, which do not affect each other, as on Linux: the byte-range locks of
+// fcntl(2) and the whole-file locks of flock(2). A lock belongs to an owner of a session; what
+// happens when one owner locks twice follows fcntl(2) and flock(2) as Linux implements them. In
+// particular, a request is granted when no *held* lock conflicts with it, even if other requests
+// wait; waiting requests are tried in the order in which they came.
 //
-// A waiter: waiting → granted → forgotten, once its session has asked again and so knows. It can be
-// cancelled until then. When one is granted its session is told (LockListener).
+// A waiter goes: waiting → granted → forgotten, the last once its session has asked again and so
+// knows. It can be cancelled until then. When a waiter is granted its lock, its session is told
+// (LockListener).
 //
-// In memory only: a server that ends has forgotten all locks. So that their holders can take them
-// again before anybody else does, nobody else gets one for some seconds after the start, if a
-// client has come back from an earlier run.
+// The table is in memory only: a server that ends forgets all locks. If a client has come back from
+// an earlier run, only reclaims are granted for some seconds after the start, so that the holders
+// of the old locks can take them again before anybody else does.
 #pragma once
 
 #include <array>
@@ -34,7 +35,7 @@
 
 namespace foliofs::server {
 
-// Whom to tell that a waiter has been granted its lock. Called from any thread, without the table's
+// Is told when a waiter has been granted its lock. Called from any thread, without the table's
 // mutex held.
 class LockListener {
  public:
@@ -50,19 +51,19 @@ struct LockOwner {
   friend auto operator<=>(const LockOwner&, const LockOwner&) = default;
 };
 
-// The lock that an owner asks for, asks about, or gives back.
+// A lock that an owner takes, tests or releases.
 struct LockRequest {
   FileId file;
   LockKind kind = LockKind::kBytes;
   LockOwner owner;
-  LockRange range;  // of kWholeFile only the type counts
+  LockRange range;  // for kWholeFile only the type counts
   std::uint32_t pid = 0;
 };
 
 struct LockLimits {
   std::size_t locks_per_session = 65536;
   std::size_t waiters_per_session = 4096;
-  // How long after the start only what was held before is granted.
+  // How long after the start only reclaims are granted.
   std::chrono::milliseconds reclaim_time{5'000};
 };
 
@@ -76,21 +77,21 @@ class LockTable {
  public:
   explicit LockTable(LockLimits limits = {});
 
-  // True: the owner has the lock. False: `waiter` (not 0) waits for it; or it did before, and this
-  // tells how it stands. Errors: EAGAIN when it conflicts and `waiter` is 0; EDEADLK; ENOLCK when
-  // the session has too many; EINPROGRESS while only reclaims are granted. `reclaim`: an earlier
-  // session of this client's held it.
+  // True: the owner has the lock. False: `waiter` (not 0) waits for it. For a waiter that the table
+  // already knows, the call tells how it stands. Errors: EAGAIN on a conflict when `waiter` is 0;
+  // EDEADLK; ENOLCK when the session has too many; EINPROGRESS while only reclaims are granted.
+  // `reclaim`: an earlier session of this client held the lock.
   Result<bool> lock(const LockRequest& request, std::uint64_t waiter, bool reclaim,
                     std::weak_ptr<LockListener> listener);
   void unlock(const LockRequest& request);
-  // What another owner has that is in the way; nullopt when nothing is.
+  // A conflicting lock of another owner; nullopt when there is none.
   std::optional<HeldLock> test(const LockRequest& request) const;
-  // Waits no more, or gives back what it was granted (and restores nothing).
+  // Stops the wait, or releases what was granted (and restores nothing that it replaced).
   void cancel(std::uint64_t session, std::uint64_t waiter);
 
-  // Whether the session may have a lock of this file, or wait for one.
+  // Whether the session may hold a lock of this file, or wait for one.
   bool concerns(std::uint64_t session, const FileId& file) const;
-  // The session has the file open no more; or is no more.
+  // Drop the locks and waiters of a session: on a file that it has closed; all, when it has ended.
   void drop(std::uint64_t session, const FileId& file);
   void end_session(std::uint64_t session);
 
@@ -106,7 +107,7 @@ class LockTable {
   };
   struct OwnerLocks {
     LockRanges ranges;
-    std::uint32_t pid = 0;  // that took the latest
+    std::uint32_t pid = 0;  // of the process that took the latest lock
   };
   using Held = std::map<LockOwner, OwnerLocks>;
   struct FileLocks {
@@ -125,7 +126,7 @@ class LockTable {
   };
   using Notices = std::vector<Notice>;
 
-  // The rest is called with the mutex held, but for tell().
+  // The functions below are called with the mutex held, except tell().
 
   static Held& held_of(FileLocks& file, LockKind kind) {
     return file.held[static_cast<std::size_t>(kind)];
@@ -134,17 +135,18 @@ class LockTable {
     return file.held[static_cast<std::size_t>(kind)];
   }
   static std::optional<HeldLock> conflict(const FileLocks& file, const LockRequest& request);
-  // What lock() does.
+  // The body of lock().
   Result<bool> grant_or_enqueue(const LockRequest& request, std::uint64_t waiter, bool reclaim,
                                 std::weak_ptr<LockListener> listener, Notices& notices);
-  // False: `waiter` waits from here on.
+  // False: `waiter` is waiting from here on.
   Result<bool> enqueue(FileLocks& file, const LockRequest& request, std::uint64_t waiter,
                        std::weak_ptr<LockListener> listener);
-  // Whether `request` would wait for ever: whom it waits for waits for its owner in the end.
+  // Whether `request` would wait for ever, because those that it waits for wait for its owner in
+  // the end.
   bool deadlocks(const LockRequest& request) const;
   void grant(FileLocks& file, const LockRequest& request);
   void release(FileLocks& file, const LockRequest& request);
-  // After bytes have become free.
+  // To be called after locks have been released or downgraded.
   void serve_waiting(FileLocks& file, Notices& notices);
   void stop_waiting(FileLocks& file, const Waiter& waiter);
   void drop_file(SessionLocks& session, std::uint64_t number, const FileId& id, Notices& notices);
@@ -157,7 +159,8 @@ class LockTable {
   bool expects_reclaims_ = false;
   std::unordered_map<FileId, FileLocks, FileIdHash> files_;
   std::unordered_map<std::uint64_t, SessionLocks> sessions_;
-  // Owners that wait for bytes, each with all that they wait for: what a deadlock is made of.
+  // The owners that wait for byte ranges, each with everything that it waits for; for deadlock
+  // detection.
   std::multimap<LockOwner, const Waiter*> waiting_owners_;
 };
 

@@ -1,4 +1,4 @@
-// Loop: an io_context on a thread of its own, which polls for a short while before it sleeps.
+// Loop: an io_context on its own thread, which polls for a short while before it sleeps.
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -20,7 +20,7 @@ class Loop {
   boost::asio::io_context::executor_type executor() { return context_.get_executor(); }
 
   void start();
-  // Lets the loop end once it has no work left; `join` waits for that.
+  // Lets the loop end once it has no work left; join() waits for that.
   void finish() { work_.reset(); }
   void join();
 

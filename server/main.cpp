@@ -1,4 +1,4 @@
-// main of foliofsd: options, limits, the log and the signals that end it. The rest is Server.
+// main of foliofsd: options, limits, the log, and the signals that end it. Server does the rest.
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
@@ -40,12 +40,12 @@ int run(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a write past the limit fails with EFBIG instead
 
-  // Blocked before any thread starts, so that all of them leave the signals to sigwait.
+  // Blocked before any thread starts, so that all threads leave these signals to sigwait.
   sigset_t ending;
   sigemptyset(&ending);
   sigaddset(&ending, SIGTERM);
   sigaddset(&ending, SIGINT);
-  sigaddset(&ending, SIGHUP);  // nothing is read again; its terminal has gone
+  sigaddset(&ending, SIGHUP);  // there is nothing to reload: the terminal has gone
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
 
   Server server(std::move(invocation.value().options));

@@ -1,10 +1,12 @@
-// NameLocks: changes of what one name leads to go one after the other.
+// NameLocks: serialize changes of what one name leads to.
 //
-// Whoever moves, replaces or removes a file looks first which one it is, so that those who believe
-// something of it are told. Between the two nobody else may put another file there. Changes on the
-// disk itself are not kept out, nor is whoever only looks.
+// A call that moves, replaces or removes a file looks first which file that is, so that the clients
+// that believe something about it can be told. Between the look and the change no other call may
+// put another file there. The locks do not keep out changes on the disk itself, nor calls that only
+// look.
 //
-// Names share locks, so a thread that holds one takes no other, and waits for nothing but the disk.
+// Several names share a lock. A thread that holds one must therefore take no other and wait for
+// nothing but the disk.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +26,7 @@ namespace foliofs::server {
 // Thread-safe.
 class NameLocks {
  public:
-  // One name, or the two of a rename; until it goes.
+  // Holds one name, or the two names of a rename, while it lives.
   class Held {
    public:
     Held() = default;
@@ -34,7 +36,7 @@ class NameLocks {
     std::unique_lock<std::mutex> first_, second_;
   };
 
-  // EAGAIN where it would have to wait and must not.
+  // EAGAIN where the call would have to wait and must not.
   Result<Held> hold(Waiting waiting, const FileId& directory, Name name) {
     Held held;
     BOOST_OUTCOME_TRYV(take(held.first_, waiting, index_of(directory, name)));
@@ -42,7 +44,8 @@ class NameLocks {
   }
   Result<Held> hold(Waiting waiting, const FileId& from, Name name, const FileId& to,
                     Name new_name) {
-    // Always the lower one first: two renames in opposite directions would wait for each other.
+    // Always the lower one first: otherwise two renames in opposite directions could wait for each
+    // other.
     const auto [low, high] = std::minmax({index_of(from, name), index_of(to, new_name)});
     Held held;
     BOOST_OUTCOME_TRYV(take(held.first_, waiting, low));

@@ -1,4 +1,4 @@
-// Names as the store takes them: checked, and ending in NUL as system calls want them.
+// Names as the store takes them: checked, and ending in NUL as system calls need them.
 #pragma once
 
 #include <string_view>
@@ -25,7 +25,7 @@ class Name {
   const char* text_;
 };
 
-// The name of an extended attribute, as xattr(7) has it; ends in NUL. Does not own its bytes.
+// The name of an extended attribute (xattr(7)); ends in NUL. Does not own its bytes.
 class XattrName {
  public:
   // ERANGE when it is absent, empty or too long; EINVAL with a NUL inside.

@@ -36,8 +36,8 @@ void NodeTable::erase(List::iterator found) {
   by_use_.erase(found);
 }
 
-// A node that only the table holds cannot gain a user without the lock. Those in use are put to the
-// front, so that a table full of them costs no long search the next time.
+// A node that only the table holds cannot gain a user without the lock. Nodes in use are moved to
+// the front, so that a table full of them costs no long search the next time.
 void NodeTable::evict_down_to(std::size_t target, std::size_t tries) {
   while (by_use_.size() > target && tries-- > 0) {
     auto last = std::prev(by_use_.end());

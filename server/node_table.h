@@ -1,9 +1,9 @@
-// NodeTable: files that the local store holds an O_PATH descriptor of, so that a handle in use
-// costs no system call to resolve. Bounded: the one least recently used goes first.
+// NodeTable: the files of which the local store holds an O_PATH descriptor, so that resolving a
+// handle in use costs no system call. Bounded: the least recently used node is dropped first.
 //
-// An O_PATH descriptor keeps a deleted file's blocks on the disk, so nodes of files that lost their
-// last name are dropped at once unless they are open, and nodes that nobody used for a while by
-// drop_idle().
+// An O_PATH descriptor keeps a deleted file's blocks on the disk. Therefore the node of a file that
+// has lost its last name is dropped at once unless the file is open, and drop_idle() drops nodes
+// that have not been used for a while.
 #pragma once
 
 #include <sys/types.h>
@@ -31,7 +31,7 @@ struct Node {
   mode_t type = 0;  // S_IFMT bits
   std::shared_ptr<Inode> inode;
 
-  // A directory that has been listed not long ago, and was short.
+  // A directory that was listed recently and was short.
   std::atomic<bool> lists_quickly = false;
 
   // Guarded by the table's mutex.
@@ -51,18 +51,18 @@ class NodeTable {
   NodeRef find(HandleView handle);
   NodeRef find(const FileId& id);
 
-  // The node that the table has for this file from now on: `node`, or the one that was there first.
+  // Returns the node that the table has for this file: `node`, or the one that was there before.
   NodeRef insert(NodeRef node);
 
-  // The node has one open file more; one less.
+  // The node has one more open file; one fewer.
   void opened(Node& node);
   void closed(Node& node);
   // The file has lost its last name.
   void unlinked(const FileId& id);
 
-  // Drops what was not used since the last call, except what is in use elsewhere.
+  // Drops the nodes that have not been used since the last call, except those in use elsewhere.
   void drop_idle();
-  // Drops half of it, for when descriptors run out.
+  // Drops half of the nodes, for when descriptors run out.
   void shrink();
 
   std::size_t size() const;

@@ -191,7 +191,7 @@ RefusalOr<bool> to_switch(const toml::value& value, std::string_view key) {
   return value.as_boolean();
 }
 
-// An export as a string, as on the command line, or as a table of the same words.
+// An export as a string, in the command line's form, or as a table with the same words.
 RefusalOr<ExportOptions> read_export(const toml::value& value) {
   if (value.is_string()) return parse_export(value.as_string().str);
   if (!value.is_table()) return refuse("export is a table or a string");
@@ -301,7 +301,7 @@ RefusalOr<void> read_config(const std::string& path, Options& options) {
 
 namespace {
 
-// As CLI11 fills it in.
+// The options as CLI11 fills them in.
 struct RawOptions {
   std::optional<std::string> config, listen, state_dir, log_level;
   std::vector<std::string> exports;

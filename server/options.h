@@ -1,4 +1,4 @@
-// What foliofsd is told: by its command line and, in the same words, by a TOML file.
+// The options of foliofsd: from its command line and, in the same words, from a TOML file.
 //
 // Only reads and checks; nothing here opens an export or a socket.
 #pragma once
@@ -21,7 +21,7 @@ struct Options {
   boost::asio::ip::tcp::endpoint listen{boost::asio::ip::address_v4::loopback(), kDefaultPort};
   bool allow_plaintext = false;
   std::vector<ExportOptions> exports;
-  unsigned threads = 0;  // 0: one a core, at most 8
+  unsigned threads = 0;  // 0: one per core, at most 8
   std::chrono::microseconds poll{200};
   std::chrono::milliseconds grace{90'000};
   std::chrono::milliseconds hello_timeout{10'000};             // not for users
@@ -32,7 +32,7 @@ struct Options {
   std::string log_level = "info";
 };
 
-// What is to be done: serve with `options`, or print `text` and end well.
+// What to do: serve with `options`, or print `text` and exit successfully.
 struct Invocation {
   Options options;
   std::string text;  // --help and --version
@@ -46,11 +46,11 @@ RefusalOr<ExportOptions> parse_export(std::string_view text);
 // ADDR, ADDR:PORT or [ADDR6]:PORT; "localhost" is 127.0.0.1.
 RefusalOr<boost::asio::ip::tcp::endpoint> parse_listen(std::string_view text);
 
-// Reads `path` into `options`: what it names replaces what is there, exports are added.
+// Reads `path` into `options`: what the file names replaces what is there; exports are added.
 RefusalOr<void> read_config(const std::string& path, Options& options);
 
-// What only shows when everything was read: at least one export, no name twice, no plain text to
-// the outside unless it is allowed.
+// Checks what shows only when everything has been read: there is at least one export, no name
+// occurs twice, and plain text is not served to other machines unless that is allowed.
 RefusalOr<void> check_options(const Options& options);
 
 }  // namespace foliofs::server

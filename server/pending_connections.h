@@ -1,6 +1,5 @@
-// PendingConnections: the connections that have not said HELLO yet. Bounded: the one that has
-// waited longest is closed for a new one. A client that means it says HELLO at once, so it is not
-// the one.
+// PendingConnections: the connections that have not sent HELLO yet. Bounded: a new one evicts the
+// one that has waited longest. A real client sends HELLO at once and so is not the one evicted.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +14,7 @@ namespace foliofs::server {
 // Thread-safe.
 class PendingConnections {
  public:
-  using Ticket = std::uint64_t;  // names one of them
+  using Ticket = std::uint64_t;  // identifies one of them
 
   explicit PendingConnections(std::size_t limit) : limit_(limit) {}
 
@@ -35,7 +34,7 @@ class PendingConnections {
     if (evicted != nullptr) evicted->fence();
     return ticket;
   }
-  // Harmless when repeated, and for one that was evicted.
+  // Harmless when repeated, and for an evicted connection.
   void remove(Ticket ticket) {
     std::lock_guard lock(mutex_);
     pending_.erase(ticket);

@@ -1,4 +1,4 @@
-// Random bytes from the kernel's generator, for ids and keys that nobody may guess.
+// Random bytes from the kernel's generator, for ids and keys that must be unguessable.
 #pragma once
 
 #include <sys/random.h>
@@ -10,8 +10,8 @@
 
 namespace foliofs::server {
 
-// Cannot fail for up to 256 bytes once the kernel's generator is seeded; a kernel without the call
-// cannot run this server.
+// Cannot fail for up to 256 bytes once the kernel's generator is seeded; aborts on a kernel without
+// the call, which cannot run this server.
 inline void fill_random(std::span<std::uint8_t> bytes) {
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
     std::abort();

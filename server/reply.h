@@ -1,4 +1,4 @@
-// Reply: what answers one request, before and after it has become a frame.
+// Reply: the answer to one request, before and after it has become a frame.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,7 @@ inline Reply make_reply(proto::MetaBuffer meta, Buffer payload = {}) {
   return {std::make_shared<const proto::MetaBuffer>(std::move(meta)), std::move(payload), false};
 }
 
-// `text` is for a person, and may be empty.
+// `text` is for people, and may be empty.
 inline Reply make_error(Errno error, const std::string& text = {}) {
   wire::ErrorReplyT native;
   native.errno_value = error.value();
@@ -32,7 +32,7 @@ inline Reply make_error(Errno error, const std::string& text = {}) {
   return reply;
 }
 
-// A reply with the header that it travels under.
+// A reply with the header that it is sent with.
 struct Outgoing {
   proto::FrameHeader header;
   SharedMeta meta;

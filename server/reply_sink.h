@@ -12,7 +12,7 @@ class ReplySink {
  public:
   virtual ~ReplySink() = default;
   virtual void deliver(Outgoing frame) = 0;
-  // Close: another connection takes the session over, or its place.
+  // Close: another connection takes over the session, or needs this one's place.
   virtual void fence() = 0;
 };
 

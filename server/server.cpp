@@ -34,24 +34,24 @@ std::size_t descriptor_limit() {
   return known ? limit.rlim_cur : 65536;
 }
 
-// An open file takes two descriptors: its own, and that of its node. Three eighths of all for each
-// of these, half of them for one client.
+// An open file takes two descriptors: its own, and that of its node. Open files and their nodes get
+// three eighths of the limit each, and one client gets half of that.
 void limit_opens(OpenBudget& budget) {
   budget.total = std::max<std::size_t>(descriptor_limit() * 3 / 8, 1);
   budget.per_session = std::max<std::size_t>(budget.total / 2, 1);
 }
 
-// Nodes of files that are not open have the room of those that are: a table that is full of these
-// keeps hardly any others. With several exports all open files may be in one of them, and the
-// tables of the others be full beside it, for which there is a sixteenth.
+// Nodes of files that are not open use the room of open files' nodes: a table that is full of the
+// latter keeps hardly any others. With several exports, all open files may be in one of them while
+// the tables of the others are full too; these others get a sixteenth of the descriptors.
 std::size_t nodes_per_export(std::size_t exports) {
   const std::size_t limit = descriptor_limit();
   const std::size_t nodes = exports > 1 ? limit / 16 / (exports - 1) : limit * 3 / 8;
   return std::clamp<std::size_t>(nodes, 16, 16384);
 }
 
-// A connection each, and an eighth of the descriptors for both. What is left of all is for what
-// calls need while they run.
+// Sessions and pending connections take one connection each; together they get an eighth of the
+// descriptors. The rest is for what calls need while they run.
 std::size_t max_sessions() {
   return std::clamp<std::size_t>(descriptor_limit() / 12, 4, 4096);
 }
@@ -59,14 +59,14 @@ std::size_t max_pending_connections() {
   return std::clamp<std::size_t>(descriptor_limit() / 32, 4, 256);
 }
 
-// Of each export. A thread that sleeps on the disk costs nothing, but with many exports they add
+// For each export. A thread that sleeps on the disk costs nothing, but with many exports they add
 // up.
 std::size_t pool_threads(std::size_t exports) {
   return std::clamp<std::size_t>(64 / std::max<std::size_t>(exports, 1), 2, 8);
 }
 
-// So that a client that is gone without a word is noticed: by probes when nothing is under way, and
-// by the replies that it does not acknowledge when something is.
+// Detects a client that vanished without a word: by probes when the connection is idle, and by
+// unacknowledged replies when it is not.
 void set_socket_options(Connection::Socket& socket) {
   const int fd = socket.native_handle();
   const auto set = [fd](int level, int option, int value) {
@@ -80,9 +80,10 @@ void set_socket_options(Connection::Socket& socket) {
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 60'000);  // milliseconds
 }
 
-// What was written and not committed is in the memory of this machine, and lost when it goes down,
-// not when this process ends. So: the same for as long as the machine runs. Where that cannot be
-// told, of this run only, which costs clients a second transfer and no bytes.
+// Data that was written and not committed is in the memory of this machine. It is lost when the
+// machine goes down, not when this process ends, so the verifier is the same for as long as the
+// machine runs. If the boot cannot be identified, the verifier is for this run only, which costs
+// clients a second transfer but loses no bytes.
 std::uint64_t make_write_verifier() {
   std::ifstream file("/proc/sys/kernel/random/boot_id");
   std::string boot;
@@ -175,14 +176,15 @@ RefusalOr<void> Server::open_exports() {
   return success();
 }
 
-// Leases are for trees that are changed through this server. When others change one on the disk
-// itself, all of its leases are revoked, and for a while clients ask again as without leases.
+// Leases are for trees that are changed through this server. When another process changes one on
+// the disk itself, all leases of the export are revoked, and for a while clients ask as if there
+// were no leases.
 std::string Server::watch_disk(Export& share) {
   constexpr std::chrono::milliseconds kQuiet{10'000};
   if (!share.options.leases) return "as it is told";
   if (share.store->remote() && !share.options.sole) return "as other machines change it";
   if (share.store->ignores_case()) return "as the case of names is ignored in it";
-  // What comes through the other one is not told from what comes through this.
+  // The changes that come through the other export would not be noticed here.
   if (overlaps_another(share)) return "as another export has the same files";
   if (!options_.watches_disk || share.options.sole) {
     share.leases->open();
@@ -204,8 +206,8 @@ std::string Server::watch_disk(Export& share) {
 bool Server::overlaps_another(const Export& share) const {
   const auto contains = [&](const Export& outer, const Export& inner) {
     auto tree = DiskTree::open(open_root(outer).get());
-    // Where it cannot be told, the disk cannot be watched either, and what is not to be watched may
-    // be the same.
+    // If this cannot be found out, the disk cannot be watched either, so an export that needs the
+    // watch gets no leases anyway; one that does not (`sole`) is assumed to overlap.
     if (!tree) return share.options.sole;
     return tree.value().contains(open_root(inner).get());
   };
@@ -242,14 +244,14 @@ std::string Server::describe() const {
 
 Task<void> Server::accept() {
   std::size_t next = 0;
-  boost::system::error_code told;  // one line when it begins to fail, not one a try
+  boost::system::error_code told;  // logs once when accepting begins to fail, not at each try
   while (!stopping_) {
     boost::system::error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
     auto socket = co_await acceptor_->async_accept(token);
     if (stopping_) break;
     if (error) {
-      // Out of descriptors, most likely; trying again at once would only burn the core.
+      // Most likely out of descriptors; trying again at once would only burn the core.
       if (error != told) spdlog::warn("cannot accept connections: {}", error.message());
       told = error;
       retry_timer_->expires_after(std::chrono::milliseconds(100));
@@ -283,8 +285,8 @@ void Server::adopt(Worker& worker, int fd, Services& services) {
   spawn(worker.loop.executor(), "connection", Connection::serve(std::move(connection)));
 }
 
-// Ends sessions that stayed without a connection, and lets go of descriptors that nobody uses, here
-// and at the clients.
+// Ends sessions that stayed without a connection, and closes descriptors that nobody uses, here and
+// at the clients.
 Task<void> Server::run_housekeeping() {
   constexpr std::chrono::milliseconds kSeldom{1'000};
   constexpr std::chrono::milliseconds kIdle{30'000};
@@ -322,9 +324,9 @@ void Server::close_all(Worker& worker) {
   }
 }
 
-// Connections are closed on their loops, whose coroutines then end by themselves. What still
-// executes in a pool is waited for: a write that has begun is done, or reports its error to
-// nobody.
+// Connections are closed on their loops, and their coroutines then end by themselves. stop() waits
+// for what still executes in a pool: a write that has begun is completed, or fails with nobody to
+// report to.
 void Server::stop() {
   for (auto& [name, share] : services_.exports) share.watch.reset();
   if (!started_) return;
@@ -342,7 +344,7 @@ void Server::stop() {
   }
   for (auto& worker : workers_) worker->loop.join();
   const auto sessions = services_.sessions.take_all();
-  for (const auto& session : sessions) session->leases().end();  // calls that wait for them go on
+  for (const auto& session : sessions) session->leases().end();  // unblocks calls that wait
   for (auto& [name, share] : services_.exports) share.pool->join();
   for (const auto& session : sessions) session->end();
 }

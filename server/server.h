@@ -21,19 +21,21 @@ namespace foliofs::server {
 class Server {
  public:
   explicit Server(Options options);
-  // Stops it, if need be.
+  // Stops the server if necessary.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Opens the exports, binds, and serves from then on in threads of its own. Sets the umask of the
-  // process to 0: modes arrive as they shall be. The refusal says what to do. Once.
+  // Opens the exports, binds, and from then on serves in threads of its own. Sets the umask of the
+  // process to 0, because clients send modes as they shall be. The refusal says what to do. Call at
+  // most once.
   RefusalOr<void> start();
 
-  // Ends every connection and session, and waits for what executes. Harmless when repeated.
+  // Ends every connection and session, and waits for the calls that are executing. Harmless when
+  // repeated.
   void stop();
 
-  // Where it listens; the port is real when 0 was asked for. REQUIRES: started.
+  // The listening address; the port is the real one when 0 was asked for. REQUIRES: started.
   const boost::asio::ip::tcp::endpoint& endpoint() const { return endpoint_; }
   // "listening on 127.0.0.1:7440, exports: a, b"
   std::string describe() const;
@@ -42,7 +44,7 @@ class Server {
   using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp,
                                                       boost::asio::io_context::executor_type>;
 
-  // A loop and the connections that live on it; the list is the loop's own.
+  // A loop and the connections on it; the list is accessed only on that loop.
   struct Worker {
     explicit Worker(std::chrono::microseconds poll) : loop(poll) {}
     Loop loop;
@@ -51,7 +53,7 @@ class Server {
   };
 
   RefusalOr<void> open_exports();
-  // Why clients of the export get no leases, for the log; empty when they do from now on.
+  // Why clients of the export get no leases, for the log; empty when they do get them.
   std::string watch_disk(Export& share);
   bool overlaps_another(const Export& share) const;
   RefusalOr<void> listen();
@@ -63,7 +65,7 @@ class Server {
   const Options options_;
   Services services_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  // On the first worker's loop.
+  // These run on the first worker's loop.
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<boost::asio::steady_timer> housekeeping_timer_;
   std::unique_ptr<boost::asio::steady_timer> retry_timer_;  // accepting, when it failed

@@ -19,7 +19,7 @@ struct Services {
   // Immutable while the server runs. Exports outlive sessions, buffers outlive everything.
   BufferPool buffers;
   std::map<std::string, Export, std::less<>> exports;
-  std::chrono::milliseconds grace{};          // without a connection, until a session ends
+  std::chrono::milliseconds grace{};          // how long a session lives without a connection
   std::chrono::milliseconds hello_timeout{};  // from connecting to HELLO
   std::uint64_t write_verifier = 0;
 

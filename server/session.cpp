@@ -34,8 +34,8 @@ bool Session::attach(const SinkRef& sink) {
     std::lock_guard lock(mutex_);
     if (ended_) return false;
     before = std::exchange(sink_, sink);
-    // What a recall has told over a connection that is gone may be lost with it: then the client
-    // returns everything first.
+    // A recall sent over a connection that is gone may be lost with it. So a client that reconnects
+    // must return everything before it gets leases again.
     leases_->set_ready(wants_leases_ && !std::exchange(had_connection_, true));
   }
   if (before != nullptr && before != sink) before->fence();
@@ -77,7 +77,8 @@ bool Session::give_up() {
 
 void Session::release_locks_and_leases() {
   {
-    // First: a LOCK that executes now gives back what it gets after this (handlers_locks.cpp).
+    // This comes first, so that a LOCK that is executing gives back what it gets after this point
+    // (handlers_locks.cpp).
     std::lock_guard lock(mutex_);
     ended_ = true;
   }
@@ -222,7 +223,7 @@ std::uint64_t Session::add_open(OpenReservation reservation, std::shared_ptr<Ope
   std::lock_guard lock(mutex_);
   if (next_open_ == 0) ++next_open_;
   const std::uint64_t id = next_open_++;
-  // An ended session holds nothing; whoever asked will not hear the answer.
+  // An ended session holds nothing; the client that asked will not get the answer.
   if (ended_) return id;
   opens_.emplace(id, OpenRecord{std::move(file), std::move(opener)});
   reservation.session_ = nullptr;

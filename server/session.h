@@ -1,11 +1,12 @@
-// Session: what a client keeps when its connection breaks. Its slots make every request happen
-// once, its opens hold files.
+// Session: what a client keeps when its connection breaks. The session's slots make the server
+// execute every request once; its opens hold files open.
 //
-// A slot: idle (sequence n) → busy (n + 1, executing) → idle (n + 1, its reply kept). A request
-// with the slot's sequence is a retry: it gets the kept reply, or waits for the one that executes;
-// the reply of an idempotent request is not kept, such a request executes again.
+// A slot goes: idle (sequence n) → busy (n + 1, executing) → idle (n + 1, its reply kept). A
+// request with the slot's current sequence is a retry: it gets the kept reply, or waits for the
+// request that is still executing. The reply of an idempotent request is not kept; a retry executes
+// again.
 //
-// Does not execute anything and knows no sockets: replies go to a ReplySink.
+// A Session executes nothing and knows no sockets: replies go to a ReplySink.
 #pragma once
 
 #include <array>
@@ -29,8 +30,8 @@ namespace foliofs::server {
 
 using SessionId = std::array<std::uint8_t, 16>;
 
-// How many files all sessions together, and each of them, may hold open. The limits are set before
-// there are sessions.
+// How many files all sessions together, and each session alone, may hold open. The limits are set
+// before the first session begins.
 struct OpenBudget {
   std::size_t total = 65536;
   std::size_t per_session = 65536;
@@ -39,9 +40,9 @@ struct OpenBudget {
 
 class Session;
 
-// Counts as one open file from before it is opened, so that nothing is opened or created that then
-// cannot be kept. Given back with this object, unless Session::add_open has used it. Must not
-// outlive the session.
+// Counts as one open file from before the file is opened, so that the server never opens or creates
+// a file that it then cannot keep open. The destructor gives the reservation back unless
+// Session::add_open has used it. Must not outlive the session.
 class OpenReservation {
  public:
   OpenReservation() = default;
@@ -62,17 +63,17 @@ class OpenReservation {
   Session* session_ = nullptr;
 };
 
-// An open file, and as whom it was opened: reads and writes are made as the opener.
+// An open file and its opener: reads and writes are made as the opener.
 struct OpenRecord {
   std::shared_ptr<OpenFile> file;
   Identity opener;
 };
 
 enum class Admission {
-  kExecute,     // a new request, or an idempotent one once more
+  kExecute,     // execute it: a new request, or a retry of an idempotent one
   kReplay,      // the kept reply answers it
-  kWait,        // it executes already; its reply will come
-  kOutOfOrder,  // no client that keeps to the protocol sends this
+  kWait,        // it is executing already; its reply will come
+  kOutOfOrder,  // a client that keeps to the protocol never sends this
   kFenced,      // the session belongs to another connection
 };
 
@@ -100,75 +101,77 @@ class Session final : public LockListener, public LeaseListener {
 
   const SessionId& id() const { return id_; }
   std::uint64_t number() const { return number_; }
-  // The export that it is of.
+  // The export that the session is for.
   const Export& share() const { return share_; }
   bool read_only() const { return read_only_; }
   std::uint32_t slots() const { return static_cast<std::uint32_t>(slots_.size()); }
   SessionCounters& counters() { return counters_; }
   LeaseHolder& leases() const { return *leases_; }
-  // Whether its client knows what a lease is.
+  // Whether the client understands leases.
   bool wants_leases() const { return wants_leases_; }
 
-  // `sink` is the session's connection from here on; the one before is fenced. False when the
+  // `sink` becomes the session's connection; the previous connection is fenced. False when the
   // session has ended.
   bool attach(const SinkRef& sink);
-  // `sink` is gone; if it was the session's connection, the time of grace begins.
+  // `sink` is gone; if it was the session's connection, the grace period begins.
   void detach(const ReplySink* sink, SteadyTime now);
-  // Whether the session has been without a connection for `grace`, or for some seconds if it never
-  // had a request. It then takes no connection any more, and is to be ended.
+  // Whether the session has been without a connection for `grace`, or for a few seconds if it never
+  // had a request. If so, it accepts no connection from here on, and the caller must end it.
   bool expire(SteadyTime now, std::chrono::milliseconds grace);
-  // Since when it could be given up for another session: it has no connection and nothing open.
+  // Since when the session could be given up for another one; nullopt if it has a connection or
+  // open files.
   std::optional<SteadyTime> idle_since() const;
-  // As expire(), now, if it still is idle.
+  // Like expire(), but without a grace period: true if the session is still idle.
   bool give_up();
-  // Ends what others may wait for, and does not block; nothing is admitted any more. end() is to
-  // follow.
+  // Ends what other clients may be waiting for, without blocking; no request is admitted any more.
+  // The caller must call end() later.
   void release_locks_and_leases();
-  // The same, and closes every open file, which may block.
+  // Does the same, and closes every open file, which may block.
   void end();
-  // Ends the session: its locks and leases at once, so that nobody waits for a thread; the rest in
-  // the export's pool.
+  // Ends the session: releases its locks and leases at once, so that nobody who waits for them also
+  // has to wait for a thread of the pool, and does the rest in the export's pool.
   static void end_in_pool(std::shared_ptr<Session> session);
   bool has_ended() const;
 
-  // The sequence of the last request taken in each slot.
+  // The sequence of the last request that each slot has taken.
   std::vector<std::uint32_t> sequences() const;
 
   // May this request, which came over `sink`, execute?
   Admitted admit(const proto::FrameHeader& header, const SinkRef& sink, bool idempotent);
 
   // The request in `frame.header.slot` has executed. Keeps the reply unless `idempotent`, and
-  // delivers it to whoever waits for it, if that is still the session's connection.
+  // delivers it to the connection that waits for it, if that is still the session's connection.
   void complete(Outgoing frame, bool idempotent);
 
   // EMFILE when the session holds too many files open, ENFILE when all sessions together do.
   Result<OpenReservation> reserve_open();
-  // How many opens the client may keep that nobody uses. Who opens a file again without asking does
-  // not see what has just been changed on the disk itself.
+  // How many unused opens the client may keep. None unless the export is `sole`: a client that
+  // reuses an open without asking does not see a change that was just made on the disk itself.
   std::uint32_t max_idle_opens() const {
     if (!share_.options.sole) return 0;
     return static_cast<std::uint32_t>(std::min<std::size_t>(budget_.per_session / 8, 16384));
   }
   // The id under which the session holds `file` open: unguessable, never 0. REQUIRES: `reservation`
-  // is of this session.
+  // belongs to this session.
   std::uint64_t add_open(OpenReservation reservation, std::shared_ptr<OpenFile> file,
                          Identity opener);
   // EBADF when there is no such open.
   Result<OpenRecord> find_open(std::uint64_t id) const;
   Result<OpenRecord> take_open(std::uint64_t id);
-  // Runs `work` unless the session has `file` open; meanwhile it opens nothing, so that what `work`
-  // takes away is nobody's who has opened the file again. It must not open or close anything.
+  // Runs `work` unless the session has `file` open. The session adds no open meanwhile, so `work`
+  // cannot take anything away from a new open of the file. `work` must not open or close anything.
   template <class Work>
   void unless_open(const FileId& file, Work work) {
     std::lock_guard lock(opening_);
     if (!has_open(file)) work();
   }
 
-  // Says so to the client, if it is there. One that is not asks when it comes back.
+  // Tells the client, if it is connected. Otherwise the client asks when it comes back.
   void lock_granted(std::uint64_t waiter) override;
-  // Opens that nobody uses are to be closed. Nothing if the client may keep none.
+  // Asks the client to close the opens that it does not use. Does nothing if the client may keep
+  // none.
   void ask_for_idle_opens();
-  // As lock_granted(), of leases. A client that comes back returns all that it had.
+  // Like lock_granted(), but for leases. A client that comes back returns all leases that it had.
   void leases_recalled(std::uint64_t recall, const std::vector<RecalledLease>& leases) override;
   void all_leases_recalled() override;
 
@@ -180,7 +183,7 @@ class Session final : public LockListener, public LeaseListener {
     proto::MessageType type{};
     std::uint64_t request_id = 0;
     std::weak_ptr<ReplySink> waiting;  // while busy
-    SharedMeta kept;                   // null: idempotent, or nothing has executed yet
+    SharedMeta kept;                   // null: idempotent, or no request has executed yet
     std::uint16_t kept_flags = 0;
   };
 
@@ -211,7 +214,7 @@ class Session final : public LockListener, public LeaseListener {
   std::vector<Slot> slots_;
   std::uint64_t next_open_;
   std::unordered_map<std::uint64_t, OpenRecord> opens_;
-  std::size_t reserved_opens_ = 0;  // opens_ and what will become one
+  std::size_t reserved_opens_ = 0;  // opens_ and the reservations for more
 };
 
 inline OpenReservation::~OpenReservation() {

@@ -25,7 +25,7 @@ Result<std::shared_ptr<Session>> SessionTable::begin(const Export& share, bool r
     session->leases().listen(session);
     sessions_.emplace(id, session);
   }
-  // Nobody is to wait for the leases that it had.
+  // At once, so that nobody waits for the leases that it had.
   if (given_up != nullptr) given_up->end();
   return session;
 }

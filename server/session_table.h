@@ -1,4 +1,4 @@
-// SessionTable: all sessions, whichever connection they have.
+// SessionTable: all sessions, connected or not.
 #pragma once
 
 #include <chrono>
@@ -22,22 +22,22 @@ class SessionTable {
   // To be set up before the first session begins.
   OpenBudget& open_budget() { return open_budget_; }
 
-  // Ends the session that has been without a connection for longest, of those without open files,
-  // when there are too many; EBUSY when there is no such session.
+  // If there are too many sessions, ends the one without open files that has been without a
+  // connection for longest; EBUSY when there is no such session.
   Result<std::shared_ptr<Session>> begin(const Export& share, bool read_only, bool wants_leases,
                                          std::uint32_t slots);
   // nullptr when there is none.
   std::shared_ptr<Session> find(std::span<const std::uint8_t> id) const;
   void remove(const SessionId& id);
-  // Takes out those that have expired for want of a connection; to be ended.
+  // Removes the sessions whose grace period is over. The caller must end them.
   std::vector<std::shared_ptr<Session>> take_expired(SteadyTime now,
                                                      std::chrono::milliseconds grace);
   std::vector<std::shared_ptr<Session>> take_all();
-  // Of those that have not answered a recall for so long, all leases are void.
+  // Voids all leases of each session that has left a recall unanswered for longer than `patience`.
   void revoke_overdue_leases(SteadyTime now, std::chrono::milliseconds patience);
-  // Asks everybody to close what nobody uses when a quarter of the room for opens is left.
+  // Asks all clients to close unused opens when a quarter or less of the open budget is left.
   void keep_room_for_opens();
-  // The leases of every session of the export are void.
+  // Voids the leases of every session of the export.
   void revoke_leases(const Export& share);
 
  private:
@@ -49,7 +49,8 @@ class SessionTable {
     }
   };
 
-  // Takes out the session that is given up for another one; to be ended. nullptr: there is none.
+  // Removes the session that is given up for another one; the caller must end it. nullptr: none can
+  // be given up.
   std::shared_ptr<Session> evict_idle();
   std::vector<std::shared_ptr<Session>> all() const;
 

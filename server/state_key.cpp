@@ -17,7 +17,7 @@ namespace {
 
 using KeyBytes = std::array<std::uint8_t, kKeyBytes>;
 
-// EUCLEAN when the file is not a key, EACCES when others may read it.
+// EUCLEAN when the file is not a key, EACCES when other users may read it.
 Result<KeyBytes> read_key(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd) return last_errno();
@@ -34,8 +34,8 @@ Result<KeyBytes> read_key(const std::string& path) {
   return key;
 }
 
-// Written beside and linked into place, so that a key is whole or not there, and of two servers
-// that start at once both use the same.
+// Writes a draft and links it into place, so that the key file is either complete or absent, and
+// two servers that start at once use the same key.
 Status write_key(const std::string& path, const KeyBytes& key) {
   const std::string draft = fmt::format("{}.{}", path, ::getpid());
   ::unlink(draft.c_str());
