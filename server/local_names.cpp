@@ -110,7 +110,7 @@ void LocalStore::forget_if_unlinked(int fd) {
 namespace {
 
 // A file that an operation moves, replaces or removes.
-struct Victim {
+struct AffectedFile {
   UniqueFd fd;
   Handle handle;
   std::shared_ptr<Inode> inode;
@@ -139,7 +139,7 @@ bool slow_to_unlink(const struct statx& info) {
 Result<NamesChanged> LocalStore::unlink(const CallContext& context, HandleView parent, Name name,
                                         bool directory) {
   BOOST_OUTCOME_TRY(auto node, resolve_as(context, parent));
-  Victim victim;  // destroyed last, and its blocks freed: no other call need wait for that
+  AffectedFile victim;  // destroyed last, and its blocks freed: no other call need wait for that
   BOOST_OUTCOME_TRY(const auto held, name_locks_.hold(context.waiting, node->id, name));
   BOOST_OUTCOME_TRY(victim.fd, open_child(node->fd.get(), name.c_str()));
   struct statx info {};
@@ -164,10 +164,10 @@ Result<NamesChanged> LocalStore::rename(const CallContext& context, HandleView p
                                         HandleView new_parent, Name new_name, unsigned flags) {
   BOOST_OUTCOME_TRY(auto from, resolve(context, parent));
   BOOST_OUTCOME_TRY(auto to, resolve_as(context, new_parent));
-  Victim moved, replaced;
+  AffectedFile moved, replaced;
   BOOST_OUTCOME_TRY(const auto held,
                     name_locks_.hold(context.waiting, from->id, name, to->id, new_name));
-  auto prepare = [&](Victim& file, const Node& directory, Name at) -> Status {
+  auto prepare = [&](AffectedFile& file, const Node& directory, Name at) -> Status {
     BOOST_OUTCOME_TRY(file.fd, open_child(directory.fd.get(), at.c_str()));
     struct statx info {};
     if (!look_at(file.fd.get(), info)) return last_errno();
