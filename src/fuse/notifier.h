@@ -52,8 +52,8 @@ class Notifier {
 
   // Makes the kernel forget those of `files` that nothing uses. A kernel before Linux 6.18 can only
   // be made to drop their names, and dropping a name unmounts what is mounted on it. So no name is
-  // dropped while anything is mounted below our mount point. It keeps the names of
-  // directories, because a process may be in one.
+  // dropped while anything is mounted below our mount point. Names of directories stay, because a
+  // process may be in one.
   Task<void> forget(std::vector<vfs::KernelFile> files);
 
   // "MAJOR:MINOR" of the mount. Until it is set, forget() drops no names.
