@@ -13,7 +13,7 @@ struct DirectoryStream {
   vfs::OpenDirectoryRef directory;
   std::vector<vfs::DirectoryEntry> entries;
   std::size_t next = 0;          // the first entry that has not been handed out
-  std::uint64_t position = 0;    // the cookie of the last entry that has
+  std::uint64_t position = 0;    // cookie of the last entry that was handed out
   bool with_attributes = false;  // `entries` was read with them
   bool end = false;              // no entries follow `entries`
 
@@ -34,7 +34,7 @@ StreamRef& stream_of(const fuse_file_info* info) {
   return *reinterpret_cast<StreamRef*>(info->fh);
 }
 
-// Gives back the node references of entries that did not reach the kernel.
+// Gives back the node references of entries that the kernel has not taken over.
 void forget_entries(vfs::Operations& operations, std::span<const vfs::DirectoryEntry> entries) {
   for (const auto& entry : entries) {
     if (entry.entry) operations.forget(entry.entry->node, 1);

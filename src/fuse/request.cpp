@@ -15,8 +15,8 @@ namespace foliofs::fuse {
 
 namespace {
 
-// After an interrupt we check this often whether the request may be given up, for the first time
-// after this long.
+// After an interrupt we wait this long before we check whether the request may be given up, and
+// again between checks.
 constexpr auto kGrace = std::chrono::seconds(1);
 
 }  // namespace
