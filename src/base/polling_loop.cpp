@@ -15,7 +15,7 @@ Micros now() {
   return std::chrono::duration_cast<Micros>(since);
 }
 
-// Handlers that run before the source is looked at again: some of them are long.
+// Handlers that may run before the source is looked at again. Some of them are long.
 constexpr int kHandlersInOneTurn = 4;
 
 // True when there was something.

@@ -1,4 +1,4 @@
-// A child process, and what it says over a pipe.
+// A child process, and the pipe that it reports over.
 #pragma once
 
 #include <sys/types.h>
@@ -10,7 +10,7 @@
 
 namespace foliofs::cli {
 
-// Neither end stays open in a program that is executed.
+// Both ends are closed on exec.
 struct Pipe {
   UniqueFd reader;
   UniqueFd writer;
@@ -19,10 +19,10 @@ struct Pipe {
 // The errno of pipe2().
 Result<Pipe> make_pipe();
 
-// What comes until nobody has the other end any more, or reading fails.
+// Reads until every process has closed the write end, or until reading fails.
 std::string read_to_end(int fd);
 
-// The exit status of a child, or -1 when it was killed. Waits for its end.
+// Waits until `child` has ended. Returns its exit status, or -1 if it was killed.
 int wait_for_exit(pid_t child);
 
 }  // namespace foliofs::cli

@@ -39,7 +39,7 @@ int run_invalidate(const InvalidateWords& words) {
   const auto place = find_path_on_mount(words.path);
   if (!place) return fail("invalidate", place.error().text);
   const auto request = control::invalidate_request(place.value().path, words.mode, !words.no_flush);
-  // As long as the mount's own timeo lets it try.
+  // No timeout: the mount's own timeo limits how long the daemon tries.
   const auto answer = control::ask_daemon(place.value().mount, request, std::nullopt);
   if (!answer) return fail("invalidate", words.path + ": " + answer.error().text);
   const json& report = answer.value();

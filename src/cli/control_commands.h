@@ -1,5 +1,5 @@
-// The subcommands that ask a mount's daemon: set, invalidate, stats; and mounts, which asks nobody.
-// Each returns the exit status; what went wrong has been said on stderr.
+// The subcommands that ask a mount's daemon: set, invalidate, stats; and mounts, which needs no
+// daemon. Each returns the exit status and has written any error to stderr.
 #pragma once
 
 #include <optional>

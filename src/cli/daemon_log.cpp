@@ -29,7 +29,7 @@ RefusalOr<DaemonLog> DaemonLog::open(const MountRequest& request) {
       BOOST_OUTCOME_TRY(const auto dir, control::make_runtime_dir());
       path = log.own_file_ = dir + "/foliofs-" + std::to_string(::getpid()) + ".log";
     }
-    // The sink would make directories on the way to the file.
+    // Without this, the sink would create directories that are missing in the path.
     const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
     if (!file) {
       return Refusal{"cannot log to " + path + ": " + errno_text(last_errno())};

@@ -1,8 +1,8 @@
 // Where the daemon of a mount logs to.
 //
-// In the foreground: stderr. In the background: <runtime directory>/foliofs-PID.log, which is
-// removed at the end of a mount that lost nothing. With -o log_file=PATH: there, always, and kept.
-// A file has at most 10 MiB; then it is begun anew and the old one is kept beside it.
+// In the foreground: to stderr. In the background: to <runtime directory>/foliofs-PID.log, which is
+// removed at the end of a mount that lost nothing. With -o log_file=PATH: always to PATH, which is
+// kept. When a file reaches 10 MiB, a new one is begun, and the old one is kept beside it.
 #pragma once
 
 #include <spdlog/common.h>
@@ -16,16 +16,17 @@ namespace foliofs::cli {
 
 class DaemonLog {
  public:
-  // Becomes the log of the process. In the foreground it is silent until show(), as what keeps a
-  // mount from starting is told in one line; but not at the levels debug and trace.
+  // Makes this the log of the process. In the foreground it is silent until show(), because the
+  // reason why a mount does not start is reported in one line; at the levels debug and trace it is
+  // not silent.
   static RefusalOr<DaemonLog> open(const MountRequest& request);
 
   void show();
 
-  // As -o log_level= names it.
+  // `level` as in -o log_level=.
   void set_level(const std::string& level);
 
-  // The mount has ended and lost nothing.
+  // Removes the log file, unless the user chose it: the mount has lost nothing.
   void discard();
 
  private:

@@ -1,4 +1,4 @@
-// Which foliofs mount a person means by a path; never touches the mount.
+// Finds the foliofs mount that a person means by a path, without touching the mount.
 #pragma once
 
 #include <string>

@@ -26,7 +26,8 @@ UnmountResult unmount_as_root(const std::string& mount_point, Unmount how) {
   return {true, false, ""};
 }
 
-// "fusermount3: failed to unmount /mnt: Device or resource busy\n" without what we say ourselves.
+// The reason at the end of "fusermount3: failed to unmount /mnt: Device or resource busy\n"; we say
+// the rest ourselves.
 std::string last_clause(std::string text) {
   while (text.ends_with('\n')) text.pop_back();
   const std::size_t colon = text.rfind(": ");
@@ -59,7 +60,7 @@ UnmountResult unmount_as_user(const std::string& mount_point, Unmount how) {
           text.empty() ? "fusermount3 failed" : text};
 }
 
-// The FUSE control filesystem, without a place in the tree; takes root.
+// Mounts the FUSE control filesystem without a place in the tree. Only root can.
 UniqueFd mount_control_filesystem() {
   const UniqueFd made(::fsopen("fusectl", FSOPEN_CLOEXEC));
   if (!made) return {};

@@ -1,4 +1,4 @@
-// Taking a mount away from the kernel. Knows nothing of daemons and of data that is not written.
+// Unmounts in the kernel. Knows nothing of daemons, nor of data that is not written yet.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 namespace foliofs::cli {
 
 enum class Unmount {
-  kIfIdle,  // refused while a file is open or somebody's directory is there
-  kLazy,    // from the tree at once; it ends when the last user has gone
+  kIfIdle,  // refused while a process has a file open or its directory there
+  kLazy,    // leaves the tree at once; ends when the last user has gone
   kForce,   // as kLazy, and every request that waits fails
 };
 
@@ -17,12 +17,13 @@ struct UnmountResult {
   std::string text;  // why it is not done
 };
 
-// By umount2() as root, through fusermount3 otherwise. May block until the mount's daemon has
-// answered what the kernel still has for it: never call it on a thread that the daemon needs.
+// Uses umount2() as root, fusermount3 otherwise. May block until the mount's daemon has answered
+// the kernel's remaining requests, so never call it on a thread that the daemon needs for that.
 UnmountResult unmount(const std::string& mount_point, Unmount how);
 
-// Fails every request of the mount, now and from now on, through the FUSE control filesystem.
-// False when the mount is not ours, or nobody has mounted that filesystem and we are not root.
+// Aborts the connection through the FUSE control filesystem: every present and future request of
+// the mount fails. False if the mount belongs to another user, or if the control filesystem is not
+// mounted and we are not root.
 bool abort_connection(unsigned minor);
 
 }  // namespace foliofs::cli

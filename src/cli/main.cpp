@@ -1,4 +1,4 @@
-// foliofs: the command line. Also mount.fuse.foliofs, the helper of mount(8), when called so.
+// foliofs: the command line. Called as mount.fuse.foliofs it is the helper of mount(8).
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -58,7 +58,7 @@ struct Words {
   InvalidateWords invalidate;
   std::string stats_mount_point;
   bool stats_json = false;
-  std::string type;  // mount(8) -t: what led to us
+  std::string type;  // mount(8) -t: the type that we were called for
   std::string namespace_path;
 };
 
@@ -142,7 +142,7 @@ int run_foliofs(std::vector<std::string> arguments) {
   add_invalidate(app, words, status);
   add_stats(app, words, status);
   app.add_subcommand("mounts", "List the foliofs mounts")->callback([&] { status = run_mounts(); });
-  // CLI11 takes them from the back.
+  // CLI11 wants the arguments in reverse order.
   std::reverse(arguments.begin(), arguments.end());
   try {
     app.parse(std::move(arguments));
@@ -187,8 +187,9 @@ int run_mount_helper(std::vector<std::string> arguments) {
   return mount_or_remount(words.mount) == 0 ? 0 : kMountFailed;
 }
 
-// `foliofs HOST:/NAME MOUNTPOINT -o …`, as mount.fuse calls the program that the type names, and
-// `foliofs -ofsname=HOST:/NAME MOUNTPOINT …`, as scripts do that stand in for it.
+// True for `foliofs HOST:/NAME MOUNTPOINT -o …`, as mount.fuse calls the program that the type
+// names, and for `foliofs -ofsname=HOST:/NAME MOUNTPOINT …`, as scripts call it that replace
+// mount.fuse.
 bool is_bare_mount(const std::vector<std::string>& arguments) {
   return !arguments.empty() && (arguments[0].find(":/") != std::string::npos ||
                                 std::string_view(arguments[0]).starts_with("-o"));

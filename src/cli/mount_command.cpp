@@ -18,8 +18,8 @@ class ForegroundObserver final : public StartupObserver {
   void failed(const std::string& why) override { fail("mount", why); }
 };
 
-// In the child: tells the command that waits in the parent, by one line that is empty when all is
-// well. Until then the child shares the parent's terminal, so that a Ctrl-C ends both.
+// In the child: reports to the command, which waits in the parent, with one line that is empty if
+// all is well. Until then the child shares the parent's terminal, so that a Ctrl-C ends both.
 class BackgroundObserver final : public StartupObserver {
  public:
   explicit BackgroundObserver(UniqueFd pipe) : pipe_(std::move(pipe)) {}
@@ -60,8 +60,8 @@ int wait_until_ready(UniqueFd pipe, pid_t child) {
   return fail("mount", line);
 }
 
-// Of what was inherited beyond the standard streams: whoever reads the other end of a pipe waits
-// for the end of all who could write to it.
+// Closes every inherited descriptor except `fd` and the standard streams. One of them may be the
+// write end of a pipe, whose reader waits until all processes have closed it.
 void keep_only(int fd) {
   const auto kept = static_cast<unsigned>(fd);
   if (kept > STDERR_FILENO + 1) ::close_range(STDERR_FILENO + 1, kept - 1, 0);

@@ -61,10 +61,11 @@ class Daemon final : public PollSource {
       run_polling(context_, poll_us_, this);
     } while (!ended_);
     if (status_ == 0 || !was_mounted_) log_.discard();
-    // The kernel or an unmount may still wait for answers that nobody gives any more.
+    // The kernel or an unmount may still wait for answers that the loop will not give.
     if (abandoned_ || evicting_) {
-      // The end of the process fails its users' calls, unless a thread of ours is stuck in the
-      // kernel behind one of those (docs/ARCHITECTURE.md, "The notifier").
+      // When the process ends, the calls of the mount's users fail. But a thread of ours that is
+      // stuck in the kernel behind one of those calls keeps the process from ending, so abort the
+      // connection (docs/ARCHITECTURE.md, "The notifier").
       if (!kernel_gone_ && connection_) abort_connection(*connection_);
       ::_exit(status_);
     }
@@ -94,15 +95,15 @@ class Daemon final : public PollSource {
     context_.stop();
   }
 
-  // True once the mount has been there and is gone again.
+  // False if the share could not be mounted. Otherwise returns true when the mount is to end.
   Task<bool> start() {
     auto connected = co_await session_.start();
     if (!connected) {
       refuse(why_not_connected(connected.error()));
       co_return false;
     }
-    // As with a medium that is write-protected: what only the server refused, access(2) would
-    // promise.
+    // Mount a read-only export read-only, as a write-protected medium is. If only the server
+    // refused writes, access(2) would still promise them.
     vfs::MountOptions options = request_.options;
     options.cache.max_io = std::min(options.cache.max_io, session_.hello().max_payload);
     options.read_only = options.read_only || session_.hello().read_only;
@@ -130,12 +131,13 @@ class Daemon final : public PollSource {
     co_return true;
   }
 
-  // The kernel has let go, or its users are to go, or somebody has given up what is dirty.
+  // REQUIRES: the kernel has let go of the mount, or the programs that use it are to be evicted, or
+  // the user has given up the dirty data.
   Task<void> end() {
     if (control_) control_->withdraw();
     if (!abandoned_) spawn(executor(), "drain", drain());
     while (!drained_ && !abandoned_) co_await changed_.wait();
-    // Whoever still waits for the server, a drain of the control socket too, is told that it ended.
+    // Closing the session ends every wait for the server, including a drain for the control socket.
     if (abandoned_) co_await session_.close();
     const std::uint64_t lost = mount_->stats().cache.dirty_bytes;
     if (lost != 0) {
@@ -153,9 +155,11 @@ class Daemon final : public PollSource {
     auto progress = control::drain_progress(
         [this](const nlohmann::json& state) { announce("progress", state); });
     Status drained = co_await mount_->drain(std::move(progress));
-    // It had its time. Without the session, shut_down() does not wait for the same a second time.
+    // The drain has had its time. With the session closed, shut_down() does not wait for the same
+    // data again.
     if (!drained) co_await session_.close();
-    // While the kernel still asks, open files must stay; the end of the process closes them.
+    // While the kernel still sends requests, open files must stay; the end of the process closes
+    // them.
     if (kernel_gone_) {
       const Status ended = co_await mount_->shut_down();
       if (drained) drained = ended;
@@ -171,7 +175,7 @@ class Daemon final : public PollSource {
     control_->announce(message);
   }
 
-  // Empty when all is well.
+  // Returns what went wrong; empty if nothing did.
   std::string open_control() {
     auto table = read_mount_table();
     const MountEntry* entry =
@@ -196,12 +200,12 @@ class Daemon final : public PollSource {
     return "";
   }
 
-  // What of a live mount's options belongs to the process.
+  // Applies those options of a live mount that belong to the process.
   void apply(const vfs::MountOptions& options) {
     log_.set_level(options.log_level);
     if (options.poll_us == poll_us_) return;
     poll_us_ = options.poll_us;
-    context_.stop();  // run() goes on with the new one
+    context_.stop();  // run() goes on with the new value
   }
 
   void wait_for_signal() {
@@ -225,7 +229,7 @@ class Daemon final : public PollSource {
     });
   }
 
-  // The kernel may need answers from the loop while it unmounts, so never on the loop.
+  // On a thread, because the kernel may need answers from the loop while it unmounts.
   void unmount_in_background(Unmount how) {
     unmounters_.emplace_back([this, how] {
       const UnmountResult result = unmount(request_.mount_point, how);
@@ -272,7 +276,7 @@ class Daemon final : public PollSource {
   std::vector<std::thread> unmounters_;
   WaitQueue changed_;
   bool kernel_gone_ = false;
-  bool abandoned_ = false;  // nothing waits for the server any more
+  bool abandoned_ = false;  // nothing may wait for the server
   bool evicting_ = false;   // drain, and then end although the kernel has not let go
   bool signalled_ = false;
   bool was_mounted_ = false;
@@ -290,7 +294,8 @@ int run_mount_daemon(const MountRequest& request, StartupObserver& observer) {
     observer.failed(log.error().text);
     return 1;
   }
-  // Sockets whose other end has gone say EPIPE; a pipe as stderr must not end the mount.
+  // A write to a socket, or to a pipe as stderr, whose other end has gone must not end the mount;
+  // it fails with EPIPE instead.
   std::signal(SIGPIPE, SIG_IGN);
   return Daemon(request, log.value(), observer).run();
 }

@@ -1,12 +1,12 @@
 // The daemon of one mount, from the session with the server to the last byte written after the
-// unmount. It owns everything that a mount is made of; nothing of it is global.
+// unmount. It owns all objects of the mount; none of them is global.
 //
 //   starting -> mounted -> draining -> ended
 //
 // starting: a failure leaves nothing mounted. SIGINT, SIGTERM or SIGHUP end it.
-// mounted:  the first of these signals unmounts, lazily when the mount is busy. The second drains
-//           and ends the mount for those who still use it.
-// draining: what is dirty is written; what cannot be is logged. A further signal gives it up.
+// mounted:  the first of these signals unmounts, lazily if the mount is busy. The second drains
+//           and ends the mount although programs still use it.
+// draining: dirty data is written; the loss of what cannot be is logged. A further signal gives up.
 #pragma once
 
 #include <string>
@@ -15,16 +15,16 @@
 
 namespace foliofs::cli {
 
-// Whoever waits for the mount to be there. Exactly one of the two is called, once.
+// Is told how the start of the mount ends. Exactly one of the two functions is called, once.
 class StartupObserver {
  public:
   virtual ~StartupObserver() = default;
-  // False when nobody waits any more; the mount is then taken away again.
+  // False if nobody waits for the mount any more; it is then unmounted again.
   virtual bool ready() = 0;
   virtual void failed(const std::string& why) = 0;  // one line, no newline
 };
 
-// Returns when the mount has ended: 0 when all that was written to it is on the server.
+// Returns when the mount has ended: 0 if all data that was written to it is on the server.
 int run_mount_daemon(const MountRequest& request, StartupObserver& observer);
 
 }  // namespace foliofs::cli

@@ -1,5 +1,5 @@
-// What a mount is asked for: the words of the command line and of mount(8), checked and taken
-// apart. Mounts nothing.
+// Parses and checks the arguments of a mount, from the command line or from mount(8). Mounts
+// nothing.
 #pragma once
 
 #include <string>
@@ -31,8 +31,8 @@ struct MountRequest {
 // HOST:/NAME, with HOST a name, an IPv4 address or an IPv6 address in brackets.
 RefusalOr<void> parse_source(std::string_view source, vfs::MountOptions& options);
 
-// The mount point is looked at, and must be a directory on which nothing is mounted (but an
-// automounter).
+// Checks the mount point with stat(): it must be a directory, and nothing but an automounter may be
+// mounted on it.
 RefusalOr<MountRequest> make_mount_request(const MountWords& words);
 
 }  // namespace foliofs::cli

@@ -8,7 +8,7 @@
 
 namespace foliofs::cli {
 
-// Of "a,b=c"; a comma inside a value is written "\,".
+// Splits lists such as "a,b=c". A comma inside a value is written "\,".
 std::vector<vfs::OptionPair> split_options(const std::vector<std::string>& lists);
 
 }  // namespace foliofs::cli

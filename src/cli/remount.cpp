@@ -42,8 +42,8 @@ constexpr std::array kKernelFlags{
     KernelFlag{"dirsync", MS_DIRSYNC, 0},
 };
 
-// What mount(8) repeats to us of what the kernel lists for every FUSE mount, and of fstab that only
-// a new mount looks at.
+// Options that a remount ignores: those that the kernel lists for every FUSE mount, which mount(8)
+// repeats to us; `remount` itself; and log_file, which fstab may contain but only a new mount uses.
 constexpr std::array<std::string_view, 7> kRepeated{"user_id", "group_id", "rootmode", "max_read",
                                                     "fd",      "remount",  "log_file"};
 
@@ -55,7 +55,7 @@ bool apply_flag(std::string_view name, unsigned long& flags) {
   return true;
 }
 
-// The options that the daemon has now.
+// The daemon's current options.
 RefusalOr<OptionMap> current_options(const MountEntry& mount) {
   BOOST_OUTCOME_TRY(const auto stats, control::ask_daemon(mount, control::make_request("stats")));
   OptionMap current;
@@ -67,12 +67,12 @@ RefusalOr<OptionMap> current_options(const MountEntry& mount) {
   return current;
 }
 
-// What describe_options() calls `option`.
+// The key that describe_options() uses for `option`.
 std::string described_key(const vfs::OptionPair& option) {
   return option.first == "soft" || option.first == "hard" ? "retry" : option.first;
 }
 
-// Those of `words` that are foliofs' own and differ from what the daemon has.
+// The options in `words` that are foliofs' own and differ from the daemon's.
 RefusalOr<std::vector<vfs::OptionPair>> changed_options(const std::vector<vfs::OptionPair>& words,
                                                         const OptionMap& current) {
   std::vector<vfs::OptionPair> changed;
@@ -83,7 +83,7 @@ RefusalOr<std::vector<vfs::OptionPair>> changed_options(const std::vector<vfs::O
     const auto described = vfs::describe_options(alone);
     const auto known = std::find_if(described.begin(), described.end(),
                                     [&key](const auto& pair) { return pair.first == key; });
-    if (known == described.end()) continue;  // mount(8)'s and libfuse's words
+    if (known == described.end()) continue;  // an option of mount(8) or libfuse
     const auto now = current.find(key);
     if (now == current.end() || now->second != known->second) changed.push_back(option);
   }

@@ -1,5 +1,5 @@
-// `mount -o remount,…`: what of it works on a live mount. ro and rw and the flags of the VFS are
-// the kernel's; foliofs' own options go to the daemon as `foliofs set` would send them.
+// `mount -o remount,…`: the part of it that works on a live mount. ro, rw and the flags of the VFS
+// go to the kernel; foliofs' own options go to the daemon, as `foliofs set` sends them.
 #pragma once
 
 #include "mount_request.h"
@@ -8,7 +8,7 @@ namespace foliofs::cli {
 
 bool asks_for_remount(const MountWords& words);
 
-// Returns the exit status; what went wrong has been said on stderr.
+// Returns the exit status; has written any error to stderr.
 int run_remount(const MountWords& words);
 
 }  // namespace foliofs::cli

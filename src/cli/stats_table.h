@@ -1,4 +1,4 @@
-// The answers of the control socket as text for people; report_json.h has their JSON.
+// Formats the reports of the control socket for people; report_json.h makes their JSON.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -8,7 +8,7 @@
 
 namespace foliofs::cli {
 
-// Whatever is missing in `stats` or is of another kind is shown as 0 or left empty.
+// A member that is missing in `stats` or has another type is shown as 0 or left empty.
 std::string stats_text(const MountEntry& mount, const nlohmann::json& stats);
 
 std::string invalidate_text(const std::string& path, const nlohmann::json& report);

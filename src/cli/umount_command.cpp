@@ -26,13 +26,13 @@ constexpr auto kForcedDrain = 2s;   // how long -f lets the daemon try
 constexpr auto kForcedAnswer = 1s;  // … and say what will be lost
 constexpr auto kForcedEnd = 3s;     // … and end by itself
 constexpr auto kKilledEnd = 2s;
-constexpr auto kSilence = 30s;  // of a daemon that writes what came with the unmount
-constexpr auto kEnd = 10s;      // from its last word to its end
+constexpr auto kSilence = 30s;  // of a daemon that writes after the unmount
+constexpr auto kEnd = 10s;      // from its last message to its end
 
-// Less than this is written before anybody could read a line about it.
+// Less than this is written before a person could read a line about it.
 constexpr std::uint64_t kWorthShowing = 8 << 20;
 
-// One line on a terminal that is written over again and again; nothing anywhere else.
+// One line that is rewritten in place, if stderr is a terminal; otherwise nothing.
 class ProgressLine {
  public:
   ProgressLine() : terminal_(::isatty(STDERR_FILENO) == 1) {}
@@ -55,13 +55,13 @@ class ProgressLine {
   bool shown_ = false;
 };
 
-// After the unmount: until the daemon has written what came with it, said so in `report`, and gone.
-// False when it has not gone in time.
+// After the unmount: waits until the daemon has written the remaining data, reported it in
+// `report`, and ended. False if it has not ended in time.
 bool await_daemon(ControlClient& client, ProgressLine& progress,
                   std::optional<DrainReport>& report) {
   for (;;) {
     const auto message = client.next_line(kSilence);
-    if (!message) break;  // gone, or silent: the wait below tells
+    if (!message) break;  // gone or silent: the wait below tells which
     if (const auto state = message.value().find("progress"); state != message.value().end()) {
       progress.show(*state);
     }
@@ -137,7 +137,7 @@ bool try_drain(ControlClient& client) {
   return drained && control::read_drain_report(drained.value()).error.empty();
 }
 
-// Tells the daemon that nobody waits for its data any more. What it will not write, if it says so.
+// Tells the daemon to give up its dirty data. Returns how many bytes are lost, if it says so.
 std::optional<std::uint64_t> abandon(const MountEntry& mount) {
   const auto abandoned =
       control::ask_daemon(mount, control::make_request("abandon"), kForcedAnswer);
@@ -145,7 +145,7 @@ std::optional<std::uint64_t> abandon(const MountEntry& mount) {
   return control::number_member(abandoned.value(), "dirty_bytes");
 }
 
-// Bounded: a daemon that does not end by itself is killed, as its mount is gone.
+// Waits for a bounded time. A daemon that does not end by itself is killed, as its mount is gone.
 bool end_daemon(const control::DaemonProcess& daemon) {
   if (daemon.wait_for_end(kForcedEnd)) return true;
   daemon.kill();
@@ -159,7 +159,8 @@ int run_forced(const MountEntry& mount) {
     return finish_unmounted(mount, client.value(), progress);
   }
   const std::optional<std::uint64_t> lost = client ? abandon(mount) : std::nullopt;
-  // A daemon that is dead or will be killed cannot; and afterwards the name may be another mount's.
+  // A daemon that is dead or will be killed cannot remove its socket. After the unmount it is too
+  // late for us: the name may be another mount's.
   for (const std::string& path : control::socket_candidates(mount.owner, mount.device)) {
     ::unlink(path.c_str());
   }

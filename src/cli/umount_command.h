@@ -1,4 +1,4 @@
-// `foliofs umount`: drains, unmounts, and waits for the end of the daemon.
+// `foliofs umount`: drains, unmounts, and waits until the daemon has ended.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ struct UmountWords {
   bool lazy = false;
 };
 
-// Returns the exit status; what went wrong has been said on stderr.
+// Returns the exit status; has written any error to stderr.
 int run_umount(const UmountWords& words);
 
 }  // namespace foliofs::cli

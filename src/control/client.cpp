@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-// Longest line that a daemon is believed to send.
+// Longest line that we accept from a daemon.
 constexpr std::size_t kMaxLineBytes = 4 << 20;
 
 Result<UniqueFd> connect_to(const std::string& path) {
@@ -25,7 +25,7 @@ Result<UniqueFd> connect_to(const std::string& path) {
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return Errno(ENAMETOOLONG);
   std::memcpy(address.sun_path, path.data(), path.size());
-  // Not blocking: a daemon that stands still would keep us in connect().
+  // Not blocking: a daemon that hangs would block us in connect().
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return last_errno();
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
@@ -34,7 +34,7 @@ Result<UniqueFd> connect_to(const std::string& path) {
   return fd;
 }
 
-// Waits for `events` until `deadline`; without one for ever. ETIMEDOUT.
+// Waits for `events` until `deadline`, or without limit if there is none. ETIMEDOUT.
 Status wait_for(int fd, short events, std::optional<Clock::time_point> deadline) {
   for (;;) {
     int wait_ms = -1;
@@ -98,7 +98,7 @@ RefusalOr<json> ControlClient::call(const json& request, Timeout timeout,
                                     const std::function<void(const json&)>& on_progress) {
   const auto deadline = deadline_after(timeout);
   const auto sent = send_all(socket_.get(), to_line(request), deadline);
-  // A daemon that turns us away has said why before it closed.
+  // A daemon that turns us away has sent the reason before it closed.
   if (!sent && sent.error() != Errno(EPIPE)) {
     return Refusal{"the daemon does not take the request: " + errno_text(sent.error())};
   }

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <csignal>
 
-// As C: the header of glibc 2.36 does not say so itself.
+// The header of glibc 2.36 does not declare its functions as C itself.
 extern "C" {
 #include <sys/pidfd.h>
 }

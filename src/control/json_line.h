@@ -1,4 +1,4 @@
-// The lines of JSON that the control socket speaks.
+// The lines of JSON that the control socket exchanges.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -7,10 +7,11 @@
 
 namespace foliofs::control {
 
-// With the newline. What is not UTF-8 is replaced: names and messages are bytes.
+// With the newline. Bytes that are not UTF-8 are replaced, because names and messages can be any
+// bytes.
 std::string to_line(const nlohmann::json& message);
 
-// Takes a line apart, with or without its newline. What is not JSON is no object.
+// Parses a line, with or without its newline. If it is not JSON, the result is not an object.
 nlohmann::json parse_line(std::string_view line);
 
 }  // namespace foliofs::control

@@ -12,7 +12,7 @@
 namespace foliofs::control {
 namespace {
 
-constexpr int kMaxSymlinks = 40;  // as the kernel's own limit
+constexpr int kMaxSymlinks = 40;  // the kernel's limit
 
 void push_front_parts(std::deque<std::string>& rest, std::string_view path) {
   std::vector<std::string> parts;
@@ -21,7 +21,7 @@ void push_front_parts(std::deque<std::string>& rest, std::string_view path) {
               std::make_move_iterator(parts.end()));
 }
 
-// The target of the symlink `path`; empty when it is none, or cannot be read.
+// The target of the symlink `path`; empty if it is not a symlink or cannot be read.
 std::string link_target(const std::string& path) {
   char target[PATH_MAX];
   const ssize_t length = ::readlink(path.c_str(), target, sizeof target);
@@ -38,7 +38,7 @@ Result<std::string> locate_path(const MountTable& table, std::string_view path) 
     if (::getcwd(directory, sizeof directory) == nullptr) return last_errno();
     push_front_parts(rest, directory);
   }
-  std::string located;  // without a slash at its end, so "" is the root
+  std::string located;  // has no trailing slash, so "" is the root
   int links = 0;
   while (!rest.empty()) {
     const std::string part = std::move(rest.front());

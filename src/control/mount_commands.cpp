@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-// Nothing when the member is not an array of bytes.
+// Empty if the member is not an array of bytes.
 std::optional<std::string> bytes_member(const json& object, const char* key) {
   const auto member = object.find(key);
   if (member == object.end() || !member->is_array()) return std::nullopt;

@@ -1,4 +1,5 @@
-// Who is at the other end of a Unix stream socket: for a client, who listens there.
+// The credentials of the process at the other end of a Unix stream socket; for a client, the one
+// that listens.
 #pragma once
 
 #include <sys/socket.h>

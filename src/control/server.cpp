@@ -34,7 +34,7 @@ Result<Peer> peer_of(int fd) {
   return peer;
 }
 
-// States: reading -> running -> writing -> reading …, and closed at any time.
+// States: reading -> running -> writing -> reading …; it may be closed at any time.
 struct Connection {
   Connection(Protocol::socket connected, const asio::any_io_executor& executor)
       : socket(std::move(connected)), deadline(executor) {}
@@ -45,7 +45,7 @@ struct Connection {
   bool watching = false;
 };
 
-// Sent without waiting; dropped if the peer's buffer is full.
+// Sends without waiting; drops the message if the peer's buffer is full.
 void send_at_once(Connection& connection, const json& message) {
   if (!connection.socket.is_open()) return;
   const std::string line = to_line(message);
@@ -118,7 +118,7 @@ class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
     connection.socket.close(ignored);
   }
 
-  // Closes the connection unless disarm() comes first.
+  // Closes the connection after the peer timeout, unless disarm() is called first.
   void arm(const ConnectionRef& connection) {
     connection->deadline.expires_after(limits_.peer_timeout_ms);
     connection->deadline.async_wait([connection](boost::system::error_code error) {
@@ -138,7 +138,7 @@ class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
       auto [error, socket] = co_await self->acceptor_.async_accept(kAwait);
       if (error) {
         if (!self->acceptor_.is_open() || error == asio::error::bad_descriptor) break;
-        // Out of descriptors or memory: neither comes back at once.
+        // Out of descriptors or memory, which will take a while to become free.
         asio::steady_timer pause(self->executor_, std::chrono::milliseconds(100));
         co_await pause.async_wait(kAwait);
         continue;
@@ -178,11 +178,11 @@ class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
     self->task_ended();
   }
 
-  // Nothing when the connection is over.
+  // Empty if the connection is over.
   Task<std::optional<std::string>> read_line(const ConnectionRef& connection,
                                              std::string& received) {
     auto buffer = asio::dynamic_buffer(received, limits_.line_bytes);
-    // One that watches has nothing more to say, and only its end is of interest.
+    // A connection that watches sends nothing more; we only wait for it to be closed.
     if (!connection->watching) arm(connection);
     connection->reading = true;
     auto [error, length] =
@@ -226,7 +226,7 @@ class ControlServer::Impl : public std::enable_shared_from_this<Impl> {
   CommandHandler& handler_;
   const ControlLimits limits_;
   Protocol::acceptor acceptor_;
-  std::string path_;  // empty when the name is not ours (any more)
+  std::string path_;  // empty unless the socket has this name
   ino_t inode_ = 0;
   std::vector<ConnectionRef> connections_;
   std::size_t tasks_ = 0;  // the listener and the connections

@@ -33,7 +33,7 @@ const std::vector<std::uint32_t>& CallerGroups::of(fuse_req* request) {
   if (known_.size() > kMaxKnown) known_.clear();
   Known& known = known_[{context->pid, context->uid, context->gid}];
   if (known.until <= now) {
-    // The superuser's groups give him nothing.
+    // Root gains no rights from its groups.
     known.groups = context->uid == 0 ? std::vector<std::uint32_t>{} : read_groups(request);
     known.until = now + kBelieved;
   }

@@ -1,4 +1,4 @@
-// The supplementary groups of callers, remembered for a moment: finding them means reading /proc,
+// Caches the supplementary groups of callers for a second: libfuse finds them by reading /proc,
 // which costs as much as a whole request.
 #pragma once
 
@@ -16,8 +16,8 @@ namespace foliofs::fuse {
 
 class CallerGroups {
  public:
-  // The groups of the process that made `request`. A process that changes its groups is believed
-  // within a second.
+  // The groups of the process that made `request`. If a process changes its groups, that takes
+  // effect within a second.
   const std::vector<std::uint32_t>& of(fuse_req* request);
 
  private:

@@ -1,4 +1,5 @@
-// What the handlers of one mount need; reachable from every request as its session's userdata.
+// What the handlers of one mount share. It is the userdata of the mount's session, so every request
+// leads to it.
 #pragma once
 
 #include "caller_groups.h"
@@ -13,8 +14,8 @@ struct FuseContext {
   vfs::Mount* mount = nullptr;  // set by serve(), before the first request is read
   CallerGroups groups;
   InitFlags init_flags;
-  bool expires_names = false;     // the kernel can forget how long it may believe a name
-  bool kills_privileges = false;  // what kill_privileges.h says of the request being handled
+  bool expires_names = false;     // the kernel can expire a name without dropping its entry
+  bool kills_privileges = false;  // kills_privileges() of the request being handled
 };
 
 }  // namespace foliofs::fuse

@@ -20,12 +20,12 @@ namespace foliofs::fuse {
 
 namespace {
 
-// Requests read in one turn of the loop, so that the network gets its turns too.
+// Limits the requests read in one turn of the loop, so that the network gets its turns too.
 constexpr int kRequestsInOneTurn = 32;
 constexpr int kReadaheadKiB = kMaxPayloadBytes >> 10;  // what one READ may carry
 
-// libfuse reports failures by printing; we want the text in the error instead. It prints a line in
-// fragments.
+// libfuse reports failures only by printing them, each line in several fragments. We want the text
+// in the Refusal instead.
 thread_local std::string last_fuse_message;
 thread_local bool fuse_message_is_whole = true;
 
@@ -117,7 +117,7 @@ class FuseMount::Impl {
     ended_ = std::move(ended);
   }
 
-  // Reads and answers what the kernel asks. True when there was something.
+  // Reads and answers requests. True if there were any.
   bool look() {
     if (!ended_) return false;
     for (int i = 0; i < kRequestsInOneTurn; ++i) {
@@ -129,7 +129,7 @@ class FuseMount::Impl {
         return true;
       }
       fuse_session_process_buf(session_, &buffer_);
-      // The first one is INIT.
+      // The first request is INIT.
       if (!std::exchange(initialised_, true)) raise_kernel_readahead();
     }
     return true;
@@ -172,7 +172,7 @@ class FuseMount::Impl {
     return Refusal{last_fuse_message.empty() ? what : what + ": " + last_fuse_message};
   }
 
-  // After INIT, whose answer sets the window too.
+  // REQUIRES: INIT has been answered, because the reply to INIT sets the window too.
   void raise_kernel_readahead() {
     if (device_number_.empty()) return;
     const std::string path = "/sys/class/bdi/" + device_number_ + "/read_ahead_kb";

@@ -28,8 +28,9 @@ double to_seconds(std::chrono::microseconds timeout_us) {
 }
 
 fuse_entry_param to_entry(const vfs::Entry& entry) {
-  // Node ids begin anew with each mount: a handle of name_to_handle_at(2), which has both, must not
-  // lead to another file after the next. The kernel keeps 32 bits of it.
+  // Node ids start again with each mount. A handle from name_to_handle_at(2) contains the node id
+  // and the generation. A random generation keeps a handle from leading to another file after the
+  // next mount. The kernel keeps 32 bits of it.
   static const std::uint32_t generation = std::random_device()();
   fuse_entry_param param{};
   param.ino = entry.node;

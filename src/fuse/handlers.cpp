@@ -1,6 +1,6 @@
 // The handlers of names, attributes and files: each translates one request for vfs::Operations and
-// answers it. What can be answered from what is known is answered at once; the rest goes on as a
-// coroutine.
+// answers it. If what the client already knows is enough, the handler answers at once (try_*);
+// otherwise a coroutine goes on with the request.
 #include "handlers.h"
 
 #include <fcntl.h>
@@ -19,7 +19,7 @@ vfs::Operations& operations_of(fuse_req_t request) {
   return context_of(request).mount->operations();
 }
 
-// Answers with an entry, and gives its reference back if nobody takes it.
+// Answers with an entry. If the reply does not reach the kernel, gives the entry's reference back.
 void finish_entry(const RequestRef& request, const Result<vfs::Entry>& entry) {
   if (!entry) {
     request->reply(entry.error());
@@ -163,7 +163,8 @@ vfs::AttributeChange to_change(const struct stat& stat, int to_set) {
   for (auto [fuse_bit, our_bit] : bits) {
     if ((to_set & fuse_bit) != 0) change.valid |= our_bit;
   }
-  // "Now" comes with the plain bit set as well; the server's clock is meant.
+  // For "now" the kernel sets the plain bit too. The server's clock is meant, so only the "now" bit
+  // stays.
   if ((change.valid & proto::kSetAtimeNow) != 0) change.valid &= ~proto::kSetAtime;
   if ((change.valid & proto::kSetMtimeNow) != 0) change.valid &= ~proto::kSetMtime;
   change.mode = stat.st_mode;
@@ -179,7 +180,8 @@ Task<void> run_setattr(RequestRef request, vfs::NodeId node, vfs::AttributeChang
                        vfs::OpenFileRef file) {
   auto attributes = co_await request->operations().setattr(request->call(), node, change, file);
   if (attributes) {
-    // The kernel takes what answers a change even when it was told meanwhile that it is over.
+    // The kernel takes over the attributes in a reply to SETATTR even if they were expired before
+    // it came. So they get no lifetime.
     request->reply_attributes(attributes.value(), std::chrono::microseconds(0));
   } else {
     request->reply(attributes.error());
@@ -278,7 +280,7 @@ void on_write(fuse_req_t req, fuse_ino_t, const char* bytes, std::size_t length,
   store.offset = static_cast<std::uint64_t>(offset);
   store.data = {reinterpret_cast<const std::byte*>(bytes), length};
   if (info->writepage != 0) store.source = cache::WriteSource::kPageWriteback;
-  store.append = (info->flags & O_APPEND) != 0;  // as fcntl(2) may have changed it
+  store.append = (info->flags & O_APPEND) != 0;  // fcntl(2) may have changed it
   store.sync = sync_of(info->flags);
   store.kill_privileges = context_of(req).kills_privileges;
   if (operations_of(req).try_write(file_of(info), store)) {
@@ -326,10 +328,11 @@ void on_init(void* userdata, fuse_conn_info* connection) {
                                FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA |
                                FUSE_CAP_POSIX_ACL | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |
                                FUSE_CAP_DONT_MASK |
-                               FUSE_CAP_CACHE_SYMLINKS;  // another target is another file
-  // Truncation at open comes as a SETATTR, which knows how to do it; the kernel's write cache is
-  // not used, because it ignores the server's sizes and times; behind a direct write that nobody
-  // waits for the kernel would not drop the pages that somebody has read meanwhile.
+                               FUSE_CAP_CACHE_SYMLINKS;  // another target is another inode
+  // ATOMIC_O_TRUNC: without it a truncating open sends a SETATTR, whose handler does the
+  // truncation. WRITEBACK_CACHE: the kernel's write cache ignores the server's sizes and times.
+  // ASYNC_DIO: after an asynchronous direct write the kernel would not drop the pages that were
+  // read meanwhile.
   constexpr unsigned kUnwanted = FUSE_CAP_ASYNC_DIO | FUSE_CAP_READDIRPLUS_AUTO |
                                  FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_WRITEBACK_CACHE |
                                  FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ |

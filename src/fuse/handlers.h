@@ -5,10 +5,11 @@ struct fuse_lowlevel_ops;
 
 namespace foliofs::fuse {
 
-// All of them.
+// The complete table.
 fuse_lowlevel_ops make_handlers();
 
-// Those of handlers_directories.cpp, handlers_locks.cpp, handlers_ranges.cpp, handlers_xattrs.cpp.
+// Each adds the handlers of its file: handlers_directories.cpp, handlers_locks.cpp,
+// handlers_ranges.cpp, handlers_xattrs.cpp.
 void add_directory_handlers(fuse_lowlevel_ops& handlers);
 void add_lock_handlers(fuse_lowlevel_ops& handlers);
 void add_range_handlers(fuse_lowlevel_ops& handlers);

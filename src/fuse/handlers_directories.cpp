@@ -1,6 +1,6 @@
 // The handlers of directories. The kernel asks for a page of entries at a time and the server sends
-// many, so an open directory keeps those that have not been handed out, and that they were the
-// last. From the beginning, and after a seek, it is read anew.
+// many, so an open directory keeps the entries that it has not handed out yet, and whether they are
+// the last. A read from the beginning or after a seek asks the server again.
 #include "fuse_types.h"
 #include "handlers.h"
 #include "request.h"
@@ -13,34 +13,35 @@ struct DirectoryStream {
   vfs::OpenDirectoryRef directory;
   std::vector<vfs::DirectoryEntry> entries;
   std::size_t next = 0;          // the first entry that has not been handed out
-  std::uint64_t position = 0;    // the cookie of the last one that has
-  bool with_attributes = false;  // what `entries` was asked for with
-  bool end = false;              // nothing is behind `entries`
+  std::uint64_t position = 0;    // cookie of the last entry that was handed out
+  bool with_attributes = false;  // `entries` was read with them
+  bool end = false;              // no entries follow `entries`
 
-  // Whether what comes after `offset` is known. Without attributes the kernel would look each name
-  // up that it wants them of.
+  // Whether the entries after `offset` are here. READDIRPLUS cannot use entries without attributes:
+  // the kernel would have to LOOKUP each name whose attributes it wants.
   bool has_next(std::uint64_t offset, bool plus) const {
     if (offset == 0 || offset != position) return false;
     return next < entries.size() ? with_attributes || !plus : end;
   }
 };
 
-// The kernel names a stream by the address of one reference to it, until RELEASEDIR. A call that
-// was interrupted goes on after that, and holds one of its own.
+// The kernel's handle of a stream is the address of one reference to it, which lives until
+// RELEASEDIR. A call whose caller was interrupted may go on after that, so each call holds a
+// reference of its own.
 using StreamRef = std::shared_ptr<DirectoryStream>;
 
 StreamRef& stream_of(const fuse_file_info* info) {
   return *reinterpret_cast<StreamRef*>(info->fh);
 }
 
-// Gives back the references of entries that the kernel has not taken.
+// Gives back the node references of entries that the kernel has not taken over.
 void forget_entries(vfs::Operations& operations, std::span<const vfs::DirectoryEntry> entries) {
   for (const auto& entry : entries) {
     if (entry.entry) operations.forget(entry.entry->node, 1);
   }
 }
 
-// Drops those that have not been handed out.
+// Drops the entries that have not been handed out.
 void drop_entries(vfs::Operations& operations, DirectoryStream& stream) {
   forget_entries(operations, std::span(stream.entries).subspan(stream.next));
   stream.entries.clear();
@@ -48,7 +49,7 @@ void drop_entries(vfs::Operations& operations, DirectoryStream& stream) {
   stream.end = false;
 }
 
-// What an entry takes as the kernel wants it.
+// Bytes that an entry takes in the reply.
 std::size_t size_of_entry(fuse_req_t req, bool plus, const vfs::DirectoryEntry& entry) {
   const char* name = entry.name.c_str();
   return plus ? fuse_add_direntry_plus(req, nullptr, 0, name, nullptr, 0)
@@ -75,7 +76,8 @@ void put_entry(fuse_req_t req, bool plus, const vfs::DirectoryEntry& entry, std:
   }
 }
 
-// Reads on at `offset`. False when the request is over: failed, or given up meanwhile.
+// Reads the entries after `offset`. False when the request is over: it failed, or has been answered
+// with EINTR meanwhile.
 Task<bool> fill(RequestRef request, StreamRef stream, std::uint64_t offset, bool plus) {
   vfs::Operations& operations = request->operations();
   auto read = co_await operations.read_directory(request->call(), stream->directory, offset, plus);
@@ -84,7 +86,7 @@ Task<bool> fill(RequestRef request, StreamRef stream, std::uint64_t offset, bool
     co_return false;
   }
   if (request->answered()) {
-    // The stream is the next caller's by now, or closed.
+    // By now another call may use the stream, or it is closed.
     forget_entries(operations, read.value().entries);
     co_return false;
   }
@@ -107,7 +109,7 @@ void hand_out(const RequestRef& request, fuse_req_t req, DirectoryStream& stream
     auto& entry = stream.entries[stream.next];
     const std::size_t needed = size_of_entry(req, plus, entry);
     if (needed > size - used) break;
-    // It counts as told, so what does not fit must not be.
+    // vfs counts a refreshed entry as known to the kernel, so refresh only what fits.
     if (plus) operations.refresh(*stream.directory, entry);
     put_entry(req, plus, entry, std::span(page).subspan(used, needed));
     used += needed;
@@ -154,7 +156,7 @@ void on_opendir(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
   (*stream)->directory = opened.value().directory;
   info->fh = reinterpret_cast<std::uint64_t>(stream.get());
   if (request->reply_open_directory(opened.value(), *info)) {
-    (void)stream.release();  // until on_releasedir
+    (void)stream.release();  // on_releasedir takes it back
   } else {
     request->operations().release_directory(opened.value().directory.get());
   }

@@ -1,6 +1,6 @@
-// The handlers of fcntl(2)'s and flock(2)'s locks. The kernel keeps none of its own for such a
-// mount: it asks for each, says at FLUSH whose close(2) it is, and knows a lock by its owner, which
-// of F_OFD_SETLK is the open file.
+// The handlers of fcntl(2)'s and flock(2)'s locks. The kernel keeps no locks of its own for such a
+// mount: it asks us for each, and FLUSH says for which owner close(2) was called. A lock is known
+// by its owner, which for F_OFD_SETLK is the open file.
 #include <fcntl.h>
 #include <sys/file.h>
 
@@ -37,7 +37,7 @@ Task<void> run_set_lock(RequestRef request, vfs::OpenFileRef file, vfs::FileLock
   auto status = co_await request->operations().set_lock(request->call(), file, lock, wait);
   const bool taken = request->reply(status);
   if (taken || !status || lock.type == F_UNLCK) co_return;
-  // Its caller has been told that he was interrupted.
+  // The lock was granted, but its caller has already been answered with EINTR.
   lock.type = F_UNLCK;
   (void)co_await request->operations().set_lock(request->call(), file, lock, nullptr);
 }

@@ -1,4 +1,5 @@
-// The handlers of ranges of open files: allocation, looking for data and holes, copies.
+// The handlers of operations on ranges of open files: allocation, search for data and holes,
+// copies.
 #include <unistd.h>
 
 #include "handlers.h"
@@ -21,7 +22,7 @@ void on_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t leng
                       static_cast<std::uint64_t>(offset), static_cast<std::uint64_t>(length)));
 }
 
-// Only SEEK_DATA and SEEK_HOLE come here.
+// The kernel sends only SEEK_DATA and SEEK_HOLE.
 Task<void> run_lseek(RequestRef request, vfs::OpenFileRef file, std::uint64_t offset, bool data) {
   auto found = co_await request->operations().seek(file, offset, data);
   found ? request->reply_offset(found.value()) : request->reply(found.error());

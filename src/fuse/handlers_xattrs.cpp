@@ -1,5 +1,5 @@
-// The handlers of extended attributes. The kernel says how much room its caller has: none means
-// that he wants to know how much is needed.
+// The handlers of extended attributes. The kernel says how much room the caller has; a room of 0
+// asks for the size that is needed.
 #include <unistd.h>
 
 #include <string_view>
@@ -11,9 +11,9 @@ namespace foliofs::fuse {
 
 namespace {
 
-// That a file has no such attribute. The kernel keeps nothing of this, and `ls -l` asks for the
-// SELinux label of each file unless it is told that there are none on this filesystem; which is
-// true enough where the kernel does not know of SELinux.
+// The errno for an attribute that a file does not have. The kernel does not cache it, and `ls -l`
+// asks for the SELinux label of each file unless EOPNOTSUPP says that this filesystem has none.
+// That is true enough if the kernel does not know SELinux.
 Errno absence_of(std::string_view name) {
   static const bool knows_selinux = ::access("/sys/fs/selinux", F_OK) == 0;
   return Errno(name == "security.selinux" && !knows_selinux ? EOPNOTSUPP : ENODATA);

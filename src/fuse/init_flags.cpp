@@ -8,7 +8,7 @@ namespace foliofs::fuse {
 
 namespace {
 
-// include/uapi/linux/fuse.h of Linux 6.6; newer than the headers that Debian 12 ships.
+// From include/uapi/linux/fuse.h of Linux 6.6, which is newer than the headers of Debian 12.
 constexpr std::uint64_t kDirectIoAllowMmap = 1ull << 36;
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What only the release of the kernel tells of its FUSE.
+// Facts about the kernel's FUSE that only the kernel's release tells.
 #pragma once
 
 #include <string>
@@ -6,11 +6,11 @@
 
 namespace foliofs::fuse {
 
-// As `uname -r` prints it; empty where that cannot be had.
+// As `uname -r` prints it; empty if uname(2) fails.
 std::string running_kernel_release();
 
-// Whether a notification about a name reaches it when the kernel was told that there is none. From
-// Linux 6.19 on it looks for existing files alone (fuse_reverse_inval_entry() by way of
+// Whether a notification also expires a name that the kernel was told does not exist. Not so from
+// Linux 6.19 on, where fuse_reverse_inval_entry() finds only existing files (by way of
 // start_removing_noperm()), until "fuse: do not use start_removing_noperm()" of 7.1.
 bool kernel_expires_absent_names(std::string_view release);
 

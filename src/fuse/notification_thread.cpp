@@ -31,7 +31,7 @@ Task<void> NotificationThread::wait(NotificationRef notification) {
 }
 
 void NotificationThread::run() {
-  // Signals are the loop's business.
+  // Signals are for the loop's thread.
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);

@@ -1,5 +1,5 @@
-// NotificationThread: tells the kernel things one after the other, on a thread of its own, because
-// the kernel may keep whoever tells it waiting.
+// NotificationThread: sends notifications to the kernel one after the other. It has a thread of its
+// own because the kernel may block the thread that sends one.
 #pragma once
 
 #include <condition_variable>
@@ -14,7 +14,7 @@
 
 namespace foliofs::fuse {
 
-// Something that the kernel is to be told, and who waits until it has been.
+// A notification for the kernel, and the coroutines that wait until it has been sent.
 class Notification {
  public:
   explicit Notification(std::function<void()> tell) : tell_(std::move(tell)) {}
@@ -29,17 +29,17 @@ class Notification {
 
 using NotificationRef = std::shared_ptr<Notification>;
 
-// Used on the loop of `executor`, where those who wait are resumed.
+// Used on the loop of `executor`, which also resumes the waiters.
 class NotificationThread {
  public:
   explicit NotificationThread(Executor executor) : executor_(std::move(executor)) {}
-  // Tells what is queued first. The kernel must have let go of the mount, or the thread may be
-  // stuck.
+  // Sends what is queued and waits for the thread. The kernel must have let go of the mount;
+  // otherwise the thread may be stuck in the kernel.
   ~NotificationThread();
   NotificationThread(const NotificationThread&) = delete;
   NotificationThread& operator=(const NotificationThread&) = delete;
 
-  // Calls `tell`, on the thread, which the first one starts.
+  // Queues `tell` for the thread to call. The first call starts the thread.
   NotificationRef add(std::function<void()> tell);
 
   static Task<void> wait(NotificationRef notification);

@@ -15,7 +15,7 @@ namespace foliofs::fuse {
 
 namespace {
 
-// FUSE_NOTIFY_PRUNE of Linux 6.18, which libfuse does not know yet.
+// FUSE_NOTIFY_PRUNE of Linux 6.18, which libfuse does not know.
 constexpr std::int32_t kNotifyPrune = 9;
 struct PruneHeader {
   std::uint32_t count = 0;
@@ -74,7 +74,8 @@ Task<void> Notifier::extend(std::uint64_t node, std::uint64_t size, std::byte la
 
 Task<void> Notifier::expire_attributes(std::vector<vfs::KernelNode> nodes) {
   return NotificationThread::wait(attributes_.add([this, nodes = std::move(nodes)] {
-    // An offset of -1: attributes and ACLs alone. A directory's pages are the listing.
+    // An offset of -1 expires only attributes and ACLs; an offset of 0 also drops the pages, which
+    // for a directory are its listing.
     for (const auto& node : nodes) {
       fuse_lowlevel_notify_inval_inode(session_, node.id, node.directory ? 0 : -1, 0);
     }
@@ -96,7 +97,7 @@ Task<void> Notifier::forget(std::vector<vfs::KernelFile> files) {
   }));
 }
 
-// False when the kernel does not know how.
+// False if the kernel does not know FUSE_NOTIFY_PRUNE.
 bool Notifier::prune(const std::vector<vfs::KernelFile>& files) {
   if (!kernel_prunes_) return false;
   std::vector<std::uint64_t> nodes;
@@ -107,7 +108,7 @@ bool Notifier::prune(const std::vector<vfs::KernelFile>& files) {
   const std::size_t bytes = nodes.size() * sizeof nodes[0];
   fuse_out_header header{};
   header.len = static_cast<std::uint32_t>(sizeof header + sizeof prune + bytes);
-  header.error = kNotifyPrune;  // `unique` 0: no reply but a notification
+  header.error = kNotifyPrune;  // a `unique` of 0 makes this a notification
   iovec parts[] = {{&header, sizeof header}, {&prune, sizeof prune}, {nodes.data(), bytes}};
   const ssize_t written = ::writev(fuse_session_fd(session_), parts, std::size(parts));
   kernel_prunes_ = written >= 0 || errno != EINVAL;

@@ -1,19 +1,19 @@
 // Notifier: makes the kernel forget pages, attributes, names and whole files, and tells it of a new
 // end of a file.
 //
-// Each kind has a thread of its own, because each waits for something else in the kernel:
+// Each kind has its own thread, because in the kernel each waits for something else:
 //
 // | thread     | waits for                                                                  |
 // |------------|----------------------------------------------------------------------------|
 // | pages      | pages that READs in flight have locked; WRITEs of dirty mapped pages       |
 // | names      | directories that any request has locked: changes, LOOKUP, READDIR          |
 // | attributes | nothing that a request holds                                               |
-// | forgets    | pages of files that go; directories, as names, on kernels before 6.18      |
+// | forgets    | pages of files that are evicted; before Linux 6.18 directories, as `names` |
 //
-// So none of them may be the loop that answers those requests (docs/ARCHITECTURE.md).
+// So none of them may run on the loop, which answers those requests (docs/ARCHITECTURE.md).
 //
-// Errors are of no interest: the kernel does not know the node or the name, or the mount is gone;
-// in each case there is nothing to forget.
+// Errors are ignored: either the kernel does not know the node or the name, or the mount is gone.
+// In each case there is nothing to forget.
 #pragma once
 
 #include <cstdint>
@@ -31,40 +31,42 @@ namespace foliofs::fuse {
 
 class Notifier {
  public:
-  // `session` must outlive the notifier; waiters are resumed on `executor`.
-  // When it is destroyed the kernel must have let go of the mount (NotificationThread).
+  // `session` must outlive the notifier. Waiters are resumed on `executor`. Before the notifier is
+  // destroyed, the kernel must have let go of the mount (NotificationThread).
   Notifier(fuse_session* session, const Executor& executor);
 
-  // Ranges of one node that wait are merged.
+  // Ranges of one node that wait in the queue are merged.
   Task<void> invalidate_pages(std::uint64_t node, ByteRange range);
 
-  // Stores the last byte of a file that has `size` bytes into the kernel's page, if that makes the
-  // file longer there; else only the byte. The kernel has no other notification of a size: one that
-  // comes as an attribute is ignored while pages are being dropped.
+  // Tells the kernel that a file has `size` bytes, by storing its last byte in the kernel's page.
+  // The kernel then raises its own size if that is smaller; otherwise it only stores the byte. No
+  // other notification carries a size, and the kernel ignores a size that comes as an attribute
+  // while pages are being dropped.
   Task<void> extend(std::uint64_t node, std::uint64_t size, std::byte last);
 
   Task<void> expire_attributes(std::vector<vfs::KernelNode> nodes);
 
-  // With `keep_entries` (Linux 6.2) the kernel only asks again at the next use. Otherwise it drops
-  // the entries, and what is mounted on them goes too.
+  // With `keep_entries` (Linux 6.2) the kernel keeps the entries and only asks again at their next
+  // use. Otherwise it drops the entries and unmounts what is mounted on them.
   Task<void> expire_names(std::vector<vfs::KernelName> names, bool keep_entries);
 
-  // The kernel lets go of those that nothing uses. One before Linux 6.18 can only be made to drop
-  // their names: not those of directories, which somebody may be in, and none at all while anything
-  // is mounted below our mount point, because what is mounted on a name goes with it.
+  // Makes the kernel forget those of `files` that nothing uses. A kernel before Linux 6.18 can only
+  // be made to drop their names, and dropping a name unmounts what is mounted on it. So no name is
+  // dropped while anything is mounted below our mount point. Names of directories stay, because a
+  // process may be in one.
   Task<void> forget(std::vector<vfs::KernelFile> files);
 
-  // "MAJOR:MINOR" of the mount; until it is known, names are not dropped.
+  // "MAJOR:MINOR" of the mount. Until it is set, forget() drops no names.
   void set_device(const std::string& device) { device_ = device; }
 
  private:
-  // A range to be dropped that the thread has not come to.
+  // A range that waits in the queue.
   struct QueuedRange {
     ByteRange range;
     NotificationRef notification;
   };
 
-  // Both on the thread.
+  // Both run on the thread of `forgets_`.
   bool prune(const std::vector<vfs::KernelFile>& files);
   void drop_names(const std::vector<vfs::KernelFile>& files, const std::string& device);
 
@@ -75,8 +77,8 @@ class Notifier {
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, QueuedRange> ranges_;  // by node; protected by mutex_
   std::string device_;
-  // Of the thread that forgets.
-  bool kernel_prunes_ = true;  // as far as is known
+  // Used on the thread of `forgets_`.
+  bool kernel_prunes_ = true;  // until the kernel refuses
   bool told_of_submounts_ = false;
   NotificationThread pages_, attributes_, names_, forgets_;
 };

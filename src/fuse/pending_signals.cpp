@@ -13,11 +13,11 @@ constexpr std::uint64_t bit(int signal) {
   return std::uint64_t{1} << (signal - 1);
 }
 
-// Signals that do not end a process which does nothing about them.
+// Signals whose default action does not end the process.
 constexpr std::uint64_t kHarmless = bit(SIGCHLD) | bit(SIGCONT) | bit(SIGURG) | bit(SIGWINCH) |
                                     bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU);
 
-// A line "SigPnd:\t0000000000000100".
+// The mask in a line such as "SigPnd:\t0000000000000100".
 std::uint64_t mask_of(const std::string& status, const std::string& key) {
   const std::size_t at = status.find("\n" + key + ":");
   if (at == status.npos) return 0;

@@ -15,8 +15,8 @@ namespace foliofs::fuse {
 
 namespace {
 
-// How long an interrupted call may still take before somebody looks whether it may be given up, and
-// how often he looks.
+// After an interrupt we wait this long before we check whether the request may be given up, and
+// again between checks.
 constexpr auto kGrace = std::chrono::seconds(1);
 
 }  // namespace
@@ -66,7 +66,7 @@ vfs::Call Request::call() {
 
 void Request::interrupted(fuse_req_t, void* self) {
   auto* request = static_cast<Request*>(self);
-  // libfuse calls this at once, from make(), when the interrupt overtook the request.
+  // If the interrupt overtook the request, libfuse calls this from make().
   if (request->interrupted_) return;
   request->interrupted_ = true;
   if (auto interrupt = std::exchange(request->on_interrupt_, nullptr)) interrupt();

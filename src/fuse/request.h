@@ -1,10 +1,10 @@
-// Request: one request of the kernel's that is not answered at once. It is answered exactly once:
-// with its outcome, or with EINTR when its caller was interrupted, and either is to be killed or
-// the server is away. Programs do not expect EINTR of most calls, so a signal that they handle does
-// not end a call that the server is only slow to answer.
+// Request: one request from the kernel that is not answered at once. It is answered exactly once:
+// with its outcome, or with EINTR if its caller was interrupted and either the caller is being
+// killed or the server is away. Programs do not expect EINTR from most calls, so a signal that they
+// handle does not end a call that the server is only slow to answer.
 //
-// The reply_* functions return false when nobody has taken the outcome; then the caller gives back
-// what came with it (a reference to a node, an open file).
+// The reply_* functions return false if the outcome did not reach the kernel. The coroutine then
+// gives back what came with it (a reference to a node, an open file).
 #pragma once
 
 #include <fuse_lowlevel.h>
@@ -23,11 +23,12 @@ class Request : public std::enable_shared_from_this<Request> {
 
   FuseContext& context() { return context_; }
   vfs::Operations& operations() { return context_.mount->operations(); }
-  // Who calls. Only while the request is unanswered.
+  // The caller, for vfs; empty once the request has been answered.
   vfs::Call call();
   bool answered() const { return answered_; }
-  // Calls `interrupt`, once, as soon as the caller has a signal, or has had one: for what any
-  // signal ends, as a wait for a lock. It is for `interrupt` to have the request answered.
+  // Calls `interrupt` once, when the caller gets a signal or at once if it already has. For calls
+  // that any signal ends, such as a wait for a lock. `interrupt` must see to it that the request is
+  // answered.
   void on_interrupt(std::function<void()> interrupt);
 
   bool reply(Errno error);
@@ -51,7 +52,7 @@ class Request : public std::enable_shared_from_this<Request> {
  private:
   static void interrupted(fuse_req_t request, void* self);
   static Task<void> give_up_later(std::shared_ptr<Request> request);
-  // The request to answer, if nobody has; marks it as answered.
+  // Marks the request as answered and returns it; nullptr if it was answered already.
   fuse_req_t take();
 
   FuseContext& context_;
@@ -63,16 +64,16 @@ class Request : public std::enable_shared_from_this<Request> {
 
 using RequestRef = std::shared_ptr<Request>;
 
-// Goes on with a request as a coroutine.
+// Starts `task`, the coroutine that goes on with `request`.
 void start(const RequestRef& request, Task<void> task);
 
 FuseContext& context_of(fuse_req_t request);
 vfs::Caller caller_of(FuseContext& context, fuse_req_t request);
 
-// The open file that a call is about.
+// The open file of a call.
 vfs::OpenFile* file_of(const fuse_file_info* info);
-// The same for a call that goes on as a coroutine, held: once its caller has been answered with
-// EINTR it may be released. nullptr for nullptr.
+// The same with a reference, for a call that goes on as a coroutine: once its caller has been
+// answered with EINTR, the kernel may release the file. nullptr for nullptr.
 vfs::OpenFileRef hold(const fuse_file_info* info);
 
 }  // namespace foliofs::fuse

@@ -23,8 +23,8 @@ Refusal refuse(fmt::format_string<Arguments...> format, Arguments&&... arguments
 // What each suffix of a number stands for.
 using Units = std::map<std::string_view, double>;
 
-// "1.5k": the number times what its suffix stands for. Plain decimals: no exponent, and not what
-// from_chars() also takes for numbers ("inf", "nan").
+// "1.5k": the number times what its suffix stands for. Only plain decimals: no exponent, and none
+// of the words that from_chars() also accepts ("inf", "nan").
 std::optional<double> parse_quantity(std::string_view text, const Units& units) {
   double number = 0;
   const auto [end, error] =
@@ -44,7 +44,7 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   return static_cast<std::uint64_t>(*bytes);
 }
 
-// "60", "1.5", "100ms", "50us": microseconds. Without a unit: `unit_us` each.
+// "60", "1.5", "100ms", "50us": microseconds. A number without a unit is in units of `unit_us`.
 std::optional<std::chrono::microseconds> parse_time(std::string_view text, double unit_us) {
   const Units units = {{"", unit_us}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}};
   const auto time_us = parse_quantity(text, units);
@@ -130,7 +130,7 @@ OptionResult set_log_level(MountOptions& options, std::string_view key, std::str
 
 constexpr std::uint64_t kMost = 1ull << 40;
 
-// A size that finish_options() weighs against the others.
+// Sets a size that finish_options() checks against the others.
 OptionResult set_asked(std::optional<std::uint64_t>& asked, std::uint64_t& effective,
                        std::string_view key, std::string_view value, std::uint64_t least,
                        std::uint64_t most) {
@@ -184,7 +184,7 @@ const std::map<std::string_view, Setter>& setters() {
   return table;
 }
 
-// Flags of ours.
+// Our own flags.
 const std::map<std::string_view, std::function<void(MountOptions&)>>& flags() {
   static const std::map<std::string_view, std::function<void(MountOptions&)>> table = {
       {"ro",
@@ -215,10 +215,10 @@ bool is_in(std::span<const std::string_view> names, std::string_view key) {
   return std::find(names.begin(), names.end(), key) != names.end();
 }
 
-// What concerns mount(8) and fstab only, and what changes nothing on a FUSE mount: the kernel
-// leaves the access time to the filesystem, here to the server's, and has the rest by default. The
-// last five are what /proc/mounts shows of every FUSE mount, and mount(8) may repeat; they are ours
-// to choose.
+// Options that concern only mount(8) and fstab, and options that change nothing on a FUSE mount:
+// the kernel leaves the access time to the filesystem, here to the one of the server, and the
+// others are defaults. The last five are those that /proc/mounts shows for every FUSE mount, so
+// mount(8) may repeat them; their values are ours to choose.
 bool is_without_effect(std::string_view key) {
   static constexpr std::string_view kNames[] = {
       "defaults",   "auto",       "noauto",     "user",        "nouser",
@@ -231,7 +231,8 @@ bool is_without_effect(std::string_view key) {
   return key.starts_with("x-") || key.starts_with("X-") || is_in(kNames, key);
 }
 
-// What libfuse 3.14 itself or its fusermount3 take; any other word ends the mount there.
+// Options that libfuse 3.14 or its fusermount3 accept. Any other option would make the mount fail
+// there.
 constexpr std::string_view kFuseFlags[] = {"dev",     "nodev",   "suid",       "nosuid",
                                            "exec",    "noexec",  "async",      "sync",
                                            "noatime", "dirsync", "allow_root", "auto_unmount"};
@@ -258,7 +259,7 @@ OptionResult set_fuse_option(MountOptions& options, std::string_view key, std::s
   return success();
 }
 
-// As set_option, for a mount that is live.
+// As set_option(), for a live mount.
 OptionResult set_live_option(MountOptions& options, std::string_view key, std::string_view value) {
   static constexpr std::string_view kLiveFlags[] = {"soft", "hard"};
   static constexpr std::string_view kFixed[] = {"folio_size", "port", "coherence"};
@@ -307,7 +308,7 @@ OptionResult finish_options(MountOptions& options) {
   cache.dirty_background =
       asked.dirty_background.value_or(std::min(kDefaults.dirty_background, cache.dirty_limit / 2));
   cache.readahead = asked.readahead.value_or(std::min(kDefaults.readahead, cache.cache_size / 8));
-  // The kernel has the rest, unless it is told not to keep pages.
+  // The kernel keeps the other bytes that were used once, unless it is told not to cache.
   cache.used_once = options.kernel_cache ? kDefaults.used_once : cache.cache_size;
   if (cache.dirty_background > cache.dirty_limit) {
     return refuse("dirty_background ({} bytes) must not be above dirty_limit ({} bytes)",

@@ -37,14 +37,14 @@ struct ByteRange {
   friend constexpr bool operator==(ByteRange, ByteRange) = default;
 };
 
-// The smallest whole pages that have all of `range`.
+// The smallest range of whole pages that contains `range`.
 constexpr ByteRange whole_pages(ByteRange range) {
   constexpr std::uint64_t kPage = 4096;
   return {range.begin / kPage * kPage, (range.end + kPage - 1) / kPage * kPage};
 }
 
-// A set of bytes as sorted, disjoint ranges; neighbours that touch are merged. Cost of a change is
-// linear in the ranges held, which are few: one or two for nearly every folio.
+// A set of bytes as sorted, disjoint ranges; neighbours that touch are merged. The cost of a change
+// is linear in the number of ranges, which is small: one or two for nearly every folio.
 class RangeSet {
  public:
   using Ranges = boost::container::small_vector<ByteRange, 2>;

@@ -1,4 +1,4 @@
-// Clock: the time that the client's core sees, so that a simulation can own it.
+// Clock: where the client's core gets the time, so that a simulation can control it.
 #pragma once
 
 #include <chrono>
@@ -25,11 +25,11 @@ class Clock {
   virtual Task<void> sleep(Duration duration) = 0;
 };
 
-// Runs `task` until it has ended or `limit` is over, whichever comes first. True: it has ended. If
-// not, it goes on alone, so what it refers to must live as long as it does.
+// Starts `task` and waits until it has ended or `limit` has passed. True: it has ended. Otherwise
+// it goes on by itself, so what it refers to must live as long as the task.
 Task<bool> wait_at_most(Clock& clock, Duration limit, Task<void> task);
 
-// The machine's own clocks. Sleeps on the executor of the coroutine that asks.
+// The system's clocks. sleep() uses the executor of the calling coroutine.
 class SystemClock final : public Clock {
  public:
   TimePoint now() const override;

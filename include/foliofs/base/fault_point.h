@@ -1,5 +1,5 @@
-// Named places in the core where a test may make the code wait, so that a race's window can be
-// entered on purpose. In production nobody listens and a fault point costs one comparison.
+// Named places in the core where a test may make the code wait, to enter the window of a race on
+// purpose. In production there is no FaultPoints object, and a fault point costs one comparison.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,4 @@
-// Lazy: a T that most owners never need: one pointer, until somebody wants it.
+// Lazy: a T that most owners never need. Until it is first used, it takes only one pointer.
 #pragma once
 
 #include <memory>
@@ -8,17 +8,17 @@ namespace foliofs {
 template <class T>
 class Lazy {
  public:
-  // Somebody has wanted it.
+  // Whether the T has been made.
   explicit operator bool() const { return value_ != nullptr; }
 
-  // Makes it if need be.
+  // Makes the T if there is none.
   T& operator*() {
     if (!value_) value_ = std::make_unique<T>();
     return *value_;
   }
   T* operator->() { return &**this; }
 
-  // What is there, or a T that nothing has been done to.
+  // The T; if none has been made, one in its initial state.
   const T& get() const {
     static const T kUntouched;
     return value_ ? *value_ : kUntouched;

@@ -1,8 +1,8 @@
-// LockRanges: the bytes of one file that one owner has locked, as fcntl(2) says it: a new lock
-// replaces what the owner had of the same bytes, unlocking can leave two pieces, and neighbours of
-// one type that touch become one.
+// LockRanges: the bytes of one file that one owner has locked, by the rules of fcntl(2): a new lock
+// replaces the owner's locks on the same bytes, unlocking can leave two pieces, and touching pieces
+// of one type are merged.
 //
-// Knows nothing of other owners but how to find a conflict with what one of them wants.
+// Knows nothing of other owners, except how to find a conflict with a lock that one of them wants.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,8 @@ namespace foliofs {
 
 enum class LockType : std::uint8_t { kRead, kWrite };
 
-// The last byte that a lock can have: one that reaches it has all that there will be.
+// The last byte that a lock can cover. A lock that reaches it covers the file however long it
+// becomes.
 inline constexpr std::uint64_t kLastLockByte = std::numeric_limits<std::int64_t>::max();
 
 // Bytes [start, end]. REQUIRES: start <= end <= kLastLockByte.
@@ -25,7 +26,7 @@ struct LockRange {
   LockType type = LockType::kRead;
 
   bool overlaps(const LockRange& other) const { return start <= other.end && other.start <= end; }
-  // Whether two owners may not have both.
+  // True if two owners cannot hold both locks.
   bool conflicts(const LockRange& other) const {
     return overlaps(other) && (type == LockType::kWrite || other.type == LockType::kWrite);
   }
@@ -34,17 +35,17 @@ struct LockRange {
 
 class LockRanges {
  public:
-  // These bytes are locked so, whatever they were.
+  // Locks these bytes with the type of `range`, whatever their lock was before.
   void lock(LockRange range);
   void unlock(std::uint64_t start, std::uint64_t end);
 
-  // The first piece that has some of these bytes, or with which another owner's `wanted` conflicts.
+  // The first piece that overlaps these bytes, or that conflicts with another owner's `wanted`.
   std::optional<LockRange> find(std::uint64_t start, std::uint64_t end) const;
   std::optional<LockRange> find_conflict(const LockRange& wanted) const;
 
   bool empty() const { return pieces_.empty(); }
   std::size_t size() const { return pieces_.size(); }
-  // `visit(piece)` for each, in the order of their bytes.
+  // Calls visit(piece) for each piece, in the order of their bytes.
   template <class Visit>
   void for_each(Visit visit) const {
     for (const auto& [start, piece] : pieces_) visit(piece);

@@ -9,8 +9,8 @@
 
 namespace foliofs {
 
-// The decimal integer that all of `text` is. Nothing when there is more or less in it, a plus sign
-// or a space too, or when it does not fit.
+// The decimal integer that `text` consists of. Nothing if `text` is empty or has anything else in
+// it, be it a plus sign or a space, or if the number does not fit.
 template <std::integral Integer>
 std::optional<Integer> parse_integer(std::string_view text) {
   Integer integer{};

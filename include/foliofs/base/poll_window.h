@@ -1,5 +1,5 @@
-// PollWindow: how long a loop shall poll before it sleeps, from how that went. Pure, so that it can
-// be tested without a clock.
+// PollWindow: decides how long a loop polls before it sleeps, from how its earlier polls went. It
+// reads no clock, so that it can be tested without one.
 #pragma once
 
 #include <algorithm>
@@ -12,12 +12,13 @@ class PollWindow {
  public:
   using Micros = std::chrono::microseconds;
 
-  // After so many vain polls in a row there are none until one would have paid.
+  // After so many polls in vain in a row the loop does not poll until a poll would have paid.
   static constexpr int kMostInVain = 8;
   // A yield that returns only after kCrowded means that other threads want this core, and the
   // scheduler favours threads that wake up over those that yield. Two such yields within kSoon stop
-  // polling for kShortestPause; one alone does not, as a pause costs more than it did. The pause
-  // doubles when this happens again within its length after its end, up to kLongestPause.
+  // polling for kShortestPause. A single one does not, because a pause costs more than that yield
+  // did. If polling is stopped again within the length of a pause after its end, the next pause is
+  // twice as long, up to kLongestPause.
   static constexpr Micros kCrowded{1000};
   static constexpr Micros kSoon{20'000};
   static constexpr Micros kShortestPause{50'000};
@@ -25,21 +26,21 @@ class PollWindow {
 
   explicit PollWindow(Micros most) : most_(most) {}
 
-  // How long to poll now. `now` is the time on any clock.
+  // How long to poll now. `now` may come from any clock.
   Micros window(Micros now) const {
     return in_vain_ < kMostInVain && now >= crowded_until_ ? most_ : Micros(0);
   }
-  // Something came after so long.
+  // A poll found something after `elapsed`.
   void found(Micros now, Micros elapsed) {
     if (elapsed <= most_) in_vain_ = 0;
     note(now, elapsed);
   }
-  // Nothing came.
+  // A poll found nothing for `elapsed`.
   void in_vain(Micros now, Micros elapsed) {
     if (in_vain_ < kMostInVain) ++in_vain_;
     note(now, elapsed);
   }
-  // Something came after so long a sleep.
+  // Something woke the loop after it had slept for `sleep`.
   void slept(Micros sleep) {
     if (sleep <= most_) in_vain_ = 0;
   }

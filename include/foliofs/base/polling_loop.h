@@ -1,9 +1,9 @@
 // Runs an io_context, and polls for a short while before it sleeps.
 //
-// A sleeping thread costs a wake-up of tens of microseconds; a thread that looks again and again
-// does not. So after something has happened the loop keeps looking for up to `poll`, yielding the
-// core to others each time, and only then sleeps. While that does not pay (poll_window.h) it sleeps
-// at once; an idle loop costs nothing.
+// Waking a sleeping thread takes tens of microseconds; a thread that polls does not pay that. So
+// after something has happened the loop polls for up to `poll`, yielding the core to others each
+// time, and only then sleeps. While that does not pay (poll_window.h) it sleeps at once, so an idle
+// loop costs nothing.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -11,13 +11,13 @@
 
 namespace foliofs {
 
-// Something beside the context that is cheaper to look at than to be told of by it.
+// A source of events beside the context: polling it is cheaper than being told by the context.
 class PollSource {
  public:
   virtual ~PollSource() = default;
-  // Does what there is to do. True when there was something.
+  // Handles what there is to handle. True if there was something.
   virtual bool look() = 0;
-  // Before the loop sleeps: lets the context wake it when there is something.
+  // Called before the loop sleeps: makes the context wake the loop when there is something.
   virtual void watch() = 0;
 };
 

@@ -1,6 +1,7 @@
-// Refusal: why what a person asked for is not done, as the one line that the person reads.
+// Refusal: why something that a person asked for is not done, as the one line that the person
+// reads.
 //
-// For what people see only: between layers an error is an Errno (base/result.h).
+// Only for text that people see: between layers an error is an Errno (base/result.h).
 #pragma once
 
 #include <string>
@@ -9,12 +10,12 @@
 
 namespace foliofs {
 
-// What was wrong and, where there is something, what to do about it. No newline, no full stop.
+// What was wrong and, if something can be done about it, what. No newline, no full stop.
 struct Refusal {
   std::string text;
 };
 
-// A T, or why there is none; RefusalOr<void>: why it was not done, if it was not.
+// A T, or the reason why there is none. RefusalOr<void>: success, or the reason why not.
 template <class T>
 using RefusalOr = boost::outcome_v2::basic_result<T, Refusal, boost::outcome_v2::policy::terminate>;
 

@@ -1,6 +1,6 @@
 // Result<T>: a value or an errno. The only way an operating error travels in foliofs.
 //
-// Observing the wrong side terminates: that is a bug of ours, never an operating error.
+// Accessing the side that is not there terminates: that is a bug of ours, never an operating error.
 #pragma once
 
 #include <boost/outcome/basic_result.hpp>
@@ -12,8 +12,8 @@
 
 namespace foliofs {
 
-// A Linux errno, as the kernel and the server speak it. The wire carries the same numbers.
-// Never 0: success is the other side of a Result.
+// A Linux errno, as the kernel and the server use it. The wire carries the same numbers. Never 0:
+// success is the other side of a Result.
 class Errno {
  public:
   constexpr explicit Errno(int value) : value_(value) {}

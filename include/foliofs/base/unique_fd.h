@@ -1,4 +1,4 @@
-// UniqueFd: a file descriptor with one owner, closed with it. Knows nothing of what it refers to.
+// UniqueFd: owns a file descriptor and closes it. Knows nothing of what it refers to.
 #pragma once
 
 #include <unistd.h>

@@ -9,8 +9,8 @@ namespace foliofs {
 
 inline constexpr std::int64_t kSecondNs = 1'000'000'000;
 
-// What 64 bits cannot hold becomes the nearest that they can, a time in 1677 or in 2262, as
-// filesystems do with times outside of their range.
+// A time that 64 bits cannot hold becomes the nearest one that they can, in 1677 or in 2262, as
+// filesystems do with times outside their range.
 constexpr std::int64_t to_ns(std::int64_t seconds, std::int64_t ns) {
   constexpr std::int64_t kMost = INT64_MAX / kSecondNs - 1;
   if (seconds > kMost || seconds < -kMost) return (seconds > 0 ? kMost : -kMost) * kSecondNs;

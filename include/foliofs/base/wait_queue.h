@@ -4,7 +4,7 @@
 // resumes the waiter through its executor, never inside wake_*(), so a caller may go on changing
 // state after it. Single-threaded: all use is on the loop that owns the queue.
 //
-// An empty one is three words: there are several for each inode.
+// A queue is only three words, because each inode has several.
 #pragma once
 
 #include <boost/asio/associated_executor.hpp>
@@ -21,7 +21,7 @@ namespace foliofs {
 class WaitQueue {
  public:
   WaitQueue() = default;
-  // Whoever waits is destroyed, and not resumed.
+  // Destroys the coroutines that wait, without resuming them.
   ~WaitQueue() {
     while (!empty()) take_first();
   }
@@ -39,7 +39,7 @@ class WaitQueue {
   }
 
   void wake_all() {
-    // Those who begin to wait meanwhile are not woken.
+    // Coroutines that begin to wait meanwhile are not woken.
     for (std::size_t waiting = size_; waiting > 0; --waiting) take_first()->resume();
   }
 
@@ -80,7 +80,7 @@ class WaitQueue {
     return waiter;
   }
 
-  Waiter* first_ = nullptr;  // owned, as those that follow it
+  Waiter* first_ = nullptr;  // owned, with those that follow it
   Waiter* last_ = nullptr;   // valid while there is a first
   std::size_t size_ = 0;
 };

@@ -1,5 +1,5 @@
-// ControlClient: asks the daemon of a mount over its control socket (server.h). Blocking, for the
-// command line; never touches the mount itself.
+// ControlClient: sends commands to the daemon of a mount over its control socket (server.h).
+// Blocking, for the command line; never touches the mount itself.
 #pragma once
 
 #include <sys/types.h>
@@ -17,28 +17,28 @@
 
 namespace foliofs::control {
 
-// A command that needs no server is answered at once, unless the daemon stands still.
+// The daemon answers a command that needs no server at once, unless it hangs.
 inline constexpr std::chrono::seconds kAnswerTimeout{10};
 
 class ControlClient {
  public:
-  using Timeout = std::optional<std::chrono::milliseconds>;  // none: for as long as it takes
+  using Timeout = std::optional<std::chrono::milliseconds>;  // none: waits without limit
 
-  // Connects to the daemon of `entry`. Refused when there is none, when it takes nobody in, or when
-  // it belongs neither to root nor to the owner of the mount.
+  // Connects to the daemon of `entry`. Refused if there is no daemon, if it accepts no connection,
+  // or if it runs as neither root nor the owner of the mount.
   static RefusalOr<ControlClient> connect(const MountEntry& entry);
 
-  // The same at a known socket. EPERM when it is listened to by neither root nor `owner`; else the
+  // The same for a known socket. EPERM if the listener is neither root nor `owner`; otherwise the
   // errno of connect(). Never waits.
   static Result<ControlClient> attach(const std::string& socket_path, uid_t owner);
 
-  // The "result" of the reply. Refused with the daemon's own words, when the daemon ends, or when
-  // the reply is not there after `timeout`.
+  // Sends `request` and returns the "result" of the reply. Refused with the daemon's own words, or
+  // because the daemon ends or does not reply within `timeout`.
   RefusalOr<nlohmann::json> call(
       const nlohmann::json& request, Timeout timeout,
       const std::function<void(const nlohmann::json&)>& on_progress = {});
 
-  // The next line that the daemon sends, for a connection that watches.
+  // The next line from the daemon, for a connection that watches.
   RefusalOr<nlohmann::json> next_line(Timeout timeout);
 
   const DaemonProcess& daemon() const { return daemon_; }
@@ -49,10 +49,10 @@ class ControlClient {
 
   UniqueFd socket_;
   DaemonProcess daemon_;
-  std::string received_;  // bytes after the last whole line
+  std::string received_;  // bytes that next_line() has not returned yet
 };
 
-// One request (requests.h) over a connection of its own. Refused as connect() and call() are.
+// Sends one request (requests.h) over a connection of its own. Refused as connect() and call() are.
 RefusalOr<nlohmann::json> ask_daemon(const MountEntry& entry, const nlohmann::json& request,
                                      ControlClient::Timeout timeout = kAnswerTimeout);
 

@@ -1,5 +1,5 @@
-// CommandHandler: what the commands of the control socket mean, apart from how they come and who
-// may send them (server.h).
+// CommandHandler: carries out the commands of the control socket. server.h receives them and
+// decides who may send them.
 #pragma once
 
 #include <sys/types.h>
@@ -21,8 +21,8 @@ struct Peer {
   std::vector<std::uint32_t> groups;  // supplementary
 };
 
-// Tells the peer how far a command is. Never waits: a line that does not fit is left out. Valid
-// until the command returns.
+// Tells the peer how far a command has come. Never waits: a line that does not fit into the
+// socket's buffer is dropped. Valid until the command returns.
 using Progress = std::function<void(const nlohmann::json&)>;
 
 class CommandHandler {
@@ -33,7 +33,7 @@ class CommandHandler {
   virtual Task<nlohmann::json> run(Peer peer, nlohmann::json request, Progress progress) = 0;
 };
 
-// The two replies.
+// Make the two kinds of reply.
 nlohmann::json result_reply(nlohmann::json result);
 nlohmann::json refusal_reply(std::string text);
 

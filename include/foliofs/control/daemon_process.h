@@ -1,4 +1,4 @@
-// DaemonProcess: the process of a mount's daemon, which is not a child of ours.
+// DaemonProcess: the process of a mount's daemon, which is not our child.
 #pragma once
 
 #include <sys/types.h>
@@ -11,20 +11,20 @@ namespace foliofs::control {
 
 class DaemonProcess {
  public:
-  // `pid` as the kernel has told it; 0 when it cannot be seen from here.
+  // `pid` as the kernel reported it; 0 if the process cannot be seen from this pid namespace.
   explicit DaemonProcess(pid_t pid);
 
   pid_t pid() const { return pid_; }
 
-  // True once it has ended; false when it has not within `timeout`.
+  // True when the process has ended; false if it has not ended within `timeout`.
   bool wait_for_end(std::chrono::milliseconds timeout) const;
 
-  // Does not wait for the end.
+  // Does not wait until the process has ended.
   void kill() const;
 
  private:
   pid_t pid_;
-  UniqueFd handle_;  // refers to it even if its number is used again; the kernel may give none
+  UniqueFd handle_;  // a pidfd, safe against reuse of the pid; may be empty
 };
 
 }  // namespace foliofs::control

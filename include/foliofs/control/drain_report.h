@@ -1,4 +1,4 @@
-// What is told of a drain, by the command `drain` and to those who watch the end of a mount.
+// What the command `drain`, and the watchers of a mount that ends, are told about a drain.
 #pragma once
 
 #include <cstdint>
@@ -11,20 +11,21 @@
 
 namespace foliofs::control {
 
-// For vfs::Mount::drain(): tells `progress` {"dirty_bytes"}, ten times a second at most.
+// The callback for vfs::Mount::drain(): sends {"dirty_bytes"} to `progress`, at most ten times a
+// second.
 std::function<void(std::uint64_t)> drain_progress(Progress progress);
 
 // How a drain ended.
 struct DrainReport {
-  std::uint64_t dirty_bytes = 0;  // what is left to write
+  std::uint64_t dirty_bytes = 0;  // not written
   std::string error;              // "ENOSPC"; empty: none
-  std::string text;               // the same for people
+  std::string text;               // `error` as text for people
 };
 
-// {"error", "text", "dirty_bytes"}; without an error the first two are null.
+// {"error", "text", "dirty_bytes"}; if there was no error, the first two are null.
 nlohmann::json make_drain_report(const Status& drained, std::uint64_t dirty_bytes);
 
-// Takes what make_drain_report() has made; what is missing is left empty.
+// Reads what make_drain_report() has made. Missing members are left empty.
 DrainReport read_drain_report(const nlohmann::json& report);
 
 }  // namespace foliofs::control

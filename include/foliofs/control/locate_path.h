@@ -1,4 +1,4 @@
-// What a path means, found out without touching any foliofs mount.
+// Resolves a path without touching any foliofs mount.
 #pragma once
 
 #include <string>
@@ -9,9 +9,9 @@
 
 namespace foliofs::control {
 
-// `path` as an absolute path without ".", ".." and without symlinks, as far as these lie above a
-// foliofs mount; from its mount point on the text is taken as it is. Parts that do not exist are
-// kept. ELOOP, and the errno of getcwd() for a relative path.
+// Makes `path` absolute, without "." and "..", and resolves symlinks that lie above a foliofs
+// mount. Below the mount point of a foliofs mount, names are taken as they are written. Parts that
+// do not exist are kept. Errors: ELOOP; for a relative path the errno of getcwd().
 Result<std::string> locate_path(const MountTable& table, std::string_view path);
 
 }  // namespace foliofs::control

@@ -1,14 +1,14 @@
-// MountCommands: what the control socket's commands do to one mount.
+// MountCommands: carries out the control socket's commands on one mount.
 //
 //   stats                                    the object of `foliofs stats`
-//   set        options [[key, value], …]     null; all of them, or a refusal
+//   set        options [[key, value], …]     null; sets all of them, or refuses
 //   invalidate path_bytes [mode] flush       the object of `foliofs invalidate`
 //   drain                                    {"error", "text", "dirty_bytes"};
 //                                            progress: {"dirty_bytes"}
 //   abandon                                  {"dirty_bytes"}: what will be lost
 //
-// path_bytes is an array of numbers, relative to the root of the mount: names are bytes, and JSON
-// has only Unicode.
+// path_bytes is the path relative to the root of the mount, as an array of numbers, because names
+// are bytes and JSON strings are Unicode.
 #pragma once
 
 #include <functional>
@@ -22,15 +22,15 @@ namespace foliofs::control {
 
 class MountCommands final : public CommandHandler {
  public:
-  // What whoever owns the mount has to do beside. Both are called on the loop.
+  // What the owner of the mount has to do in addition. Both are called on the loop.
   struct Hooks {
-    // Somebody gives up what is dirty: from then on nothing may wait for the server.
+    // The user gives up the dirty data: from then on nothing may wait for the server.
     std::function<void()> abandon;
-    // After a `set`: for what belongs to the process (poll, log_level).
+    // Called after a `set`, for options that belong to the process (poll, log_level).
     std::function<void(const vfs::MountOptions&)> options_changed;
   };
 
-  // `mount` and `session` must outlive this.
+  // `mount` and `session` must outlive this object.
   MountCommands(vfs::Mount& mount, rpc::Session& session, Hooks hooks);
 
   Task<nlohmann::json> run(Peer peer, nlohmann::json request, Progress progress) override;

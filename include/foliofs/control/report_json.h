@@ -1,5 +1,5 @@
-// What the control socket says of a mount, as JSON. The keys are an interface for scripts: they are
-// in docs/OPERATIONS.md and only ever added to.
+// The reports of the control socket about a mount, as JSON. The keys are an interface for scripts:
+// docs/OPERATIONS.md lists them, and keys are only ever added.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -11,7 +11,7 @@ namespace foliofs::control {
 
 nlohmann::json invalidate_json(const cache::InvalidateReport& report);
 
-// All of `foliofs stats` but for `version`, `pid` and `server`.
+// Everything in `foliofs stats` except `version`, `pid` and `server`.
 nlohmann::json stats_json(const vfs::MountStats& stats, std::chrono::microseconds silent_us,
                           const vfs::MountOptions& options);
 

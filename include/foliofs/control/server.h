@@ -1,14 +1,15 @@
-// ControlServer: the control socket of a mount. It speaks lines of JSON on a Unix stream socket and
-// knows who is at the other end; what the commands mean is the CommandHandler's.
+// ControlServer: the control socket of a mount. It exchanges lines of JSON over a Unix stream
+// socket and knows the user at the other end. The CommandHandler carries out the commands.
 //
-// A request is an object with "command". Its reply is one line (command_handler.h); lines
-// {"progress": …} may come before it. The one command of the server's own is "watch": the
-// connection then also receives what announce() says.
+// A request is an object with "command". The reply is one line (command_handler.h), which lines
+// {"progress": …} may precede. The server itself handles only the command "watch": after it, the
+// connection also receives what announce() sends.
 //
-// Only root and the user of this process are served. Lines, connections and the time that a peer
-// takes to send or to read a line are bounded; the time that a command takes is not.
+// Only root and the user of this process may send commands. The length of lines, the number of
+// connections and the time that a peer takes to send or to read a line are limited; the time that a
+// command takes is not.
 //
-// Single-threaded on the loop of the executor, which is the mount's own.
+// Single-threaded, on the loop of the executor, which is also the mount's loop.
 #pragma once
 
 #include <chrono>
@@ -36,18 +37,19 @@ class ControlServer {
   ControlServer(Executor executor, CommandHandler& handler, ControlLimits limits = {});
   ~ControlServer();
 
-  // Makes the socket with mode 0600. Whatever has this name is removed: the name is a device
-  // number, and the mount that has it now is ours. ENAMETOOLONG, and the errnos of bind().
+  // Makes the socket with mode 0600, and first removes whatever has its name: the name is the
+  // mount's device number, and we own the mount that has that number now. Errors: ENAMETOOLONG and
+  // the errnos of bind().
   Status listen(const std::string& path);
 
   // Sends a line to every connection that watches. Never waits.
   void announce(const nlohmann::json& message);
 
-  // Takes the socket's name away, so that the next mount with the device number can have it, and
-  // accepts nobody any more. Connections stay. Idempotent.
+  // Removes the socket's name, so that the next mount with the device number can use it, and
+  // accepts no further connections. Existing connections stay. Idempotent.
   void withdraw();
 
-  // withdraw(), closes idle connections, and returns when the commands under way have been
+  // Calls withdraw(), closes idle connections, and returns when the commands in progress have been
   // answered.
   Task<void> stop();
 

@@ -1,9 +1,9 @@
-// FuseMount: a mount point of the kernel's, whose requests are answered by a vfs::Mount.
+// FuseMount: a FUSE mount point. A vfs::Mount answers the requests that the kernel sends for it.
 //
 //   new --mount()--> mounted --serve()--> serving --(the kernel lets go)--> ended
 //
-// It is a thin adapter: it translates, answers, and knows how long the kernel may remember. All of
-// it runs on the loop of `context`, except the notifier's threads.
+// It is a thin adapter: it translates requests and replies, and tells the kernel how long it may
+// cache them. Everything runs on the loop of `context`, except the notifier's threads.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -17,28 +17,28 @@
 
 namespace foliofs::fuse {
 
-// The loop has to look at it as a PollSource: that is how requests are read.
+// The loop must poll it as a PollSource, because look() reads the kernel's requests.
 class FuseMount final : public vfs::Kernel, public PollSource {
  public:
   explicit FuseMount(boost::asio::io_context& context);
-  // Unmounts, lazily, if the kernel has not let go yet.
+  // Unmounts lazily if the kernel has not let go of the mount yet.
   ~FuseMount() override;
   FuseMount(const FuseMount&) = delete;
   FuseMount& operator=(const FuseMount&) = delete;
 
-  // Mounts on the directory `mount_point`; `source` is what /proc/mounts shows. Nothing is answered
-  // before serve(), so nobody of this process may touch the mount point in between.
-  // When it is refused nothing is mounted.
+  // Mounts on the directory `mount_point`; /proc/mounts shows `source`. Nothing answers requests
+  // before serve(), so this process must not touch the mount point until then. After a refusal
+  // nothing is mounted, at the latest once this object is destroyed.
   RefusalOr<void> mount(const std::string& mount_point, const std::string& source,
                         const vfs::MountOptions& options);
 
-  // Begins to answer. `ended` is called on the loop, once, when the kernel has let go: unmounted,
-  // or aborted. `mount` must live until then.
+  // Begins to answer requests with `mount`. Calls `ended` once, on the loop, when the kernel has
+  // let go of the mount: it was unmounted or its connection aborted. `mount` must live until then.
   void serve(vfs::Mount& mount, std::function<void()> ended);
 
-  // Tells which device the mount is, "MAJOR:MINOR" as in /proc/self/mountinfo. Then the kernel's
-  // read-ahead window is raised to what one READ may carry, where that is permitted, and what is
-  // mounted below is noticed (Notifier).
+  // Says which device the mount is, "MAJOR:MINOR" as in /proc/self/mountinfo. With it the kernel's
+  // read-ahead window is raised to what one READ may carry, if this process is permitted to, and
+  // the notifier can find out whether something is mounted below the mount point (Notifier).
   void set_device(const std::string& device);
 
   // PollSource

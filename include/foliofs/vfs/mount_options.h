@@ -18,18 +18,19 @@
 
 namespace foliofs::vfs {
 
-// What was asked for and depends on other options. Kept apart from what came of it, so that an
-// option which changes later is weighed against the wishes and not against earlier results.
+// Sizes that the user has asked for, of options whose bounds or defaults depend on other options.
+// They are kept apart from the sizes in effect, so that when another option changes,
+// finish_options() starts from what the user asked for and not from an earlier result.
 struct AskedSizes {
   std::optional<std::uint64_t> dirty_background;
   std::optional<std::uint64_t> dirty_limit;
   std::optional<std::uint64_t> readahead;
 };
 
-// How the client finds out that somebody else has changed something.
+// How the client finds out that a file was changed elsewhere.
 enum class Coherence {
-  kCloseToOpen,  // asks at open, and when what it knows is older than actimeo
-  kLease,        // the same for what it has no lease of; of the rest the server tells it
+  kCloseToOpen,  // asks the server at open, and when what it knows is older than actimeo
+  kLease,        // the same without a lease; the server announces changes of what is leased
 };
 
 struct MountOptions {
@@ -40,9 +41,9 @@ struct MountOptions {
   Coherence coherence = Coherence::kLease;
   std::chrono::microseconds actimeo_us = std::chrono::seconds(1);
   AskedSizes asked;
-  cache::CacheConfig cache;  // folio_size, cache_size, dirty_*, readahead, as they are in effect
-  // So much the inodes may take beside cache_size; what they take beyond it counts in it. Not for
-  // users.
+  cache::CacheConfig cache;  // folio_size, cache_size, dirty_*, readahead: the values in effect
+  // Memory that inodes may take in addition to cache_size. What they take beyond it counts against
+  // cache_size. Users cannot set this.
   std::uint64_t inode_allowance = 16ull << 20;
   bool kernel_cache = true;
   std::chrono::microseconds poll_us{200};
@@ -61,18 +62,20 @@ using OptionResult = RefusalOr<void>;
 // Sets one option ("invalidate=bulk" is key "invalidate", value "bulk"; a flag has no value).
 OptionResult set_option(MountOptions& options, std::string_view key, std::string_view value);
 
-// Checks what concerns more than one option (dirty_background <= dirty_limit < cache_size …) and
-// works out what is in effect: a size that nobody has asked for follows the others.
+// Checks the rules that involve several options (dirty_background <= dirty_limit < cache_size …)
+// and computes the values in effect: a size that the user has not asked for follows from the
+// others.
 OptionResult finish_options(MountOptions& options);
 
-// All of `pairs` and finish_options(), for a mount that is live; or, when one is refused, none.
-// Refuses what is fixed for the mount's lifetime, and says so.
+// For a live mount: sets all of `pairs` and calls finish_options(), or, if one is refused, changes
+// nothing. Refuses options that are fixed for the mount's lifetime, and says so.
 OptionResult set_live_options(MountOptions& options, std::span<const OptionPair> pairs);
 
 // The server as a person writes it: "host:7440", "[::1]:7440".
 std::string server_address(const MountOptions& options);
 
-// What is in effect, for stats: as `-o` has it, but for `retry` (soft, hard) and `access` (ro, rw).
+// The options in effect, for stats, under the keys of `-o`, except `retry` (soft, hard) and
+// `access` (ro, rw).
 std::vector<OptionPair> describe_options(const MountOptions& options);
 
 }  // namespace foliofs::vfs
