@@ -1,5 +1,5 @@
-// The blocking pool of an export: calls in one lane never run at the same time, and do not hold up
-// other calls.
+// The blocking pool of an export: calls with the same key never run at the same time, and do not
+// hold up other calls.
 #include <gtest/gtest.h>
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// What the reply to OPEN brings, and when the client sends CLOSE.
+// What the reply to OPEN brings, and how the client sends CLOSE.
 #include "tests/unit/vfs_fixture.h"
 
 namespace foliofs::test {

@@ -123,7 +123,7 @@ TEST(MountOptions, SizesFollowTheCacheBothWays) {
 TEST(MountOptions, AnAskedSizeIsNeverCutSilently) {
   MountOptions options;
   ASSERT_EQ(set(options, "cache_size", "64m"), "");
-  ASSERT_EQ(set(options, "dirty_limit", "96m"), "");  // as the default has it
+  ASSERT_EQ(set(options, "dirty_limit", "96m"), "");  // the same as the default
   EXPECT_THAT(finish(options), HasSubstr("dirty_limit"));
   options = {};
   ASSERT_EQ(set(options, "cache_size", "16m"), "");

@@ -107,7 +107,7 @@ TEST_F(VfsTest, FsyncOfADirectoryCommitsOnTheServer) {
   ops().release_directory(directory.get());
 }
 
-// stat shows the same for a file with a few dirty bytes as after its close.
+// stat shows the same times for a file with a few dirty bytes as after its close.
 // SEMANTICS: times-stay
 TEST_F(VfsTest, TimesShownBeforeCloseAreThoseAfterIt) {
   auto created = create("f", O_RDWR | O_EXCL);
