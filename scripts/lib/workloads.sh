@@ -109,8 +109,8 @@ tree_work() {
 git_work() {
   local began status='git -C "$1/repository" status'
   if is_skipped git_status; then return 0; fi
-  # tar gives the files new inodes, so the first status reads them again; from the second on, git's index is
-  # up to date.
+  # tar gives the files new inodes, so the first status reads them again; the second finds the caches as the first
+  # has left them.
   run_tools git_status "mkdir \"\$1/repository\" && tar -C \"\$1/repository\" -xf \"\$2/repository.tar\" && $status && $status" || return 0
   began=$(now_us)
   run_tools git_status "for _ in 1 2 3 4 5; do $status; done" || return 0

@@ -97,7 +97,7 @@ TEST_F(ServerChangeTest, AfterAFailureCleanBytesAreAskedForAgain) {
   open(std::string(kFolio, 'a'));
   read(0, kFolio);
   auto status = loop.run(mapping->change_on_server({0, 10}, [&]() -> Task<Result<ServerChange>> {
-    store->file[3] = std::byte('z');  // half done
+    store->file[3] = std::byte('z');  // the server has executed a part
     co_return Errno(ENOSPC);
   }));
   EXPECT_EQ(status, Status(Errno(ENOSPC)));

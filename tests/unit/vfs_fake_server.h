@@ -60,7 +60,7 @@ class FakeServer final : public rpc::Connector {
   bool descriptor_handles = false;   // a restart forgets all handles
   bool checks_write = false;         // opens for writing need a write bit
   bool squashes_root = false;        // LOOKUP by root: EACCES
-  bool brings_first_bytes = false;   // OPEN, if it is asked to
+  bool brings_first_bytes = false;   // OPEN's reply has bytes of the file, if asked for
   std::map<MessageType, int> fails;  // errno with which each of these fails
   std::uint64_t write_verifier = 1;
   std::uint32_t idle_opens = 0;
@@ -142,7 +142,7 @@ class FakeServer final : public rpc::Connector {
   // Sends OPENSWANTED, as a server with little room for opens does.
   void want_opens();
 
-  // LOCKGRANTED.
+  // Sends LOCKGRANTED.
   void grant_notice(std::uint64_t waiter) {
     wire::LockGrantedT granted;
     granted.waiter = waiter;
