@@ -27,7 +27,7 @@ class VfsLocksTest : public VfsTest {
     whole.whole_file = true;
     return whole;
   }
-  // 0 if granted, or an errno.
+  // 0 on success, or an errno.
   int set(const vfs::FileLock& lock) {
     auto status = loop_.run(ops().set_lock(call(), file_.file, lock, nullptr));
     return status ? 0 : status.error().value();
