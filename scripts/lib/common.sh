@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What every script here needs: messages, bounded commands, processes of our own, one cleanup stack.
+# What every script here needs: messages, commands with a time limit, child processes, one cleanup stack.
 # Knows nothing of foliofs or of mounts. Sourced, never run; the caller has `set -euo pipefail`.
 
-# shellcheck disable=SC2034 # not every script asks for it
+# shellcheck disable=SC2034 # not every script uses it
 root_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 script_name=scripts/$(basename "$0")
 export LC_ALL=C.UTF-8
@@ -30,7 +30,7 @@ die_usage() {
   exit 2
 }
 
-# --- cleanup: what was pushed last runs first, on every way out ------------------------------------
+# --- cleanup: runs however the script ends; the command pushed last runs first ---------------------
 
 cleanup_stack=()
 
@@ -39,7 +39,7 @@ on_exit() { # COMMAND ARG…
 }
 
 run_cleanup() {
-  trap : INT TERM HUP # a second Ctrl-C must not leave half of it behind
+  trap : INT TERM HUP # a second Ctrl-C must not interrupt the cleanup
   trap - EXIT
   set +e
   if [[ -n $bounded_pid ]]; then stop_process "$bounded_pid"; fi
@@ -56,8 +56,8 @@ trap 'exit 143' TERM
 
 bounded_pid=
 
-# Runs a command for at most SECONDS, in a process group of its own. In the background, so that a
-# signal to this script is answered at once and ends the command too; it then has 20 s to tidy up.
+# Runs a command for at most SECONDS, in a process group of its own. It runs in the background, so that
+# this script handles a signal at once and then ends the command too, which has 20 s to clean up.
 bounded() { # SECONDS COMMAND ARG…
   local status=0
   timeout --kill-after=20 "$@" <&0 &
@@ -76,7 +76,7 @@ wait_until() { # SECONDS COMMAND ARG…
   done
 }
 
-# True while PID is a process that this shell started: a number that was used again is not.
+# True while PID is a child of this shell. A pid that the kernel has reused for another process is not.
 is_ours() { # PID
   grep -q "^PPid:[[:space:]]*$BASHPID\$" "/proc/$1/status" 2>/dev/null
 }
@@ -92,8 +92,9 @@ stop_process() { # PID [SECONDS]: how long it may take to end
   fi
 }
 
-# Runs a function in a shell of its own, which may fail and ends what it has started whatever happens. Its
-# status is in attempt_status, its messages in LOG. Must not stand in a condition: errexit would be off inside.
+# Runs a function in a subshell. The function may fail; in any case the subshell ends what it has started. Its
+# status goes to attempt_status, its messages to LOG. Never call this in a condition: bash would switch errexit
+# off inside.
 attempt() { # LOG FUNCTION ARG…
   local log=$1 pid
   shift
@@ -146,8 +147,8 @@ drop_kernel_caches() {
   if [[ -w /proc/sys/vm/drop_caches ]]; then echo 3 >/proc/sys/vm/drop_caches; fi
 }
 
-# The files of TYPES (as find spells them: f,l) below DIR that are smaller than 1 MiB, spread evenly over
-# it and at most COUNT.
+# Lists at most COUNT files below DIR, spread evenly over it, that are smaller than 1 MiB and of one of TYPES
+# (as find spells them: f,l).
 list_files() { # DIR TYPES COUNT
   (cd "$1" && find . -type "$2" -size -2048) | sort |
     awk -v want="$3" '{ name[NR] = $0 }

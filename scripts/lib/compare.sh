@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# scripts/bench peers: the rounds, who takes part in them, and what comes of it. peers_rows.py says what is to
-# be reached, peers_report.py and peers_picture.py show it.
+# scripts/bench peers: runs the rounds, decides which peers take part, and collects the results. peers_rows.py
+# says what foliofs is to reach; peers_report.py and peers_picture.py show the results.
 # Needs common.sh, mounts.sh, peers.sh, workloads.sh, limits.sh and a work directory.
 
 compare_store=disk compare_peers=("${peers[@]}") left_out=()
@@ -23,7 +23,7 @@ set_compare_peers() { # A,B,…
 
 takes_part() { [[ " ${compare_peers[*]} " == *" $1 "* ]]; } # PEER
 
-# The rest goes on without it.
+# Continues without PEER and remembers why. foliofs and the null filesystem cannot be left out.
 leave_out() { # PEER LOG
   local why others=() each
   why=$(sed -e 's/\x1b\[[0-9;]*m//g' -e 's/^scripts\/[a-z]*: //' "$2" | grep . | tail -n 1 || true)
@@ -36,7 +36,7 @@ leave_out() { # PEER LOG
   compare_peers=("${others[@]}")
 }
 
-# What takes part only if it can be had.
+# Installs the optional peers; one that cannot be installed is left out.
 install_peers() {
   local each log=$work_dir/setup.log
   for each in gluster rclone; do
@@ -67,7 +67,7 @@ make_store_dir() { # -> store_dir
 measure_rounds() { # ROUNDS
   local round each order
   for ((round = 1; round <= $1; round++)); do
-    # Who goes first changes with every round.
+    # A different peer goes first in each round.
     order=("${compare_peers[@]:(round - 1) % ${#compare_peers[@]}}" "${compare_peers[@]:0:(round - 1) % ${#compare_peers[@]}}")
     for each in "${order[@]}"; do
       note "round $round of $1: $each"

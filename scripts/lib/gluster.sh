@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# GlusterFS as a peer: one brick served by glusterfsd on loopback, mounted by glusterfs. Both get their volume
-# file from us, so no glusterd runs and nothing of the system's GlusterFS is touched. The graphs are those that
+# GlusterFS as a peer: one brick served by glusterfsd on loopback, mounted by glusterfs. This script gives both
+# their volume files, so no glusterd runs and the system's GlusterFS is not touched. The graphs are those that
 # glusterd 10 writes for a new volume of one brick, without the translators that are switched off in them.
 # Needs common.sh, mounts.sh and a work directory; must be root.
 
@@ -102,7 +102,7 @@ start_gluster() {
   done
   local id port
   id=$(</proc/sys/kernel/random/uuid)
-  # As 'volume create' marks a brick.
+  # 'gluster volume create' marks a brick in this way.
   setfattr -n trusted.glusterfs.volume-id -v "0x${id//-/}" "$export_dir" || die "no trusted attributes on $export_dir"
   port=$(free_port)
   brick_graph "$export_dir" "$port" "$id" >"$work_dir/brick.vol"
@@ -118,7 +118,7 @@ gluster_words() { # NAME: the last error of its log
   grep -E ' E ' "$work_dir/$1.log" 2>/dev/null | tail -n 1 | cut -c 1-300
 }
 
-# A mount is there before it has found its brick.
+# glusterfs mounts before it has reached the brick, so this waits until the mount answers.
 mount_gluster() {
   start_mount "$mnt" "$work_dir/gluster.out" glusterfs -N -f "$work_dir/gluster.vol" -l "$work_dir/gluster.log" "$mnt"
   wait_until 20 answers "$mnt" || die "glusterfs does not reach its brick: $(gluster_words gluster)"

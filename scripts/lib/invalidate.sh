@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What an invalidation costs, cell by cell: a server, our proxy as the network, and for each cell a mount
-# of its own. invalidate_plan.py says which cells, invalidate_cell.py measures one, invalidate_report.py
-# and picture.py show them. Needs common.sh, mounts.sh and a work directory.
+# scripts/bench invalidate: what an invalidation costs, cell by cell, with one server, foliofs-proxy as the
+# network, and a new mount for each cell. invalidate_plan.py chooses the cells, invalidate_cell.py measures
+# one, invalidate_report.py and picture.py show them. Needs common.sh, mounts.sh and a work directory.
 
 lib_dir=$root_dir/scripts/lib
 proxy=$build_dir/tests/proxy/foliofs-proxy
@@ -13,7 +13,7 @@ set_invalidate_limit() { # SECONDS
   invalidate_limit_s=$1
 }
 
-# Without a disk, when there is room: the figures are to be those of the client and the network.
+# In memory when there is room, because the figures are to show the client and the network, not a disk.
 make_export_dir() { # -> export_dir
   local room_kib
   room_kib=$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1) || room_kib=0
@@ -25,7 +25,7 @@ make_export_dir() { # -> export_dir
   fi
 }
 
-# The one line of progress: on a terminal it is written over, elsewhere each cell has its own.
+# Shows progress: on a terminal in one line that is overwritten, elsewhere in a new line for each cell.
 show_progress() { # TEXT
   if [[ -t 2 ]]; then printf '\r\e[K  %s' "$1" >&2; else printf '  %s\n' "$1" >&2; fi
 }

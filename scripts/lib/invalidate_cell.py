@@ -1,8 +1,8 @@
-"""Measures one cell of `scripts/bench invalidate` on a mount that is there, and prints it as one line of JSON.
+"""Measures one cell of `scripts/bench invalidate` on an existing mount, and prints it as one line of JSON.
 
-Everything that would make the figures mean something else ends it with an error: bytes that are not
-dirty when the invalidation begins, bytes that it did not write, an error in its report, and bytes on
-the server that are not those that were written.
+It fails whenever the figures would not mean what they say: if bytes are not dirty when the
+invalidation begins, if the invalidation did not write them, if its report has an error, or if the
+server's bytes are not those that were written.
 
 usage: invalidate_cell.py CELL_JSON MOUNT EXPORT_DIR PROXY_CONTROL_PORT ROUNDS LIMIT_SECONDS
 """
@@ -19,12 +19,12 @@ import time
 BLOCK_BYTES = 4 << 10
 SPARSE_EVERY_BYTES = 64 << 10
 FILL_BYTES = 1 << 20
-COMPARED_BYTES = 64 << 20  # larger files are not compared afterwards
+COMPARED_BYTES = 64 << 20  # a larger file is not compared with the server's afterwards
 
 WRITE_INTERVAL_S = 0.0005  # of the continuous writer: 2,000 writes a second
-WANTED_SAMPLES = 500  # an invalidation is repeated until there are so many
-MAX_REPEATS = 30  # … or it was repeated so often, or for as long as the cell says
-IDLE_S = 0.3  # how long the writer is watched with nothing else going on
+WANTED_SAMPLES = 500  # an invalidation is repeated until there are this many
+MAX_REPEATS = 30  # … or until it was repeated this often, or for the cell's repeat_s
+IDLE_S = 0.3  # how long the writer is measured before the first invalidation
 
 
 class Failed(Exception):
@@ -35,7 +35,7 @@ class Failed(Exception):
 
 
 def control_socket(mount):
-    """Connects to the daemon's control socket; the same candidates as foliofs itself has."""
+    """Connects to the daemon's control socket; tries the same places as foliofs itself."""
     with open("/proc/self/mountinfo") as table:
         devices = [fields[2] for fields in map(str.split, table) if fields[4] == mount.replace(" ", "\\040")]
     if not devices:
@@ -88,10 +88,10 @@ def tell_proxy(port, command):
 
 
 class DirtyFile:
-    """The file on the mount, and in memory what it must be in the end.
+    """The file on the mount, and in memory the contents that it must have in the end.
 
-    It is there on the server already and is larger than what is stored to: the figures are not to be
-    those of a server that makes room.
+    The file exists on the server already and is at least as large as the extent, so that the figures do
+    not include the server's allocation of space.
     """
 
     def __init__(self, mount, export_dir, extent_bytes, density, order):
@@ -101,7 +101,8 @@ class DirtyFile:
         self.shadow = bytearray(extent_bytes) if extent_bytes <= COMPARED_BYTES else None
         self.stores = 0
         step = BLOCK_BYTES if density == "dense" else SPARSE_EVERY_BYTES
-        # Not always the first block of a folio: where it lies changes what its buffer takes.
+        # Sparse blocks are not always the first of a folio, because their place in it changes how much
+        # memory the folio's buffer takes.
         places = SPARSE_EVERY_BYTES // BLOCK_BYTES
         self.blocks = [
             at if density == "dense" else at + (index * 7 % places) * BLOCK_BYTES
@@ -117,7 +118,7 @@ class DirtyFile:
         return len(self.blocks) * BLOCK_BYTES
 
     def store(self, offset, length):
-        """Each store has bytes of its own, so that an old version is never taken for a new one."""
+        """Each store has its own bytes, so that an old version never passes for a new one."""
         self.stores += 1
         data = self.stores.to_bytes(8, "little") + self.pattern[8:length]
         if os.pwrite(self.fd, data, offset) != length:
@@ -149,10 +150,9 @@ class DirtyFile:
 
 
 class ContinuousWriter:
-    """Rewrites one dirty block after the other at a steady rate, and stamps each write(2).
+    """Rewrites one dirty block after the other at a steady rate, and records when each write(2) ran.
 
-    A writer that was held up does not catch up afterwards: the writes that it missed are accounted for
-    by steady_stream().
+    After a stall, the writer does not catch up: steady_stream() accounts for the writes that it missed.
     """
 
     def __init__(self, file):
@@ -187,7 +187,7 @@ class ContinuousWriter:
             raise Failed(f"the writer failed: {self.error}")
 
     def during(self, begin_ns, end_ns):
-        """How long those writes took that were under way between the two."""
+        """The durations, in µs, of the writes that were under way between the two times."""
         return [(end - begin) / 1000 for begin, end in self.spans if begin < end_ns and end > begin_ns]
 
 
@@ -195,14 +195,14 @@ class ContinuousWriter:
 
 
 def percentile(values, share):
-    """The smallest value that is not exceeded by `share` of them."""
+    """The smallest value that at least `share` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
 
 
 def steady_stream(took_us, interval_us):
-    """The same for writes that come whether or not the one before is done: those which would have
-    been due while one stood still waited for the rest of it."""
+    """The waits of a writer that starts a write every interval even while one before it stalls: each
+    write that would have been due during a stall waits for the rest of the stall."""
     waits = []
     for value in took_us:
         waits.append(value)
@@ -227,7 +227,7 @@ def writer_figures(took_us, idle_us):
 
 
 def invalidate(daemon, file, mode):
-    """Invalidates, and returns the report with what the cache says around it."""
+    """Invalidates, and returns the report with the cache's counters from before and after it."""
     expected = file.dirty_bytes()
     before = daemon.cache_stats()
     if before["dirty_bytes"] != expected or before["writeback_bytes"] != 0:
@@ -276,7 +276,7 @@ def measure_with_writer(daemon, file, cell, rounds):
             writer.stop()
         took_us += writer.during(begin_ns, end_ns)
         reports.append(report)
-        os.fsync(file.fd)  # every repetition begins with all dirty bytes of its own
+        os.fsync(file.fd)  # so that each repetition begins with its own dirty bytes only
         enough = len(reports) >= rounds and len(took_us) >= WANTED_SAMPLES
         if enough or len(reports) >= MAX_REPEATS or time.monotonic() - began > cell["repeat_s"]:
             return reports, writer_figures(took_us, idle_us)
@@ -297,7 +297,7 @@ def measure(cell, mount, export_dir, control_port, rounds, limit_s):
     figures = {name: statistics.median_low([report[name] for report in reports]) for name in SUMMED}
     figures["elapsed_us_all"] = [report["elapsed_us"] for report in reports]
     figures["dirty_bytes"] = file.dirty_bytes()
-    # The daemon's own word on writers: the worst of all rounds, as is the most memory.
+    # As the daemon counts them: the longest stall of a writer and the most extra memory of all rounds.
     figures["writer_stall_us_max"] = max(report["writer_stall_us_max"] for report in reports)
     figures["extra_peak_bytes"] = max(report["extra_peak_bytes"] for report in reports)
     figures["rounds"] = len(reports)

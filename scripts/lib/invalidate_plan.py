@@ -1,13 +1,14 @@
-"""Which invalidations `scripts/bench invalidate` measures: one point, and lines through it along each axis.
+"""Chooses the invalidations that `scripts/bench invalidate` measures: a base point, and lines through it along
+each axis.
 
-A cell is one configuration in one mode. `alone`: a file is made dirty and invalidated, nothing else runs.
-`writer`: a program rewrites 4 KiB blocks of the same bytes meanwhile. A cell that would take longer
-than the limit is measured over fewer bytes and says so; it is never drawn as if it had been measured.
+A cell is one configuration in one mode. `alone`: a file is made dirty and invalidated while nothing else runs.
+`writer`: a program rewrites 4 KiB blocks of the same bytes meanwhile. A cell that would take longer than the
+limit is measured over fewer bytes and marked as not measured; it is never drawn as if it had been.
 
 usage: invalidate_plan.py --rtt MS,MS… --limit SECONDS --rounds N [--quick]
 
-One line for each cell, with tabs between: the cell as JSON, the options of its mount, its rounds, how long it
-should take in all, in seconds, and what it is in words.
+Prints a line for each cell, with tab-separated fields: the cell as JSON, its mount options, its rounds, the
+seconds that it should take in all, and its description.
 """
 
 import argparse
@@ -27,7 +28,7 @@ FOLIO_KIB = (4, 16, 64, 256, 1024)
 WRITER_DIRTY_MIB = (4, 64, 256)
 WRITER_FOLIO_KIB = (4, 64, 1024)
 
-# What a WRITE and a byte cost without any delay, roughly: only for the plan.
+# Roughly what a WRITE and a byte cost without any delay; used only to predict durations.
 CALL_S, BYTE_S = 0.0008, 1 / (700 * MIB)
 
 
@@ -70,7 +71,7 @@ def make_cell(kind, mode, rtt_ms, **changes):
 
 
 def bound(cell, limit_s):
-    """The cell, or a smaller one in its place when it would take longer than the limit."""
+    """Marks the cell as not measured, and reduces its extent, if it would take longer than the limit."""
     cell["predicted_s"] = round(predicted_s(cell), 3)
     cell["measured"] = cell["predicted_s"] <= limit_s
     extent = cell["extent_bytes"]
@@ -127,7 +128,8 @@ def round_trips(text):
 
 
 def mount_options(cell):
-    """Room for all that a cell makes dirty and for copies of it; nothing is written before it is asked for."""
+    """Gives the cache room for the cell's dirty bytes and for copies of them, so that nothing is written back
+    before the invalidation."""
     dirty_limit = cell["measured_extent_bytes"] + 64 * MIB
     options = {
         "folio_size": cell["folio_bytes"],
@@ -148,7 +150,7 @@ def in_words(cell):
 
 
 def rounds_of(cell, rounds):
-    """What takes long, or long to make dirty, is measured once: there is less noise in it, too."""
+    """A cell that takes long, or long to make dirty, is measured once; it also has less noise."""
     return 1 if cell["predicted_s"] > 3 or cell["measured_extent_bytes"] > 256 * MIB else rounds
 
 

@@ -1,4 +1,4 @@
-"""The cells of `scripts/bench invalidate` as one JSON, as tables, and as answers to what was expected.
+"""Reports the cells of `scripts/bench invalidate` as one JSON or as tables, and says which expectations they meet.
 
 usage: invalidate_report.py CELLS_JSONL --command … --rounds N --limit S --took S --version V --export FS
        invalidate_report.py --table JSON
@@ -22,7 +22,7 @@ PATTERNS = tuple(
 
 
 def select(report, kind, **wanted):
-    """The cells at the base point, but for what is named; an axis that is to vary is named with None."""
+    """The cells that have the base point's values, except for those in `wanted`; None there matches any value."""
     point = {**BASE, **wanted}
     return [
         cell
@@ -69,7 +69,7 @@ def time_text(us):
 
 
 def tick_text(us):
-    """A power of ten."""
+    """The text for a power of ten."""
     return next(f"{us / factor:g} {unit}" for unit, factor in (("s", 1e6), ("ms", 1e3), ("µs", 1)) if us >= factor or unit == "µs")
 
 
@@ -107,7 +107,7 @@ def not_measured_text(cell):
 
 
 def expectation(name, text, figures):
-    """`figures`: (where, value, text, met) of each place where it was looked for."""
+    """`figures`: (where, value, text, met) for each place where the expectation was checked."""
     return {
         "name": name,
         "text": text,
@@ -118,7 +118,7 @@ def expectation(name, text, figures):
     }
 
 
-# Where hybrid is compared with bulk: on a quiet file, and on one that is written to meanwhile.
+# Where hybrid is compared with bulk: on a quiet file, and on a file that a program writes to meanwhile.
 PLACES = (
     ("alone", "sequential", "quiet"),
     ("writer", "sequential", "sequential writer"),
@@ -227,7 +227,8 @@ def print_base(report, rtt_ms, out):
 
 
 def compare_row(words, cells):
-    """`cells`: for each mode the cell, or none. The modes' elapsed times, and their ratios."""
+    """A row with the modes' elapsed times and their ratios. `cells`: a list with the cell, or an empty one, for
+    each mode."""
     found = {mode: cells[mode][0]["figures"]["elapsed_us"] for mode in MODES if measured(cells[mode])}
     ratios = (ratio(found.get(over), found.get(under)) for over, under in (("launder", "hybrid"), ("hybrid", "bulk")))
     return [*words, *(elapsed_word(cells[mode]) for mode in MODES), *map(ratio_text, ratios)]

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What foliofs is held against besides its peers: what /dev/fuse and loopback TCP give programs that do nothing
-# else (null_fs.cpp, tcp_echo.cpp), what it may need of memory, and what it costs when nothing happens.
+# What foliofs is compared with besides its peers: the most that /dev/fuse and loopback TCP allow (measured with
+# null_fs.cpp and tcp_echo.cpp, which do nothing else), a bound on its memory, and its processor time when idle.
 # Needs common.sh, peers.sh and workloads.sh.
 
 echo_s=2 idle_s=10
@@ -14,13 +14,13 @@ prepare_limits() {
     die "cannot compile scripts/lib/tcp_echo.cpp"
 }
 
-# --- a filesystem that does nothing, as a peer that has no names ------------------------------------
+# --- a filesystem that does nothing, as a peer without the workloads on names -----------------------
 
 start_null() { :; }
 mount_null_peer() { start_mount "$mnt" "$work_dir/null.log" "$work_dir/null_fs" "$mnt" "$sequential_mib" 200; }
 unmount_null_peer() { end_mount "$mnt" "$mount_pid" fusermount3 -u "$mnt"; }
 
-# In a shell of its own.
+# Runs in a subshell (attempt).
 run_limits() {
   peer='echo'
   bounded $((echo_s * 2 + 20)) "$work_dir/tcp_echo" "$echo_s" >"$work_dir/echo.json" || die "tcp_echo failed"
@@ -38,7 +38,7 @@ cpu_ticks() { # PID
   awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
 }
 
-# In a shell of its own: a mount on which something was done, and then nothing.
+# Runs in a subshell (attempt): measures processor time on a mount that was used before and is then left idle.
 run_idle() {
   local before server_before percent='BEGIN { printf "%.2f", (after - before) * 100 / hz / s }'
   begin_peer foliofs

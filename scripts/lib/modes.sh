@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# The three ways to invalidate, measured side by side: the same dirty file and the same concurrent
-# writer each time. Needs common.sh, mounts.sh, a running foliofsd and a mount with room for dirty data.
+# Measures the three invalidation modes side by side, each with the same amount of dirty data and the same
+# concurrent writer. Needs common.sh, mounts.sh, a running foliofsd and a mount with room for dirty data.
 
 mode_dirty_bytes=$((64 << 20))
 
-# Enough room that nothing is written back before the invalidation asks for it, unless it grows old.
-mode_old_us=4500000 # a little less than the age from which on foliofs writes by itself
+# Enough room that foliofs writes nothing back before the invalidation, unless dirty data gets too old.
+mode_old_us=4500000 # a little less than the age at which foliofs starts writeback on its own
 mode_mount_options=cache_size=512m,dirty_background=256m,dirty_limit=384m
 
 build_rewriter() {
@@ -21,7 +21,7 @@ is_ready() { [[ $(last_line "$1") == ready ]]; }
 
 ready_or_gone() { is_ready "$1" || is_gone "$2"; } # LOG PID
 
-# One measurement; its JSON goes to $work_dir/mode.MODE.json. Dies if anything about it is not right.
+# Measures one mode; writes its JSON to $work_dir/mode.MODE.json. Dies if any result is wrong.
 measure_mode() { # MNT EXPORT_DIR MODE
   local mnt=$1 export_dir=$2 mode=$3
   local name=modes.$mode log=$work_dir/rewriter.$mode.log copy=$work_dir/rewriter.$mode.copy
@@ -34,7 +34,7 @@ measure_mode() { # MNT EXPORT_DIR MODE
   on_exit stop_process "$rewriter_pid"
   wait_until 120 ready_or_gone "$log" "$rewriter_pid" || die "$mode: the writer has not filled its file after 120 s"
   is_ready "$log" || die "$mode: the writer failed: $(last_line "$log")"
-  sleep 0.2 # the writer has settled into its rewriting
+  sleep 0.2 # lets the writer go on from filling to rewriting
 
   dirty=$(dirty_bytes "$mnt") || die "$mode: foliofs stats gives no count of dirty bytes"
   ((dirty > 0)) || die "$mode: nothing is dirty although a program is writing"

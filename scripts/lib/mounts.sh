@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Servers on free loopback ports, FUSE mounts, and how they end: foliofs and, to compare with, sshfs.
-# Needs common.sh and a work directory. Everything started here is on the cleanup stack at once.
+# Starts and ends servers on free loopback ports and FUSE mounts: foliofs and, for comparison, sshfs.
+# Needs common.sh and a work directory. Whatever is started here goes onto the cleanup stack at once.
 
 build_dir=${FOLIOFS_BUILD:-$root_dir/build/release}
 [[ $build_dir == /* ]] || build_dir=$root_dir/$build_dir
@@ -33,7 +33,7 @@ is_listening() { # PORT
 
 listening_or_gone() { is_listening "$1" || is_gone "$2"; } # PORT PID
 
-# Below the range of ports that the kernel hands out by itself.
+# Chooses a port below the range from which the kernel takes ephemeral ports.
 free_port() {
   local port
   while port=$((20000 + RANDOM % 12000)) && is_listening "$port"; do :; done
@@ -44,7 +44,7 @@ listener_port=
 listener_pid=
 
 # Starts COMMAND, with each @PORT@ in its words replaced by a free port, and waits until it listens.
-# setsid: a Ctrl-C is for the script, whose cleanup ends this in the right order.
+# setsid keeps a Ctrl-C from reaching it: the script's cleanup ends it in the right order.
 start_listener() { # LOG COMMAND ARG…
   local log=$1
   shift
@@ -61,7 +61,8 @@ start_listener() { # LOG COMMAND ARG…
 
 # --- mounts ----------------------------------------------------------------------------------------
 
-# The device number of what is mounted on MNT, or status 1. Asks the kernel, never the mount: that may hang.
+# Prints the device number of the filesystem mounted on MNT, or fails. Reads mountinfo and never touches the
+# mount, which may hang.
 mount_device() { # MNT
   path=$(mountinfo_path "$1") awk '$5 == ENVIRON["path"] { device = $3 } END { print device; exit !device }' /proc/self/mountinfo
 }
@@ -74,7 +75,7 @@ mounted_or_gone() { is_mounted "$1" || is_gone "$2"; } # MNT PID
 
 mount_pid=
 
-# Runs a FUSE daemon in the foreground (its own, so that it can be ended by pid) and waits for its mount.
+# Runs a FUSE daemon with its option not to daemonize, so that its pid is known, and waits for its mount.
 start_mount() { # MNT LOG COMMAND ARG…
   local mnt=$1 log=$2
   shift 2
@@ -86,7 +87,7 @@ start_mount() { # MNT LOG COMMAND ARG…
   is_mounted "$mnt" || die "$(basename "$1") does not mount: $(last_line "$log")"
 }
 
-# Ends a mount whatever state it is in: its requests fail, nobody waits, what was not written is lost.
+# Ends a mount whatever state it is in: its requests fail, so nothing waits for them; dirty data is lost.
 abandon_mount() { # MNT PID
   local device connection
   if device=$(mount_device "$1"); then
@@ -97,7 +98,7 @@ abandon_mount() { # MNT PID
   stop_process "$2"
 }
 
-# Ends a mount in good order: COMMAND unmounts it and its daemon is gone afterwards.
+# Ends a mount cleanly: COMMAND unmounts it, and its daemon must end afterwards.
 end_mount() { # MNT PID COMMAND ARG…
   local mnt=$1 pid=$2
   shift 2
@@ -125,11 +126,11 @@ unmount_foliofs() { # MNT
 
 # --- sshfs -----------------------------------------------------------------------------------------
 
-# A loopback sshd with keys and settings of its own; nothing of the user's or the machine's is read.
+# Starts a loopback sshd with its own keys and settings; it reads none of the user's or the machine's.
 start_sshd() {
   local dir=$work_dir/ssh sshd
   sshd=$(PATH=$PATH:/usr/sbin command -v sshd) || die "sshd is missing; run scripts/setup --bench"
-  # sshd run by root insists on this directory, which is there only while the system's sshd has run.
+  # sshd run by root needs this directory, which exists only if the system's sshd has been started.
   if [[ $EUID == 0 && ! -d /run/sshd ]]; then
     mkdir -m 755 /run/sshd
     on_exit rmdir /run/sshd

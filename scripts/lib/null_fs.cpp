@@ -1,7 +1,7 @@
-// A filesystem that does nothing: two files, `data` and `small`, of the size that is asked for.
-// Reads give zeros from memory, writes are counted as done. One thread, which polls /dev/fuse
-// before it sleeps. What a daemon that had nothing to do could reach through /dev/fuse;
-// scripts/bench measures it as the limit.
+// A filesystem that does nothing: two files, `data` and `small`, of the size given on the command
+// line. Reads return zeros from memory; writes are acknowledged and dropped. One thread, which
+// polls /dev/fuse before it sleeps. It shows the most that a daemon can reach through /dev/fuse;
+// scripts/bench measures it as a limit.
 //
 // usage: null_fs MOUNT_POINT FILE_MIB POLL_US
 #define FUSE_USE_VERSION 314
@@ -39,7 +39,7 @@ struct stat attributes(fuse_ino_t node) {
   return found;
 }
 
-// A parameter's entry, or a node of 0 where there is none.
+// The entry for `name`; its inode number is 0 if there is no such file.
 fuse_entry_param entry_of(const char* name) {
   fuse_entry_param entry{};
   const auto found = std::find(names.begin(), names.end(), name);
@@ -91,7 +91,7 @@ void fsync(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
 
 fuse_lowlevel_ops handlers() {
   fuse_lowlevel_ops
-      handlers{};  // what is missing is ENOSYS, getxattr before each write too: asked once
+      handlers{};  // the rest gets ENOSYS, so the kernel asks once; also for getxattr on write
   handlers.lookup = lookup;
   handlers.getattr = getattr;
   handlers.setattr = setattr;
@@ -104,7 +104,7 @@ fuse_lowlevel_ops handlers() {
   return handlers;
 }
 
-// The window that foliofs asks for too; only root may.
+// Sets the same readahead window as foliofs; this works only for root.
 void raise_readahead(const char* mount_point) {
   struct stat found {};
   if (::stat(mount_point, &found) != 0) return;

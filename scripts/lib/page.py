@@ -1,5 +1,5 @@
-"""What the pages of scripts/bench have in common: one self-contained file, light and dark as the reader's system
-has it, without script, font or picture from elsewhere.
+"""What the pages of scripts/bench have in common. Each is one self-contained file, without external scripts, fonts
+or pictures, in the light or dark colours that the reader's system asks for.
 """
 
 import json
@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def section(heading, words, figures, notes=""):
-    """Nothing at all when there are no figures. `figures` and `notes` are HTML, the rest is text."""
+    """Empty when there are no figures. `figures` and `notes` are HTML, the rest is text."""
     if not figures:
         return ""
     return (
@@ -43,7 +43,7 @@ def facts(heading, rows):
 
 
 def table(table_id, label, head, rows, words):
-    """`rows` is HTML; `words` says how much there is. It scrolls by itself when it is wide."""
+    """`rows` is HTML; `words` summarizes the table. A wide table scrolls on its own."""
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     return (
         f"<details><summary>{escape(words)}</summary>"
@@ -66,7 +66,7 @@ def page(title, heading, lead, parts):
 
 
 def write_page(make):
-    """The main of a program that reads a report, a JSON file, and writes `make(report)`."""
+    """The main function of a program that reads a report from a JSON file and writes `make(report)`."""
     if len(sys.argv) != 3:
         sys.exit(f"usage: {os.path.basename(sys.argv[0])} JSON HTML")
     with open(sys.argv[1], encoding="utf-8") as file:

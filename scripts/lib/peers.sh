@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# The filesystems that scripts/bench measures one after the other. Peer P has start_P, which starts its server
-# over $export_dir, mount_P and unmount_P, which work on $mnt, and if need be prepare_P, which builds what it
-# runs. Needs common.sh, mounts.sh, gluster.sh and a work directory.
+# The filesystems that scripts/bench measures one after the other. Peer P has start_P, which starts a server
+# for $export_dir; mount_P_peer and unmount_P_peer, which work on $mnt; and, if its program has to be built,
+# prepare_P. Needs common.sh, mounts.sh, gluster.sh and a work directory.
 
 peers=(foliofs sshfs gluster rclone passthrough local)
 
@@ -13,7 +13,7 @@ start_foliofs() { start_foliofsd "$export_dir"; }
 mount_foliofs_peer() { mount_foliofs "$mnt" "$foliofs_options"; }
 unmount_foliofs_peer() { unmount_foliofs "$mnt"; }
 
-# --- sshfs: as it comes, over a loopback sshd ------------------------------------------------------
+# --- sshfs: with its defaults, over a loopback sshd ------------------------------------------------
 
 start_sshfs() { start_sshd; }
 mount_sshfs_peer() { mount_sshfs "$mnt" "$export_dir"; }
@@ -24,7 +24,7 @@ unmount_sshfs_peer() { unmount_sshfs "$mnt"; }
 mount_gluster_peer() { mount_gluster; }
 unmount_gluster_peer() { unmount_gluster; }
 
-# --- rclone: over the same sshd. It uploads when a file is closed, and close waits for that ---------
+# --- rclone: over the same kind of sshd. It uploads a file when it is closed, and close waits --------
 
 start_rclone() {
   command -v rclone >/dev/null || die "rclone is missing; run scripts/setup --rclone"
@@ -34,7 +34,7 @@ start_rclone() {
 
 mount_rclone_peer() {
   local ssh=$work_dir/ssh
-  rm -rf "$work_dir/rclone.cache" # what it keeps on disk: a cold mount has none of it
+  rm -rf "$work_dir/rclone.cache" # rclone's cache on disk, which a cold mount must not have
   start_mount "$mnt" "$work_dir/rclone.log" rclone mount ":sftp:$export_dir" "$mnt" --config '' \
     --sftp-host 127.0.0.1 --sftp-port "$rclone_port" --sftp-user "$(id -un)" --sftp-key-file "$ssh/user_key" \
     --sftp-known-hosts-file "$ssh/known_hosts" --sftp-disable-hashcheck \
@@ -54,9 +54,9 @@ prepare_passthrough() {
     die "cannot compile libfuse's passthrough_ll.c"
 }
 
-start_passthrough() { ulimit -n "$(ulimit -H -n)"; } # it keeps a descriptor for each inode that is known
+start_passthrough() { ulimit -n "$(ulimit -H -n)"; } # it keeps a descriptor open for each known inode
 
-# cache=always: attributes, names and pages for a day, the most that it can be told to keep.
+# cache=always keeps attributes, names and pages for a day, the longest that passthrough_ll offers.
 mount_passthrough_peer() {
   start_mount "$mnt" "$work_dir/passthrough.log" "$work_dir/passthrough_ll" -f \
     -o "source=$export_dir,cache=always,fsname=passthrough" "$mnt"
@@ -74,14 +74,14 @@ unmount_local_peer() { :; }
 
 mount_peer() { "mount_${peer}_peer"; }
 
-# The most memory that the client has had goes into the samples before it is gone.
+# Records the client's peak memory before the client ends.
 unmount_peer() {
   if [[ $peer != local ]]; then record client_peak_kib "$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$mount_pid/status")"; fi
   "unmount_${peer}_peer"
 }
 
-# Neither the client nor its kernel has anything cached afterwards; the server's kernel has all of it again,
-# so that nobody's disk is measured.
+# Afterwards neither the client nor its kernel has anything cached. The server's kernel has all files in its
+# page cache again, so that no disk is measured.
 remount_cold() {
   unmount_peer
   drop_kernel_caches

@@ -129,7 +129,7 @@ def answers(report):
 
 
 def table_rows(report):
-    """(name, what, unit, figures of each peer) of every row and every point of a series."""
+    """(name, what, unit, figures of each peer) for every row and every point of a series."""
     for row in report["rows"]:
         yield row["name"], row["what"], row["unit"], row["figures"]
     for series in report["series"]:

@@ -1,10 +1,10 @@
-"""The samples of `scripts/bench peers` as one JSON, and as tables.
+"""Reports the samples of `scripts/bench peers` as one JSON or as tables.
 
 usage: peers_report.py SAMPLES FAILURES ABOUT_JSON        prints the JSON
        peers_report.py --table JSON                        prints the tables; status 3 if a floor is missed
 
-SAMPLES has lines "workload peer value", FAILURES "workload peer why". ABOUT_JSON is what else there is to know;
-it goes into the JSON as it is.
+SAMPLES has lines "workload peer value", FAILURES "workload peer why". ABOUT_JSON describes the run; its fields go
+into the JSON as they are.
 """
 
 import datetime
@@ -20,7 +20,7 @@ from report import read_json, read_lines, write_report
 
 
 def figures_of(samples):
-    """For each (workload, peer) its median, least, most and all."""
+    """For each (workload, peer): median, minimum, maximum, and all samples."""
     found = {}
     for workload, peer, value in samples:
         found.setdefault((workload, peer), []).append(float(value))
@@ -31,12 +31,12 @@ def figures_of(samples):
 
 
 def median_of(figures):
-    """A function of a workload and a peer; KeyError where nothing was measured."""
+    """A function that gives the median for a workload and a peer; KeyError if it was not measured."""
     return lambda workload, peer: figures[workload, peer]["median"]
 
 
 def speed_ratio(row, ours, theirs):
-    """How many times as fast `ours` is, from medians."""
+    """How many times as fast foliofs is as the peer, from their medians."""
     if not ours or not theirs:
         return None
     return theirs / ours if row.less_is_better else ours / theirs
@@ -85,7 +85,7 @@ def measured_limits(figures):
 
 
 def measured_memory(figures, cache_limit_bytes):
-    """The most that each client has had, in any round; foliofs has a bound."""
+    """Each client's peak memory over all rounds; that of foliofs is compared with its bound."""
     peaks = {peer: round(each["max"] * 1024) for (name, peer), each in figures.items()
              if name == "client_peak_kib" and peer in PEERS}
     most = None
@@ -119,11 +119,11 @@ def gather(samples, failures, about):
     }
 
 
-# --- what was to be reached -------------------------------------------------------------------------
+# --- floors -----------------------------------------------------------------------------------------
 
 
 def floors(report):
-    """Every floor: (what, what is wanted, what there is, whether that is enough)."""
+    """Every floor: (what, wanted, found, met)."""
     found = []
     for row in report["rows"]:
         for each in row["floors"]:

@@ -1,11 +1,11 @@
-"""What `scripts/bench peers` measures: its workloads, what each is to reach beside whom, and the limits."""
+"""What `scripts/bench peers` measures: its workloads, the floor of each against each peer, and the limits."""
 
 from dataclasses import dataclass, field
 
 PEERS = ("foliofs", "sshfs", "gluster", "rclone", "passthrough", "local")
 THREADS = (1, 2, 4, 8, 16)
 
-# Two rounds of the same thing differ by so much without any reason.
+# Two rounds of the same workload can differ by this factor through noise alone.
 SAME = 0.9
 
 
@@ -13,7 +13,7 @@ SAME = 0.9
 class Row:
     name: str
     what: str
-    label: str  # the same where there is little room
+    label: str  # a shorter name for the plots
     unit: str
     group: str
     floors: dict = field(default_factory=dict)  # peer: how many times its speed at least
@@ -41,7 +41,7 @@ ROWS = (
 
 @dataclass(frozen=True)
 class Series:
-    """The same work shared by more and more threads: none may get less out of it than one does."""
+    """The same work shared by more and more threads: no number of them may be slower than one thread."""
 
     name: str
     what: str
@@ -58,7 +58,8 @@ SERIES = (
 
 @dataclass(frozen=True)
 class Limit:
-    """What share of a limit foliofs reaches; `limit` and `reached` make rates of the medians by name and peer."""
+    """The share of a limit that foliofs reaches. `limit` and `reached` compute a rate from the function that
+    median_of() returns."""
 
     name: str
     what: str
@@ -68,7 +69,7 @@ class Limit:
 
 
 def null_and_trip(median):
-    """Reads a second of one thread when each is a turn through /dev/fuse and then one through TCP."""
+    """Reads a second of one thread, if each takes one round trip through /dev/fuse and then one through TCP."""
     return 1e6 / (1e6 / median("rand_read_4k", "null") + median("echo_round_trip", "echo"))
 
 
@@ -88,4 +89,4 @@ LIMITS = (
 )
 
 MEMORY_MARGIN_BYTES = 64 << 20  # what the daemon may have beyond cache_size
-IDLE_PERCENT = 0.5  # of a core; less cannot be told from none in so short a time
+IDLE_PERCENT = 0.5  # of a core; the measurement is too short to tell less from none

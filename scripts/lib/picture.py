@@ -1,6 +1,6 @@
 """One self-contained page of plots from the JSON of `scripts/bench invalidate`.
 
-No script, no font and no picture from elsewhere; light and dark as the reader's system has it.
+It uses no external script, font or picture, and the light or dark colours that the reader's system asks for.
 
 usage: picture.py JSON HTML
 """
@@ -42,7 +42,7 @@ def point_words(cell, what, value):
 
 
 def series_along(cells, key, value_of):
-    """For each mode its points along `key`, in order; `value_of` takes a cell's figures."""
+    """For each mode, its points in the order of `key`; `value_of` computes a value from a cell's figures."""
     series = {}
     for mode in MODES:
         of_mode = sorted((cell for cell in measured(cells) if cell["mode"] == mode), key=lambda cell: cell[key])
@@ -52,7 +52,7 @@ def series_along(cells, key, value_of):
 
 
 def describe_series(series, show_x, show_y):
-    """What the plot says, for those who do not see it."""
+    """The plot in words, for readers who cannot see it."""
     parts = []
     for mode, points in series.items():
         parts.append(f"{mode}: " + ", ".join(f"{show_x(x)} {show_y(y)}" for x, y, _ in points))
@@ -153,7 +153,8 @@ def elapsed_over_folio(report):
 
 
 def write_calls(report):
-    """Calls do not depend on the round trip: drawn for the shortest, where most was measured."""
+    """The number of calls does not depend on the round trip, so this draws the shortest one, for which most cells
+    were measured."""
     trip = round_trips(report)[0]
     figures = ""
     for key, label in (("extent_bytes", "dirty bytes"), ("folio_bytes", "folio size")):

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# Programs that people use, on a mount, for as long as one lets them: dbench, stress-ng's filesystem stressors,
-# a build of foliofs with its unit tests, a large git repository. Needs common.sh, mounts.sh, a work directory,
-# and of scripts/soak its modes, options and quick.
+# scripts/soak programs: runs real programs on a mount: dbench, stress-ng's filesystem stressors, a build of
+# foliofs with its unit tests, a large git repository. Needs common.sh, mounts.sh, a work directory, and the
+# variables modes, options and quick of scripts/soak.
 # shellcheck disable=SC2154
 
-# Those that have nothing to do with a mount, change the machine, or want a filesystem of another kind.
+# stress-ng's stressors that do not use the mount, change the machine, or need another kind of filesystem.
 programs_not_of_files=bind-mount,binderfs,eventfd,ioprio,procfs,fanotify,file-ioctl,chattr,inode-flags,verity,fiemap
 
-# Runs one program's words in a directory of its own on the mount, and says how it went.
+# Runs one program's command in its own directory on the mount, and reports the result.
 run_program() { # NAME SECONDS MNT COMMAND ARG…
   local name=$1 limit=$2 dir=$3/$1 status=0 began=$SECONDS
   local log=$work_dir/${name//\//-}.log
@@ -23,7 +23,7 @@ run_program() { # NAME SECONDS MNT COMMAND ARG…
   fi
 }
 
-# dbench ends well when calls have failed too: it only says so.
+# dbench ends with status 0 even if calls have failed, and only prints them; so its output decides.
 program_dbench() { # SECONDS
   dbench -t "$1" -D . 8 >dbench.log 2>&1 || return
   tail -n 1 dbench.log
@@ -37,7 +37,7 @@ stressors() {
   done
 }
 
-# One after the other, so that it is known whose failure it is.
+# The stressors run one after the other, so that a failure belongs to one of them.
 program_stressor() { # NAME SECONDS
   stress-ng "--$1" 2 --verify --timeout "$2" --temp-path .
 }
@@ -49,7 +49,8 @@ program_build() { # TARGET…
   if (($#)); then build/foliofsd --help; else ctest --test-dir build -L unit --timeout 120 --output-on-failure; fi
 }
 
-# FILES files in directories of a hundred; half of them change in each of four commits.
+# Prints a history for git fast-import: FILES files in directories of a hundred. The first of the four commits
+# makes them, and each later one changes half of them.
 git_history() { # FILES
   awk -v files="$1" 'BEGIN {
     for (commit = 1; commit <= 4; commit++) {
@@ -94,7 +95,7 @@ run_programs() { # MNT
 
 soak_programs() {
   local mode
-  # Full, or --quick: as long as it takes to see that each runs.
+  # With --quick, each program runs only long enough to show that it works.
   programs_seconds=120 programs_stressor_seconds=20 programs_git_files=20000 programs_target=''
   if [[ -n $quick ]]; then
     programs_seconds=5 programs_stressor_seconds=2 programs_git_files=2000 programs_target=foliofsd

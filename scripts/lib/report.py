@@ -1,4 +1,4 @@
-"""What the programs that report a benchmark's figures have in common: how they are called and read files."""
+"""What the programs that report a benchmark's figures have in common: their command line, and reading files."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import sys
 
 
 def read_lines(path):
-    """Lines of words with tabs between them."""
+    """Reads lines of tab-separated fields."""
     with open(path, encoding="utf-8") as lines:
         return [line.rstrip("\n").split("\t") for line in lines]
 
@@ -22,8 +22,9 @@ def read_json_lines(path):
 
 
 def write_report(inputs, gather, print_tables, is_good=lambda report: True):
-    """The main of a program that prints a report, the JSON of `gather(*words)` with a word for each of those that
-    `inputs` names, or, called with --table JSON, its tables; then with status 3 if the report is not good.
+    """The main function of a program that prints a report. It is called either with one argument for each word of
+    `inputs` and prints `gather(*arguments)` as JSON; or with --table JSON, prints the tables of that report and
+    ends with status 3 if the report is not good.
     """
     words = sys.argv[1:]
     if len(words) == 2 and words[0] == "--table":

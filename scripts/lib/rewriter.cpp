@@ -1,10 +1,10 @@
 // A writer that never closes its file: fills it, then rewrites random 4 KiB blocks of it until
 // SIGTERM.
 //
-// Keeps the same bytes in a second, local file, so that the two can be compared afterwards: a byte
-// that the share lost is a difference. Prints "ready" after the fill; at the end, the number of
-// rewrites and the longest one as JSON. It neither syncs nor judges; closing is where the share
-// reports an error.
+// Writes the same bytes to a second, local file, so that the two can be compared afterwards: a byte
+// that the share lost shows as a difference. Prints "ready" after the fill; at the end, the number
+// of rewrites and the longest one as JSON. It neither syncs nor compares; the share reports a
+// writeback error at close.
 //
 // usage: rewriter FILE LOCAL_COPY SIZE_BYTES
 
@@ -31,7 +31,7 @@ volatile std::sig_atomic_t stop_requested = 0;
 
 using Block = std::array<std::uint64_t, kBlockBytes / sizeof(std::uint64_t)>;
 
-// Each store is its own pattern, so that an old version of a block is never taken for the new one.
+// Each store has its own pattern, so that an old version of a block never passes for the new one.
 Block make_block(std::uint64_t store_number) {
   Block block;
   std::iota(block.begin(), block.end(), store_number << 16);

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# scripts/bench rtt: foliofs and sshfs through a proxy that holds every byte back for half of the round trip,
-# and how many requests foliofs has made meanwhile. rtt_report.py shows what comes of it.
+# scripts/bench rtt: measures foliofs and sshfs through a proxy that delays every byte by half of the round
+# trip, and counts the requests that foliofs makes. rtt_report.py shows the results.
 # Needs common.sh, mounts.sh, peers.sh, workloads.sh and a work directory.
 
 # shellcheck disable=SC2016 # what stands in single quotes is for jq, awk and inner shells
@@ -22,7 +22,7 @@ check_rtts() {
   done
 }
 
-# --- the network between: in front of whatever the peer's server is ---------------------------------
+# --- the network: a proxy in front of the peer's server ---------------------------------------------
 
 start_delay() { # MS
   start_listener "$work_dir/proxy.log" "$proxy" @PORT@ "$listener_port"
@@ -49,15 +49,15 @@ start_delayed_sshfs() { # MS
 
 # --- requests ---------------------------------------------------------------------------------------
 
-count_requests() { # FILE: of each kind, since the mount
+count_requests() { # FILE: gets the number of requests of each kind since the mount
   if [[ $peer == foliofs ]]; then
-    # What close(2) does not wait for is still to come.
+    # Waits for the requests that close(2) does not wait for.
     sleep "$(awk -v ms="$rtt_ms" 'BEGIN { print 0.1 + ms * 4 / 1000 }')"
     bounded 20 "$foliofs" stats "$mnt" --json | jq -e '.rpc | map_values(.count)' >"$1"
   fi
 }
 
-# One workload, its figure, and the requests that it has made.
+# Runs one workload, and records its figure and the requests that it has made.
 observe() { # WORKLOAD FUNCTION ARG…
   local workload=$1
   shift
@@ -72,7 +72,7 @@ observe() { # WORKLOAD FUNCTION ARG…
   fi
 }
 
-# In a shell of its own.
+# Runs in a subshell (attempt).
 run_delayed() { # PEER MS
   local data
   peer=$1 rtt_ms=$2 export_dir=$work_dir/export.$1 mnt=$work_dir/mnt.$1

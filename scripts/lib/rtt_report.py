@@ -1,9 +1,9 @@
-"""The figures of `scripts/bench rtt` as one JSON, and as tables.
+"""Reports the figures of `scripts/bench rtt` as one JSON or as tables.
 
 usage: rtt_report.py DELAYED_TSV REQUESTS_JSONL ABOUT_JSON      prints the JSON
        rtt_report.py --table JSON                                prints the tables
 
-DELAYED_TSV has lines "workload peer rtt_ms value"; REQUESTS_JSONL, for each workload, foliofs' requests by kind.
+DELAYED_TSV has lines "workload peer rtt_ms value"; REQUESTS_JSONL has foliofs' requests by kind for each workload.
 """
 
 import datetime
@@ -21,7 +21,7 @@ TREES = (
     ("rm", "rm -rf"),
 )
 PEERS = ("foliofs", "sshfs")
-STREAM_FLOOR, STREAM_FLOOR_MS = 0.8, 10  # of what there is without a delay
+STREAM_FLOOR, STREAM_FLOOR_MS = 0.8, 10  # share of the rate at the shortest round trip
 
 
 def medians(delayed):
@@ -32,7 +32,7 @@ def medians(delayed):
 
 
 def trips_in_turn(rates, trips_ms, workload, peer):
-    """How many round trips a file waits for one after the other: by how much each longer one delays it."""
+    """How many round trips, one after the other, a file waits for: the slope of its time over the round trip."""
     points = [(ms, 1000 / rates[workload, peer, ms]) for ms in trips_ms if (workload, peer, ms) in rates]
     if len(points) < 2:
         return None
@@ -41,7 +41,7 @@ def trips_in_turn(rates, trips_ms, workload, peer):
 
 
 def requests_of(lines, workload, files):
-    """Requests for each file, by kind; of the longest round trip, where least else comes between."""
+    """Requests per file, by kind, at the longest round trip, where other requests disturb the count least."""
     of_workload = [line for line in lines if line["workload"] == workload]
     if not of_workload:
         return None

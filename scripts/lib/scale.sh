@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# scripts/bench scale: what a lookup, a read, an invalidation and a step of reclaim take with little and with
-# much cached that they do not touch; on real mounts (scale_probe.py) and in the cache alone (foliofs-micro).
-# scale_report.py shows what comes of it. Needs common.sh, mounts.sh and a work directory.
+# scripts/bench scale: how long a lookup, a read, an invalidation and a step of reclaim take while the cache
+# holds little or much that they do not touch; on real mounts (scale_probe.py) and in the cache alone
+# (foliofs-micro). scale_report.py shows the results. Needs common.sh, mounts.sh and a work directory.
 
 micro=$build_dir/tests/micro/foliofs-micro
 
@@ -10,7 +10,7 @@ run_microbenchmarks() { # BENCHMARK_OPTION…
   bounded 1800 "$micro" "$@"
 }
 
-# Nothing but names, made on the server's side: directories of 1,000.
+# Makes COUNT empty files in the server's directory, 1,000 in each subdirectory.
 make_many_files() { # DIR COUNT
   python3 - "$1" "$2" <<'PYTHON'
 import os, sys
@@ -25,7 +25,7 @@ for first in range(0, count, 1000):
 PYTHON
 }
 
-probe_scale() { # AXIS COUNT LIMIT_S CACHE_SIZE: a mount of its own
+probe_scale() { # AXIS COUNT LIMIT_S CACHE_SIZE: probes a new mount
   note "$1: $2"
   mount_foliofs "$mnt" "cache_size=$4,actimeo=3600"
   bounded "$3" python3 "$root_dir/scripts/lib/scale_probe.py" "$1" "$2" "$mnt" "$foliofs" "$mount_pid" \
@@ -46,7 +46,7 @@ measure_scale() { # QUICK COMMAND_LINE
   done
   for each in "${inodes[@]}"; do
     make_many_files "$export_dir/many$each" "$each"
-    probe_scale inodes "$each" 900 2g # a smaller one forgets some of a million
+    probe_scale inodes "$each" 900 2g # with a smaller cache, the client would forget some of a million inodes
     rm -rf "$export_dir/many$each"
   done
   note 'the cache alone'

@@ -1,9 +1,9 @@
-"""Fills a mount with what is not touched, and measures what is; prints one line of JSON.
+"""Fills a mount's cache, then measures calls that do not touch what fills it; prints one line of JSON.
 
-usage: scale_probe.py gib_mapped GIB MNT FOLIOFS PID      maps all of MNT/large and has a page of each folio
-       scale_probe.py inodes COUNT MNT FOLIOFS PID        has stat(2) of every file in MNT/manyCOUNT
+usage: scale_probe.py gib_mapped GIB MNT FOLIOFS PID      fills by mapping MNT/large and reading a page of each folio
+       scale_probe.py inodes COUNT MNT FOLIOFS PID        fills by stat(2) of every file in MNT/manyCOUNT
 
-Measured on MNT/probe (1 MiB) and MNT/cold (sparse): medians in microseconds.
+It measures on MNT/probe (1 MiB) and MNT/cold (sparse); the figures are medians in microseconds.
 """
 
 import json
@@ -39,7 +39,7 @@ def stats(foliofs, mount):
 
 
 def map_file(path):
-    """Every folio of it has been read once, and one page of each is mapped."""
+    """Maps the file, and reads one page of each folio through the mapping."""
     with open(path, "rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
     mapped.madvise(mmap.MADV_RANDOM)
@@ -64,7 +64,7 @@ def probe(mount, foliofs):
     blocks = os.fstat(cold).st_size // FOLIO
     order = iter(random.Random(1).sample(range(blocks), 8000))
 
-    def forget():  # the kernel's page; the daemon has it
+    def forget():  # drops the kernel's page; the daemon keeps its folio
         os.posix_fadvise(descriptor, 0, PAGE, os.POSIX_FADV_DONTNEED)
 
     def invalidate():
@@ -75,7 +75,7 @@ def probe(mount, foliofs):
         for at in range(0, 1 << 20, FOLIO):
             os.pread(descriptor, FOLIO, at)
 
-    for at in range(5000):  # the cache is full: each of the next has to make room
+    for at in range(5000):  # fills the cache, so that each further read has to reclaim a folio
         os.pread(cold, PAGE, next(order) * FOLIO)
     figures = {
         "lookup": median_us(2000, lambda: os.stat(path)),
@@ -105,7 +105,7 @@ def main():
     else:
         kept = know_inodes(os.path.join(mount, f"many{count}"))
     filled_s = time.monotonic() - began
-    # Nothing is believed for longer than the call any more: each stat(2) of the probe asks the server.
+    # With actimeo=0, each stat(2) of the probe asks the server.
     subprocess.run([foliofs, "set", mount, "actimeo=0"], check=True, capture_output=True, timeout=60)
     figures = probe(mount, foliofs)
     seen = stats(foliofs, mount)

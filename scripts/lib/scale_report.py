@@ -1,4 +1,4 @@
-"""The figures of `scripts/bench scale` as one JSON, and as tables.
+"""Reports the figures of `scripts/bench scale` as one JSON or as tables.
 
 usage: scale_report.py SCALE_JSONL MICRO_JSON COMMAND SECONDS     prints the JSON
        scale_report.py --table JSON                                prints the tables; status 3 if something grows
@@ -17,7 +17,7 @@ FIGURES = {
     "reclaim_step": "read(2) of 4 KiB for which a folio has to go",
     "invalidate": "invalidation of another file of 1 MiB",
 }
-# A little more is the machine's: memory that is in no cache of the processor, and the neighbours.
+# Growth up to this factor is the machine's: more cache misses in the processor, and other load.
 GROWTH = 1.5
 
 

@@ -1,8 +1,8 @@
 """Plots as inline SVG: lines over an axis, and rows of marks.
 
-Colours come from the page's CSS variables, so that one drawing is right in light and in dark. What is compared,
-the three modes or the peers, differs in shape and dash as well as in colour. Every mark names its cell
-(data-cell) and says its figure (title), and is drawn only for what was measured.
+Colours come from the page's CSS variables, so that one drawing works in light and dark. The modes or peers that a
+plot compares differ in shape and dash as well as in colour. Every mark names its cell (data-cell) and its figure
+(title); there are marks only for what was measured.
 """
 
 import math
@@ -14,7 +14,7 @@ SHAPES = {
     "launder": "triangle", "bulk": "square", "hybrid": "circle",
     "foliofs": "circle", "sshfs": "triangle", "gluster": "square", "rclone": "diamond", "passthrough": "wedge", "local": "cross",
 }
-# The corners of those that are polygons, for a size of 1.
+# The corners of the shapes that are polygons, for a size of 1.
 CORNERS = {
     "triangle": ((0, -1.25), (1.2, 0.9), (-1.2, 0.9)),
     "wedge": ((0, 1.25), (1.2, -0.9), (-1.2, -0.9)),
@@ -31,7 +31,7 @@ def number(value):
 
 
 class LogAxis:
-    """From one power of ten to another, around all values."""
+    """A logarithmic axis between the powers of ten that enclose all values."""
 
     def __init__(self, values, words):
         values = [value for value in values if value > 0]
@@ -40,7 +40,7 @@ class LogAxis:
         self.words = words
 
     def at(self, value):
-        """Where it lies, from 0 to 1."""
+        """The position of `value`, from 0 to 1."""
         return (math.log10(value) - self.low) / (self.high - self.low)
 
     def ticks(self):
@@ -49,7 +49,7 @@ class LogAxis:
 
 
 class LinearAxis:
-    """From 0 to a round number."""
+    """A linear axis from 0 to a round number."""
 
     def __init__(self, values, words, unit=1):
         most = max([*values, unit]) / unit
@@ -66,7 +66,7 @@ class LinearAxis:
 
 
 class Steps:
-    """Values side by side at equal distances: what is doubled or quadrupled from one to the next."""
+    """An axis with the values at equal distances, for values that double or quadruple from one to the next."""
 
     def __init__(self, values, words):
         self.values = sorted(set(values))
@@ -98,7 +98,7 @@ def shape(mode, x, y, size):
     return f'<polygon points="{points}"/>'
 
 
-# Bulk and hybrid often lie on each other: the larger, hollow one shows around the other.
+# Bulk's and hybrid's marks often coincide, so bulk's is larger and hollow and shows around hybrid's.
 SIZES = {
     "launder": 4.2, "bulk": 5.2, "hybrid": 3.2,
     "foliofs": 4, "sshfs": 4.2, "gluster": 4, "rclone": 4, "passthrough": 4.2, "local": 4.4,
@@ -136,7 +136,7 @@ def svg(plot_id, title, description, height, body):
 
 
 def line_plot(plot_id, title, description, series, x_axis, y_axis, x_label, y_label):
-    """`series`: for each mode its points (x, y, cell id, words), in the order of x."""
+    """`series`: for each mode, its points (x, y, cell id, words) in the order of x."""
     left, right, top, bottom, height, inset = 56, 26, 30, 44, 236, 9
     span_x, span_y = WIDTH - left - right - inset, height - top - bottom
 
@@ -165,7 +165,7 @@ def line_plot(plot_id, title, description, series, x_axis, y_axis, x_label, y_la
 
 def row_plot(plot_id, title, description, groups, axis, label, left=76):
     """`groups`: (name, rows); a row: (name, marks); a mark: (mode, value, cell id, words, hollow).
-    The marks of a row are joined by a line when they are of one mode. `left`: room for the rows' names."""
+    A line joins the marks of a row that are of one mode. `left`: room for the rows' names."""
     right, top, row_height, group_gap, bottom = 24, 0, 22, 26, 42
     rows = sum(len(rows) for _, rows in groups)
     height = top + rows * row_height + len(groups) * group_gap + bottom
@@ -188,7 +188,7 @@ def row_plot(plot_id, title, description, groups, axis, label, left=76):
             if len(row) > 1 and len({mode for mode, *_ in row}) == 1:
                 ends = [place(value) for _, value, *_ in row]
                 marks.append(line(min(ends), middle, max(ends), middle, f"span {row[0][0]}"))
-            # A hollow mark is the larger one and lies below, so that one at the same place shows inside it.
+            # A hollow mark is larger and is drawn first, so that another at the same place shows inside it.
             for mode, value, cell_id, words, hollow in sorted(row, key=lambda each: not each[4]):
                 size = SIZES[mode] + (1.6 if hollow else 0)
                 marks.append(mark(mode, place(value), middle, cell_id, words, hollow, size))

@@ -1,5 +1,6 @@
-// What loopback TCP gives two threads that poll: the round trip of a small message, and a stream of
-// 1 MiB messages. scripts/bench measures it as the limit; nothing here but the sockets.
+// Measures the most that loopback TCP gives two threads that poll and do nothing but use their
+// sockets: the round trip of a small message, and a stream of 1 MiB messages. scripts/bench takes
+// it as a limit.
 //
 // usage: tcp_echo SECONDS        prints {"round_trip_us": …, "stream_mib_s": …}
 #include <arpa/inet.h>
@@ -35,7 +36,7 @@ double seconds_since(Clock::time_point began) {
   return std::chrono::duration<double>(Clock::now() - began).count();
 }
 
-// Two ends of one connection over 127.0.0.1, which never block.
+// The two ends of a connection over 127.0.0.1, both non-blocking.
 std::pair<int, int> connection() {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -58,7 +59,7 @@ std::pair<int, int> connection() {
   return {near, far};
 }
 
-// Polls until all of it is through. False at the end of the stream.
+// Repeats `call` until all bytes are transferred. False at the end of the stream and on an error.
 template <class Call>
 bool transfer(Call call, std::size_t size) {
   for (std::size_t done = 0; done < size;) {
@@ -85,8 +86,8 @@ bool send(int end, const std::vector<char>& buffer, std::size_t size) {
       size);
 }
 
-// Messages of `size` one way, a small one back for each; with `in_flight` of them under way. How
-// many a second.
+// How many messages a second: `size` bytes one way, a small answer for each, `in_flight` messages
+// on their way at any time.
 double exchanges_per_second(std::size_t size, int in_flight, double seconds) {
   const auto [near, far] = connection();
   std::thread server([far = far, size] {

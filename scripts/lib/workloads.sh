@@ -1,21 +1,21 @@
 # shellcheck shell=bash
-# What every peer is made to do, in one round: fio and plain tools on $mnt, each figure a line "workload peer
-# value" in the samples. Needs common.sh, peers.sh and a work directory.
+# The workloads that every peer runs in one round: fio and plain tools on $mnt. Each figure becomes a line
+# "workload peer value" in the samples. Needs common.sh, peers.sh and a work directory.
 
 # shellcheck disable=SC2016 # what stands in single quotes is for fio, jq, awk and inner shells
 
-export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 # nothing of the user's
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 # git reads no settings of the user or the machine
 
 sequential_mib=512 small_mib=64 random_mib=32 tree_files=3000 streams_mib=256 thread_files=4000
 thread_counts=(1 2 4 8 16)
-read_limit_s=20 # a peer that reads slowly has its rate after so long
+read_limit_s=20 # a peer that reads slowly is stopped after this time, which is enough for its rate
 work_limit_s=120
 
 record() { # WORKLOAD VALUE
   printf '%s\t%s\t%s\n' "$1" "$peer" "$2" >>"$work_dir/samples.tsv"
 }
 
-# A peer that cannot do one of them does the others; foliofs has to do them all.
+# A peer that cannot run a workload runs the others; foliofs has to run them all.
 failed() { # WORKLOAD WHY
   [[ $peer != foliofs ]] || die "$1 failed: $2"
   printf '%s\t%s\t%s\n' "$1" "$peer" "$2" >>"$work_dir/failures.tsv"
@@ -23,8 +23,8 @@ failed() { # WORKLOAD WHY
   printf '    %s: %s failed: %s\n' "$peer" "$1" "$2"
 }
 
-# What has failed before; and with the local directory what begins with the client's caches empty, which it has
-# not.
+# True for a workload that has failed before, and, with the local directory, for one that begins with the
+# client's caches empty, because the local directory has no client.
 is_skipped() { # WORKLOAD
   if [[ $peer == local ]]; then
     case $1 in *_cold | rand_read_* | read_streams_* | ls_threads_*) return 0 ;; esac
@@ -34,7 +34,7 @@ is_skipped() { # WORKLOAD
 
 # --- fio -------------------------------------------------------------------------------------------
 
-# Rates over the time from the first call to the end of the last, fsync with it.
+# Rates over the time from the first call to the end of the last, including the fsync.
 written='.write.bw_bytes / 1048576'
 was_read='.read.bw_bytes / 1048576'
 
@@ -85,7 +85,7 @@ data_reads() {
   remount_cold
   data+=(--runtime="$read_limit_s")
   measure_fio seq_read_cold "$was_read" --rw=read --bs=1M --invalidate=0 "${data[@]}"
-  # Without invalidate=0 fio would empty the page cache, and that of the local directory is the server's.
+  # Without invalidate=0, fio would drop the file's page cache; for the local directory that is the server's.
   measure_fio seq_reread "$was_read" --rw=read --bs=1M --invalidate=0 --loops=8 "${data[@]}"
   measure_fio rand_reread_4k '.read.iops' --rw=randread --bs=4k --invalidate=0 --loops=2 "${data[@]}"
   remount_cold
@@ -109,7 +109,8 @@ tree_work() {
 git_work() {
   local began status='git -C "$1/repository" status'
   if is_skipped git_status; then return 0; fi
-  # The first status reads what has changed its inode since the commit; the second finds the cache as it left it.
+  # tar gives the files new inodes, so the first status reads them again; the second finds the caches as the first
+  # has left them.
   run_tools git_status "mkdir \"\$1/repository\" && tar -C \"\$1/repository\" -xf \"\$2/repository.tar\" && $status && $status" || return 0
   began=$(now_us)
   run_tools git_status "for _ in 1 2 3 4 5; do $status; done" || return 0
@@ -117,7 +118,7 @@ git_work() {
   run_tools git_status 'rm -rf "$1/repository"' || true
 }
 
-# As many files as streams, the same bytes in all.
+# Each stream has its own file; all streams together move the same number of bytes for every count.
 parallel_streams() {
   local n
   for n in "${thread_counts[@]}"; do
@@ -133,7 +134,7 @@ parallel_streams() {
   rm -rf "$mnt"/streams*
 }
 
-# Each thread has a directory of its own, makes files there, and lists them when nothing is cached.
+# Each thread makes files in its own directory, and lists them later when nothing is cached.
 parallel_names() {
   local n
   for n in "${thread_counts[@]}"; do
@@ -152,8 +153,8 @@ parallel_names() {
 
 # --- all of it -------------------------------------------------------------------------------------
 
-# The first of Boost's headers, as they lie: about twelve in a directory, 7 KB each. No links: sshfs cannot set
-# the times of one, so tar would fail on it.
+# Packs the first of Boost's headers with their directories: about twelve files in a directory, 7 KB each. No
+# symbolic links: sshfs cannot set the times of one, so tar would fail.
 make_tree() {
   (cd /usr/include && find boost -type f -size -2048) | LC_ALL=C sort | awk -v most="$tree_files" 'NR <= most' >"$work_dir/tree.list"
   tree_files=$(wc -l <"$work_dir/tree.list")
@@ -179,7 +180,7 @@ begin_peer() { # PEER
   mount_peer
 }
 
-# In a shell of its own: whatever happens in it, its server and its mount end with it.
+# Runs in a subshell (attempt), which ends the server and the mount whatever happens.
 run_round() { # PEER
   begin_peer "$1"
   data_writes

@@ -1,6 +1,6 @@
-// Lookup, invalidation, flush, truncation and reclaim with few and with many folios cached that
-// they do not touch: what a mapping of 1 GiB and of 16 GiB in folios of 64 KiB has. The folios here
-// are of 4 KiB, so that they fit into memory; trees and lists are the same.
+// Lookup, invalidation, flush, server changes and reclaim while few or many folios are cached that
+// they do not touch: as many as 1 GiB and 16 GiB in folios of 64 KiB have. The folios here are of
+// 4 KiB, so that they fit into memory; trees and lists are the same.
 #include <benchmark/benchmark.h>
 
 #include <random>
@@ -20,7 +20,7 @@ void few_and_many(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgName("folios")->Arg(kFoliosOfOneGiB)->Arg(16 * kFoliosOfOneGiB);
 }
 
-// A sparse file that takes and gives at once.
+// A sparse file that answers reads and writes at once.
 class SparseStore final : public FolioStore {
  public:
   Task<Result<std::uint64_t>> read(std::uint64_t, std::span<const iovec> into) override {
@@ -55,7 +55,7 @@ class World {
     return cache.make_mapping(store, kernel, folios * kFolio);
   }
 
-  // Runs what cannot fail here.
+  // Runs a task that cannot fail here.
   template <class T>
   void must(Task<T> task) {
     if (!loop.run(std::move(task))) throw std::runtime_error("a call has failed");
@@ -72,7 +72,7 @@ class World {
   static CacheConfig config_for(std::uint64_t folios) {
     CacheConfig config;
     config.folio_size = kFolio;
-    // A folio costs more than its bytes.
+    // A folio takes more memory than its bytes.
     config.cache_size = config.used_once = folios * (kFolio + 512);
     config.dirty_background = 16 << 20;
     config.dirty_limit = 32 << 20;
@@ -102,8 +102,7 @@ void lookup(benchmark::State& state) {
 }
 BENCHMARK(lookup)->Apply(few_and_many);
 
-// The same place again and again: what remains when no memory has to be fetched into the
-// processor's caches.
+// Looks up the same place again and again, so that all memory is in the processor's caches.
 void lookup_of_one(benchmark::State& state) {
   const auto folios = static_cast<std::uint64_t>(state.range(0));
   World world(folios, folios + 4096);
@@ -115,7 +114,7 @@ void lookup_of_one(benchmark::State& state) {
 }
 BENCHMARK(lookup_of_one)->Apply(few_and_many);
 
-// A file of 64 folios is read and then invalidated, beside one of many.
+// Reads and invalidates a file of 64 folios, while another mapping has many.
 void invalidate_beside(benchmark::State& state, InvalidateMode mode) {
   const auto folios = static_cast<std::uint64_t>(state.range(0));
   World world(folios, folios + 4096);
@@ -130,7 +129,7 @@ BENCHMARK_CAPTURE(invalidate_beside, launder, InvalidateMode::kLaunder)->Apply(f
 BENCHMARK_CAPTURE(invalidate_beside, bulk, InvalidateMode::kBulk)->Apply(few_and_many);
 BENCHMARK_CAPTURE(invalidate_beside, hybrid, InvalidateMode::kHybrid)->Apply(few_and_many);
 
-// One folio is stored to and flushed, in a mapping that has many clean ones.
+// Stores to one folio and flushes it, in a mapping that has many clean ones.
 void flush_one_of(benchmark::State& state) {
   const auto folios = static_cast<std::uint64_t>(state.range(0));
   World world(folios, folios + 4096);
@@ -142,7 +141,7 @@ void flush_one_of(benchmark::State& state) {
 }
 BENCHMARK(flush_one_of)->Apply(few_and_many);
 
-// The server changes one folio of a mapping that has many: it is dropped, and read again.
+// The server changes one folio of a mapping that has many; the cache drops it and reads it again.
 void change_one_of(benchmark::State& state) {
   const auto folios = static_cast<std::uint64_t>(state.range(0));
   World world(folios, folios + 4096);
@@ -156,7 +155,7 @@ void change_one_of(benchmark::State& state) {
 }
 BENCHMARK(change_one_of)->Apply(few_and_many);
 
-// A folio is read when the cache is full: one has to go for it.
+// Reads a folio while the cache is full, so that another has to be reclaimed.
 void reclaim_step(benchmark::State& state) {
   const auto folios = static_cast<std::uint64_t>(state.range(0));
   World world(folios, folios);

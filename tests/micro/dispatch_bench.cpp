@@ -1,5 +1,4 @@
-// What it costs to know what a request is for, and whom a reply is for, apart from what they are
-// about.
+// What it costs to find the handler of a request and the call of a reply, without executing them.
 #include <benchmark/benchmark.h>
 
 #include "foliofs/proto/messages.h"
@@ -9,7 +8,7 @@
 namespace foliofs {
 namespace {
 
-// The server: from the type of a frame to its handler, and whether its metadata is the handler's.
+// The server: finds the handler by the frame's type, and verifies the frame's metadata.
 void server_finds_handler(benchmark::State& state) {
   wire::LookupRequestT request;
   request.parent.assign(32, 7);
@@ -30,8 +29,8 @@ class StoppedClock final : public Clock {
   Task<void> sleep(Duration) override { co_return; }
 };
 
-// The client: a call gets a slot, is sent, and is found again when its reply has come; with so many
-// others under way.
+// The client: a call gets a slot, is sent, and is found again when its reply comes; the argument is
+// the number of other calls under way.
 void client_call_through_table(benchmark::State& state) {
   StoppedClock clock;
   rpc::RpcStats stats;

@@ -1,4 +1,4 @@
-// Headers and metadata of the messages that come most often, both ways.
+// Encodes and decodes headers and metadata of the most frequent messages.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -56,7 +56,7 @@ void encode_table(benchmark::State& state, Native native) {
 BENCHMARK_CAPTURE(encode_table, lookup, some_lookup());
 BENCHMARK_CAPTURE(encode_table, read, some_read());
 
-// Verified and read in place, as the server does.
+// Verifies metadata and reads it in place, as the server does.
 template <class Native>
 void view_table(benchmark::State& state, Native native) {
   const MetaBuffer meta = encode(native);
@@ -67,7 +67,7 @@ void view_table(benchmark::State& state, Native native) {
 BENCHMARK_CAPTURE(view_table, lookup, some_lookup());
 BENCHMARK_CAPTURE(view_table, read, some_read());
 
-// Verified and unpacked, as the client does with replies.
+// Verifies and unpacks metadata, as the client does with replies.
 template <class Native>
 void decode_table(benchmark::State& state, Native native) {
   const MetaBuffer meta = encode(native);

@@ -10,7 +10,7 @@ constexpr std::uint64_t kFolio = 64 << 10;
 constexpr std::uint64_t kPiece = 512;
 constexpr std::int64_t kPieces = kFolio / kPiece;
 
-// Stores that follow each other become one range.
+// Adjacent stores in order become one range.
 void dirty_ranges_in_order(benchmark::State& state) {
   for (auto _ : state) {
     RangeSet dirty;
@@ -21,7 +21,8 @@ void dirty_ranges_in_order(benchmark::State& state) {
 }
 BENCHMARK(dirty_ranges_in_order);
 
-// Every other piece first, each a range of its own, and then those between, which join them.
+// First adds every other piece, each a range of its own, and then the pieces between, which join
+// them.
 void dirty_ranges_that_join(benchmark::State& state) {
   for (auto _ : state) {
     RangeSet dirty;
@@ -36,7 +37,7 @@ void dirty_ranges_that_join(benchmark::State& state) {
 }
 BENCHMARK(dirty_ranges_that_join);
 
-// A page is stored to, sent and acknowledged: what most folios of a random writer see.
+// A page is stored to, sent and acknowledged, as in most folios of a random writer.
 void dirty_ranges_of_one_page(benchmark::State& state) {
   RangeSet dirty;
   for (auto _ : state) {

@@ -1,6 +1,6 @@
 // foliofs-proxy LISTEN_PORT SERVER_PORT [CONTROL_PORT]: a bad network between a client and a server
-// on this machine. Commands come as lines over TCP to CONTROL_PORT (default LISTEN_PORT + 1); each
-// gets one line in answer. What they are is in proxy.h. From a shell:
+// on this machine. It reads commands as lines over TCP on CONTROL_PORT (default LISTEN_PORT + 1),
+// and answers each with one line. proxy.h lists them. From a shell:
 //
 //   exec 3<>/dev/tcp/127.0.0.1/7442; echo 'delay_us 5000' >&3; read -r answer <&3
 //
@@ -46,7 +46,7 @@ Task<void> listen(foliofs::test::Proxy& proxy, tcp::acceptor& acceptor) {
   }
 }
 
-// 0 for what is no port.
+// 0 if `word` is not a port.
 std::uint16_t port_of(const char* word) {
   char* end = nullptr;
   const unsigned long number = std::strtoul(word, &end, 10);

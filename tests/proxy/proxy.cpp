@@ -20,7 +20,8 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr std::size_t kChunkBytes = 64 << 10;
-// What a pipe holds before it is not read from: a fast line's worth of the longest delay in use.
+// A pipe that holds this much takes in no more. It is enough for the bytes that a fast line takes
+// in during the longest delay in use.
 constexpr std::size_t kPipeBytes = 32 << 20;
 
 struct Chunk {
@@ -45,9 +46,9 @@ struct Proxy::Pipe {
   std::deque<Chunk> chunks;
   std::size_t held_bytes = 0;
   bool ended = false;           // nothing more will be taken in
-  Clock::time_point free_at{};  // when the line has let out what it had to by its bandwidth
+  Clock::time_point free_at{};  // when the bandwidth allows the next byte
   WaitQueue changed;
-  asio::steady_timer timer;  // of who waits for a byte to be due
+  asio::steady_timer timer;  // until_due() waits on it
 };
 
 struct Proxy::Connection {
@@ -136,7 +137,7 @@ Task<void> Proxy::take_in(Proxy& proxy, ConnectionRef connection, Pipe& pipe) {
   proxy.part_ended(connection);
 }
 
-// Returns when the first byte of the pipe, or its end, may go.
+// Returns when the first byte of the pipe, or its end, may go out.
 Task<void> Proxy::until_due(Proxy& proxy, ConnectionRef connection, Pipe& pipe) {
   while (!connection->over) {
     const Line& line = proxy.line(pipe.direction);
@@ -189,7 +190,7 @@ void Proxy::part_ended(const ConnectionRef& connection) {
   if (--connection->parts == 0) connections_.remove(connection);
 }
 
-// As a router that forgets the connection: both ends learn of it by a reset.
+// Both ends get a reset, as from a router that has forgotten the connection.
 void Proxy::reset(Connection& connection) {
   connection.over = true;
   boost::system::error_code ignored;

@@ -1,11 +1,11 @@
-// Proxy: a TCP proxy that is a bad network on purpose: slow, narrow, cut at a byte, silent.
+// Proxy: a TCP proxy that acts as a bad network: slow, narrow, cut at a byte, silent.
 //
-// Each connection is two one-way pipes. A pipe takes bytes as they come, up to a bound, and lets
-// each out when it is due: after the delay, no faster than the bandwidth, not while it is held.
-// Conditions are the proxy's own and hold for connections that are there and those that come; a cut
-// happens once and is then over.
+// Each connection is two one-way pipes. A pipe takes in bytes as they arrive, up to a bound, and
+// lets each out when it is due: after the delay, no faster than the bandwidth, not while it is
+// held. These conditions belong to the proxy and apply to present and future connections; a cut
+// happens once.
 //
-// Single-threaded: everything runs on the loop of the io_context, which must not run any more when
+// Single-threaded: everything runs on the loop of the io_context, which must have stopped before
 // the proxy is destroyed.
 #pragma once
 
@@ -28,10 +28,10 @@ enum class Direction { kUp, kDown };  // to the server, to the client
 
 // What one direction of every connection is like.
 struct Line {
-  std::chrono::microseconds delay_us{0};   // of each byte; half of a round trip
-  std::uint64_t bytes_per_second = 0;      // 0: no bound
-  bool held = false;                       // bytes are taken and not let out; nor is their end
-  std::optional<std::uint64_t> cut_after;  // bytes from now on; both directions end with a reset
+  std::chrono::microseconds delay_us{0};  // of each byte; half of a round trip
+  std::uint64_t bytes_per_second = 0;     // 0: no bound
+  bool held = false;                      // bytes are taken in, but neither they nor the end go out
+  std::optional<std::uint64_t> cut_after;  // bytes until a reset of both directions
 };
 
 class Proxy {
@@ -48,15 +48,15 @@ class Proxy {
   std::size_t connections() const { return connections_.size(); }
   std::uint64_t forwarded_bytes(Direction direction) const;
 
-  // One command in words, and "ok" or "error: why" in answer:
-  //   delay_us N               for each direction: a round trip takes 2 N longer
+  // Runs one command and returns "ok" or "error: why":
+  //   delay_us N               delays each direction, so that a round trip takes 2 N longer
   //   bandwidth N              bytes a second in each direction; 0: no bound
-  //   hold up|down|both        a half-open connection is one that is held in both
-  //   release                  whatever is held
-  //   cut                      reset every connection now
-  //   cut_after N up|down      reset the connection that lets out the Nth byte from now on, after
-  //   it refuse | accept          new connections stats                    "ok connections N up N
-  //   down N"
+  //   hold up|down|both        with both, connections are half-open
+  //   release                  ends every hold
+  //   cut                      resets every connection now
+  //   cut_after N up|down      lets out N more bytes, then resets the connection of the last one
+  //   refuse | accept          refuses or accepts new connections
+  //   stats                    returns "ok connections N up N down N"
   std::string run_command(std::string_view command);
 
  private:

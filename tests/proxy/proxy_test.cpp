@@ -1,4 +1,4 @@
-// The proxy between real sockets. It runs on a thread of its own, as it does beside a real client.
+// The proxy between real sockets, on its own thread, as it runs beside a real client.
 #include "tests/proxy/proxy.h"
 
 #include <gtest/gtest.h>
@@ -14,9 +14,9 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-// Long enough for any machine; a test that gets there fails.
+// Long enough for any machine; a test that waits this long fails.
 constexpr timeval kPatience{10, 0};
-// How long nothing must come before it counts as nothing.
+// If no byte comes for this long, the test takes the line for silent.
 constexpr timeval kQuiet{0, 200'000};
 
 class ProxyTest : public testing::Test {
@@ -43,7 +43,7 @@ class ProxyTest : public testing::Test {
     return on_loop([&] { return proxy_->run_command(words); });
   }
 
-  // Both ends of one connection through the proxy.
+  // Connects both ends of one connection through the proxy.
   void connect() {
     client_.connect(tcp::endpoint(asio::ip::address_v4::loopback(), proxy_->port()));
     server_ = acceptor_.accept();
@@ -57,7 +57,7 @@ class ProxyTest : public testing::Test {
         0);
   }
 
-  // What comes until the end, a failure, or `bytes`.
+  // Receives up to `bytes`, less at the end of the stream or after an error.
   static std::string receive(tcp::socket& socket, std::size_t bytes) {
     std::string text(bytes, '\0');
     std::size_t have = 0;

@@ -1,5 +1,5 @@
-// foliofs-stress: random operations on files of a mount, compared with what they must be. See
-// README.md.
+// foliofs-stress: makes random operations on files of a mount, and compares the files with what
+// they must contain. See README.md.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -23,7 +23,7 @@ struct Arguments {
   std::uint64_t seed = 1;
   std::size_t count = 20000;
   Bounds bounds;
-  std::string foliofs;  // the command whose `invalidate` runs meanwhile; empty for none
+  std::string foliofs;  // path of the command whose `invalidate` runs meanwhile; empty for none
 };
 
 constexpr const char* kUsage =
@@ -67,7 +67,7 @@ Arguments parse(int argc, char** argv) {
   return arguments;
 }
 
-// Runs `foliofs invalidate` on the files, over and over, until it goes.
+// Runs `foliofs invalidate` on the files, over and over, until its destructor stops it.
 class Invalidations {
  public:
   Invalidations(std::string command, std::vector<std::string> paths)
@@ -88,7 +88,7 @@ class Invalidations {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   }
-  // A file that is busy, or gone between two runs, is no failure here.
+  // Ignores failures: the file may be busy, or gone between two runs.
   void invalidate(std::string path, bool keep_dirty) {
     char word[] = "invalidate";
     char no_flush[] = "--no-flush";
@@ -143,7 +143,7 @@ class Stress {
     return failure;
   }
 
-  // The fewest operations that can be found to go wrong. The last of them will do, as a rule.
+  // Looks for few operations that fail again. The last few before the failure usually suffice.
   void report(const std::vector<Operation>& operations, std::size_t at) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     auto in_time = [&] {

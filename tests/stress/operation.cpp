@@ -75,7 +75,7 @@ std::vector<Operation> generate(std::uint64_t seed, std::size_t count, const Bou
   auto below = [&](std::uint64_t end) {
     return random() % end;
   };
-  // Half of all numbers are on a page's edge, or beside one.
+  // Half of all numbers are at a page boundary or next to one.
   auto number = [&](std::uint64_t most) {
     std::uint64_t value = below(most + 1);
     if (below(2) == 0) value = value / 4096 * 4096 + below(3);
@@ -93,7 +93,7 @@ std::vector<Operation> generate(std::uint64_t seed, std::size_t count, const Bou
     Operation operation;
     operation.kind = share->kind;
     if (operation.kind == Kind::kSwitch && !bounds.two_mounts) continue;
-    // What waits for the server's disk would take most of the time.
+    // Few calls are synchronous: waiting for the server's disk would take most of the time.
     if (below(4) == 0) operation.through = Through::kDirect;
     if (below(40) == 0) operation.through = Through::kSynchronous;
     operation.file = static_cast<int>(below(2));

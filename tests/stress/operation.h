@@ -1,5 +1,5 @@
-// Operation: one step of the tester, and how a seed becomes a list of them. An operation says what
-// to do in numbers that fit any state of the files, so that any part of a list is a list too.
+// Operation: one step of the tester, and how a seed becomes a list of them. An operation's numbers
+// are valid for any state of the files, so any part of a list can run as a list.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +23,11 @@ enum class Kind {
   kSync,
   kStat,
   kReopen,
-  kSwitch,  // the other mount, between a close and an open
+  kSwitch,  // closes the files and opens them on the other mount
   kCompare,
 };
 
-// Through which of the files that it has open the tester reads, writes and appends.
+// Through which of its descriptors of a file the tester makes the call.
 enum class Through { kCached, kDirect, kSynchronous };
 
 struct Operation {
@@ -37,7 +37,7 @@ struct Operation {
   bool flag = false;         // msync, KEEP_SIZE, data only, SEEK_DATA
   std::uint64_t offset = 0;  // bytes
   std::uint64_t length = 0;  // bytes
-  std::uint64_t to = 0;      // kCopy: in the other file with `flag`, else in the same one
+  std::uint64_t to = 0;      // kCopy: offset in the other file with `flag`, else in the same one
   std::uint32_t pattern = 0;
 };
 

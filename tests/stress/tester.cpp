@@ -116,7 +116,7 @@ int Tester::descriptor(const Operation& operation) const {
   return open_[operation.file][static_cast<int>(operation.through)];
 }
 
-// Bytes that tell a pattern and an offset, and are never 0.
+// Bytes that depend on the pattern and the offset, and are never 0.
 std::string Tester::fill(std::uint64_t offset, std::uint64_t length, std::uint32_t pattern) const {
   std::string bytes(length, '\0');
   for (std::uint64_t i = 0; i < length; ++i) {
@@ -203,7 +203,7 @@ Tester::Verdict Tester::seek(const Operation& operation) {
   if (found < 0 && how == SEEK_HOLE) return "there is a hole at every end: ENXIO";
   const auto to = found < 0 ? expected.size() : static_cast<std::uint64_t>(found);
   if (to < operation.offset || to > expected.size()) return "lseek gives " + std::to_string(found);
-  // What SEEK_DATA passes over must be zeros; a filesystem may call zeros data.
+  // The bytes that SEEK_DATA skips must be zeros; a filesystem may treat zeros as data.
   const auto begin = expected.begin() + static_cast<std::ptrdiff_t>(operation.offset);
   const auto end = expected.begin() + static_cast<std::ptrdiff_t>(to);
   const bool zeros = std::all_of(begin, end, [](char byte) { return byte == 0; });
@@ -239,8 +239,8 @@ Tester::Verdict Tester::append(const Operation& operation) {
   return {};
 }
 
-// Only up to the end of the file: what is stored behind it is not defined, and without a page there
-// it is a SIGBUS.
+// Accesses a mapping only up to the end of the file: a store beyond it is undefined in the last
+// page, and a SIGBUS after that page.
 Tester::Verdict Tester::mapped(const Operation& operation) {
   const std::uint64_t size = expected_[operation.file].size();
   if (operation.offset >= size) return {};

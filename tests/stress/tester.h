@@ -1,6 +1,6 @@
-// Tester: makes operations on two files of one or two mounts, and on strings that say what the
-// files must be. One program, one call at a time: what is concurrent is the filesystem's own doing
-// (its writeback, its kernel, and invalidations from outside).
+// Tester: makes operations on two files of one or two mounts, and on strings that hold what the
+// files must contain. It makes one call at a time; what runs concurrently are the filesystem's
+// writeback, the kernel, and invalidations from outside.
 #pragma once
 
 #include <array>
@@ -19,23 +19,23 @@ struct Failure {
 
 class Tester {
  public:
-  // `directories`: the same one on one or two mounts. `tag` makes the files' names unique.
+  // `directories`: the same directory on one or two mounts. `tag` makes the files' names unique.
   Tester(std::vector<std::string> directories, const std::string& tag);
   ~Tester();
   Tester(const Tester&) = delete;
   Tester& operator=(const Tester&) = delete;
 
-  // The first operation that went wrong. The files are compared as a whole at the end.
+  // Returns the first operation that went wrong. Compares the whole files at the end.
   std::optional<Failure> run(std::span<const Operation> operations, std::uint64_t most_bytes);
 
   std::string path(int file) const { return path(file, mount_); }
-  // What the filesystem does not have: operations that were refused with EOPNOTSUPP.
+  // Operations that the filesystem does not support: those that failed with EOPNOTSUPP.
   std::uint64_t refused() const { return refused_; }
 
  private:
   static constexpr int kFiles = 2;
   enum Descriptor { kCached, kDirect, kSynchronous, kAppending, kDescriptors };
-  // Empty when all is well, else what is not.
+  // Empty if all is well, else what is wrong.
   using Verdict = std::string;
 
   std::string path(int file, std::size_t mount) const;

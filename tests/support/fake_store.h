@@ -1,5 +1,5 @@
-// A file on a server that a test owns: it fails, delays and reorders on demand, and remembers what
-// it was asked. And a kernel above the cache that does what the test tells it while it unmaps.
+// FakeStore: a file on a server that fails, delays and reorders calls on demand, and records them.
+// FakeKernel: a kernel above the cache that runs the test's code while it unmaps.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,7 @@ class FakeStore final : public cache::FolioStore {
   std::optional<Errno> write_error;  // while set, every write fails
   RangeSet no_room;                  // a write of any of these bytes fails with ENOSPC
   std::optional<Errno> read_error;
-  bool hold_writes = false;  // while set, writes arrive and are not answered
+  bool hold_writes = false;  // while set, writes arrive but are not executed or answered
   bool hold_reads = false;
   std::uint32_t writes_waiting = 0;
   std::uint32_t most_writes_waiting = 0;
@@ -42,8 +42,8 @@ class FakeStore final : public cache::FolioStore {
     released_.wake_all();
     for (const auto& held : held_writes_) held->changed.wake_all();
   }
-  // Answers one of the writes that are held, counted in the order in which they arrived, before or
-  // after the others.
+  // Executes and answers one of the held writes out of order; `index` counts the held writes in
+  // their order of arrival.
   void release_write(std::size_t index) {
     held_writes_.at(index)->released = true;
     held_writes_[index]->changed.wake_all();
@@ -59,7 +59,7 @@ class FakeStore final : public cache::FolioStore {
     std::uint64_t asked = 0;
     for (const iovec& part : into) asked += part.iov_len;
     reads.push_back(ByteRange::of(offset, asked));
-    // What the server read when the request arrived; a delayed reply carries old bytes.
+    // The server reads when the request arrives, so a delayed reply carries old bytes.
     std::vector<std::byte> snapshot(
         file.begin() + std::min<std::size_t>(offset, file.size()),
         file.begin() + std::min<std::size_t>(offset + asked, file.size()));
@@ -117,7 +117,7 @@ class FakeStore final : public cache::FolioStore {
 class FakeKernel final : public cache::KernelPages {
  public:
   std::vector<ByteRange> unmapped;
-  // Runs while the kernel unmaps; dirty mapped pages come to the cache from here.
+  // Runs while the kernel unmaps; a test writes dirty mapped pages to the cache here.
   std::function<Task<void>(ByteRange)> on_unmap;
   FaultPoints* faults = nullptr;  // reaches kWhileUnmapping
 

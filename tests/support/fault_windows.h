@@ -1,8 +1,8 @@
-// The windows of a race: what a test does at a named point of the core, and whether the core has
-// been there.
+// The windows of a race: what a test does when the core reaches a named point, and whether the core
+// has reached it.
 //
-// A test that arms a window and never enters it has shown nothing, so its fixture asks
-// never_entered() at the end and fails.
+// A test whose window the core never enters has shown nothing, so its fixture checks
+// never_entered() at the end and fails the test.
 #pragma once
 
 #include <functional>
@@ -42,20 +42,20 @@ inline const char* name_of(FaultPoint point) {
 
 class FaultWindows final : public FaultPoints {
  public:
-  // Runs `action`, a void() or a Task<void>(), once, when `point` is reached next. Of several for
-  // one point the first is for the first time, and so on. Who has reached the point waits for it.
+  // Runs `action`, a void() or a Task<void>(), once, when the core next reaches `point`; the core
+  // waits there for its end. If several are armed for one point, each time runs the next of them.
   template <class Action>
   void at(FaultPoint point, Action action) {
     arm(point, /*once=*/true, as_task(std::move(action)));
   }
 
-  // The same each time, but not while it runs.
+  // The same each time, except while `action` is running already.
   template <class Action>
   void at_each(FaultPoint point, Action action) {
     arm(point, /*once=*/false, as_task(std::move(action)));
   }
 
-  // Whoever reaches `point` next stands there until go_on().
+  // The coroutine that reaches `point` next waits there until go_on().
   void stop_at(FaultPoint point) {
     at(point, [this]() -> Task<void> {
       ++standing_;
@@ -70,13 +70,13 @@ class FaultWindows final : public FaultPoints {
     stop_ended_.wake_all();
   }
 
-  // Nothing happens at any point any more. That a window was not entered is no failure from here.
+  // Removes all windows and lets stopped coroutines go on; never_entered() is empty afterwards.
   void disarm() {
     windows_.clear();
     go_on();
   }
 
-  // The points of windows that were armed and not entered, for a person.
+  // The names of the points whose windows were armed but not entered, for a message.
   std::string never_entered() const {
     std::string names;
     for (const auto& window : windows_) {

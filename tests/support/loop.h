@@ -1,5 +1,5 @@
-// A loop with virtual time, for tests of code that runs on one: everything that is ready runs, and
-// when nothing is, time jumps to the next sleeper. A test never waits for real.
+// A loop with virtual time, for tests of code that runs on a loop: it runs everything that is
+// ready, and when nothing is, time jumps to the next sleeper. A test never waits in real time.
 #pragma once
 
 #include <boost/asio/co_spawn.hpp>
@@ -24,7 +24,7 @@ class VirtualClock final : public Clock {
     co_await queue.wait();
   }
 
-  // When the first sleeper wants to wake.
+  // When the first sleeper wakes.
   std::optional<TimePoint> next() const {
     if (sleepers_.empty()) return std::nullopt;
     return sleepers_.begin()->first;
@@ -51,13 +51,13 @@ class Loop {
 
   Executor executor() { return context.get_executor(); }
 
-  // Runs what is ready, without letting time pass.
+  // Runs everything that is ready; no time passes.
   void settle() {
     context.restart();
     context.poll();
   }
 
-  // Runs `task` to its end, letting time pass when nothing is ready. Throws when it cannot end.
+  // Runs `task` to its end; time passes when nothing is ready. Throws if the task cannot end.
   template <class T>
   T run(Task<T> task) {
     auto result = start(std::move(task));
@@ -66,7 +66,7 @@ class Loop {
   }
   void run(Task<void> task) { run(finished(std::move(task))); }
 
-  // Starts `task`; the result appears once it has ended.
+  // Starts `task`; the optional has its result once it has ended.
   template <class T>
   std::shared_ptr<std::optional<T>> start(Task<T> task) {
     auto result = std::make_shared<std::optional<T>>();

@@ -1,4 +1,5 @@
-// The control socket with real sockets: the server on a loop in a thread, the blocking client here.
+// The control socket over real sockets: the server runs on a loop in a thread, the blocking client
+// in the test.
 #include "foliofs/control/server.h"
 
 #include <gmock/gmock.h>
@@ -57,7 +58,7 @@ class Handler final : public CommandHandler {
     waiters_.wake_all();
   }
 
-  // A "hold", of which there is one, has come. From any thread, once.
+  // Waits for the only "hold" request. Call it once, from any thread.
   void until_held() { held_.get_future().wait_for(kTimeout); }
 
  private:
@@ -204,7 +205,7 @@ TEST_F(ControlServerTest, one_that_watches_may_be_silent_and_hears_what_is_annou
   auto watcher = client();
   ASSERT_TRUE(watcher.call(request("watch"), kTimeout));
   auto silent = client();
-  EXPECT_FALSE(silent.next_line(kTimeout));  // the same time was too long for this one
+  EXPECT_FALSE(silent.next_line(kTimeout));  // cut off, because it has been silent for as long
   json message = json::object();
   message["end"] = 1;
   on_loop([&] { server_->announce(message); });

@@ -1,4 +1,4 @@
-// What one call and many calls do while the connection holds.
+// Calls, one and many, on a connection that does not break.
 #include "tests/component/rpc/fixture.h"
 
 namespace foliofs::rpc {
@@ -6,7 +6,7 @@ namespace {
 
 class RpcCalls : public RpcTest {
  protected:
-  // A READ into `memory`, cut into iovecs of the given sizes, the last of which takes the rest.
+  // A READ into `memory`, as iovecs of the given sizes and a last one for the rest.
   Task<Result<RawReply>> read_into(Bytes& memory, std::vector<std::size_t> sizes) {
     std::vector<iovec> vectors;
     std::size_t at = 0;
@@ -116,7 +116,7 @@ TEST_F(RpcCalls, PayloadIsSentFromManyVectors) {
   const Bytes data = pattern(1u << 20);
   auto client = [&]() -> Task<void> {
     co_await start();
-    std::vector<iovec> vectors;  // more than one writev may take
+    std::vector<iovec> vectors;  // more than one writev(2) accepts
     for (std::size_t at = 0; at < data.size(); at += 512) {
       vectors.push_back({const_cast<std::byte*>(data.data()) + at, 512});
     }
@@ -145,7 +145,8 @@ TEST_F(RpcCalls, TheServersErrnoPassesUnchanged) {
       const int got = co_await echo("x");
       EXPECT_EQ(got, expected);
     }
-    // No errno at all, and the one that means something else inside the client.
+    // Three values that are no errno, and kSessionLost, which has another meaning inside the
+    // client.
     for (int expected : {EPROTO, EPROTO, EPROTO, EIO}) {
       const int got = co_await echo("x");
       EXPECT_EQ(got, expected);
@@ -219,7 +220,7 @@ TEST_F(RpcCalls, AnAnswerToNobodyIsSkipped) {
 }
 
 TEST_F(RpcCalls, CallsWaitWhileAllSlotsAreTaken) {
-  options_.slots = 3;  // two to use, one kept back
+  options_.slots = 3;  // two for calls, one reserved
   int results[5];
   auto client = [&]() -> Task<void> {
     co_await start();

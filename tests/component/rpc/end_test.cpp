@@ -20,7 +20,7 @@ class RpcEnd : public RpcTest {
   }
 };
 
-// Connects to nowhere for ever, as a host behind a firewall that drops packets.
+// A connection attempt that never ends, as with a host behind a firewall that drops packets.
 class EndlessConnector final : public Connector {
  public:
   Task<Result<std::unique_ptr<Transport>>> connect(std::chrono::microseconds) override {
@@ -113,7 +113,7 @@ TEST_F(RpcEnd, CloseFailsWhatIsPending) {
     for (int i = 0; i < 4; ++i) start_echo(std::to_string(i), results[i]);
     co_await pause(milliseconds(20));
     co_await session().close();
-    session_.reset();  // nothing refers to it any more, though callers have yet to run
+    session_.reset();  // nothing refers to the session, although its callers have yet to run
     for (int& result : results) co_await until_done(result);
   };
   auto server = [&]() -> Task<void> {
@@ -144,7 +144,7 @@ TEST_F(RpcEnd, CloseDoesNotWaitForASilentServer) {
     auto peer = co_await accept(hello_reply());
     Frame frame;
     bool open = true;
-    while (open) open = co_await peer->try_receive(frame);  // answers nothing
+    while (open) open = co_await peer->try_receive(frame);  // and sends no answers
   };
   run(client(), server());
   EXPECT_EQ(pending, ENOTCONN);
@@ -157,7 +157,7 @@ TEST_F(RpcEnd, CloseWhileTheServerIsAway) {
     co_await start();
     while (session().state() == ConnectionState::kConnected) co_await pause(milliseconds(1));
     start_echo("x", pending);
-    co_await pause(milliseconds(300));  // in the middle of backing off
+    co_await pause(milliseconds(300));  // to the middle of a backoff
     EXPECT_EQ(session().state(), ConnectionState::kDisconnected);
     EXPECT_GT(session().silent_for_us().count(), 0);
     co_await session().close();
@@ -218,7 +218,7 @@ TEST_F(RpcEnd, DestroyedWithoutCloseWhenTheLoopHasEnded) {
   };
   run(client(), server());
   for (int result : results) EXPECT_EQ(result, -1);
-  session_.reset();  // before the loop; a leak or a use after free is the sanitizers' to find
+  session_.reset();  // before the loop; the sanitizers would report a leak or a use after free
 }
 
 TEST_F(RpcEnd, TheLoopRunsDryAfterClose) {

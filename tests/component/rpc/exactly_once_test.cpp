@@ -1,4 +1,4 @@
-// Many calls against a server that keeps slots as a session should, over connections that are cut
+// Many calls to a server that keeps slots as the protocol requires, over connections that are cut
 // at random places, in both directions. Every call is executed once and answered once.
 #include <map>
 #include <random>
@@ -17,7 +17,7 @@ class RpcExactlyOnce : public RpcTest, public testing::WithParamInterface<unsign
     Bytes reply;
   };
 
-  // Executes what is new, answers a retry from what it has kept.
+  // Executes a new request, and answers a retry with the reply that it has kept.
   void take(const Frame& frame) {
     Slot& slot = slots_[frame.header.slot];
     if (frame.header.sequence == slot.sequence) return;
@@ -31,8 +31,8 @@ class RpcExactlyOnce : public RpcTest, public testing::WithParamInterface<unsign
     }
   }
 
-  // One connection: takes a few requests, answers in random order, ends somewhere in a reply or
-  // with requests unread.
+  // Serves one connection: takes a few requests, answers in random order, and ends in the middle of
+  // a reply or with requests unread.
   Task<void> serve(PeerRef peer) {
     const auto budget = random_() % 30;
     std::vector<std::uint32_t> owed;

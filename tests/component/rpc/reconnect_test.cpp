@@ -1,4 +1,5 @@
-// What a broken connection means for calls: resumed, lost, refused; and what breaks one.
+// What happens to calls when the connection breaks and the session is resumed, lost or refused; and
+// which bytes break a connection.
 #include "tests/component/rpc/fixture.h"
 
 namespace foliofs::rpc {
@@ -13,7 +14,7 @@ class RpcReconnect : public RpcTest {
   }
 };
 
-// The reply is cut after so many bytes, then the session resumes.
+// The connection is cut after this many bytes of the reply, then the session resumes.
 class RpcReplay : public RpcReconnect, public testing::WithParamInterface<std::size_t> {};
 
 TEST_P(RpcReplay, ACutReplyIsAskedForAgainAndCompletesOnce) {
@@ -122,7 +123,7 @@ TEST_F(RpcReconnect, ALostSessionFailsWhatWasSentAndKeepsWhatWasNot) {
     auto another = hello_reply(4);
     another.server_name = "another";
     peer = co_await accept_hello();
-    while (!all_made) co_await pause(milliseconds(1));  // while nobody is connected
+    while (!all_made) co_await pause(milliseconds(1));  // without a connection
     Bytes answer = reply_bytes(hello_frame_, another);
     co_await peer->send(std::move(answer));
     for (const char* expected : {"unsent", "fresh"}) {
@@ -184,7 +185,7 @@ TEST_F(RpcReconnect, ARefusedReconnectIsTriedAgain) {
   run(client(), server());
 }
 
-// Each ends the connection, and the call is answered over the next.
+// Each kind of garbage ends the connection, and the call is answered over the next one.
 class RpcGarbage : public RpcReconnect, public testing::WithParamInterface<int> {
  protected:
   Bytes garbage(const Frame& request) const {
@@ -202,7 +203,7 @@ class RpcGarbage : public RpcReconnect, public testing::WithParamInterface<int> 
         return bytes;
       case 3:
         return pattern(100'000, 77);
-      default:  // a frame that is as long as a frame may be, and then nothing but noise
+      default:  // a frame of the maximum length, followed by noise
         other.header.request_id += 256;
         bytes = reply_bytes(other, wire::ReadReplyT(), pattern(kMaxPayloadBytes));
         bytes.insert(bytes.end(), 64, std::byte{0xee});
@@ -236,7 +237,7 @@ TEST_P(RpcGarbage, EndsTheConnectionAndNothingElse) {
 INSTANTIATE_TEST_SUITE_P(Kinds, RpcGarbage, testing::Range(0, 5));
 
 TEST_F(RpcReconnect, AnAnswerOfAnotherKindFailsItsCallAndEndsTheConnection) {
-  options_.slots = 2;  // one to use
+  options_.slots = 2;  // one for calls
   auto client = [&]() -> Task<void> {
     co_await start();
     const int got = co_await echo("x");

@@ -1,4 +1,4 @@
-// Servers that are away or say nothing: time-outs soft and hard, probes, keep-alive.
+// Servers that are unreachable or silent: soft and hard time-outs, probes, keep-alive.
 #include "tests/component/rpc/fixture.h"
 
 namespace foliofs::rpc {
@@ -9,11 +9,11 @@ class RpcSilence : public RpcTest {
   static constexpr Duration kTimeout = seconds(10);
   static constexpr Duration kTooLong = seconds(11);
 
-  // The server's script waits until the client's has come so far.
+  // Lets the server's script wait until the client's script has reached a point.
   Task<void> until(const bool& reached) {
     while (!reached) co_await pause(milliseconds(1));
   }
-  // Lets the time-out pass again and again, as bytes that come in late begin it anew.
+  // Lets the time-out pass repeatedly, because bytes that arrive late start it again.
   Task<void> skip_until(const bool& reached) {
     while (!reached) {
       clock_.skip(kTooLong);
@@ -24,7 +24,7 @@ class RpcSilence : public RpcTest {
 
 TEST_F(RpcSilence, ASoftCallTimesOutAndItsSlotComesBackWithTheAnswer) {
   options_.timeout_us = kTimeout;
-  options_.slots = 2;  // one to use
+  options_.slots = 2;  // one for calls
   bool next_waits = false;
   auto client = [&]() -> Task<void> {
     co_await start();
@@ -87,7 +87,7 @@ TEST_F(RpcSilence, ASlotGivenUpIsRecoveredByResuming) {
       const std::vector<std::uint32_t> sequences{arrived ? late.header.sequence : 0, 0};
       peer = co_await accept(resumed_reply(sequences));
       if (arrived) {
-        // It may still be executing there, so the slot is free only when it has been answered.
+        // The server may still be executing the call, so the slot is free only after its reply.
         Frame again = co_await peer->receive();
         EXPECT_EQ(again.header.sequence, late.header.sequence);
         EXPECT_EQ(again.header.request_id, late.header.request_id);
@@ -154,7 +154,7 @@ TEST_F(RpcSilence, ASoftCallTimesOutWhileTheServerDoesNotRead) {
   bool all_timed_out = false;
   auto client = [&]() -> Task<void> {
     co_await start();
-    // More than the sockets' buffers take, so that one is being written when its time is over.
+    // More bytes than the sockets' buffers take, so that one call times out while it is being sent.
     int timed_out = 0;
     auto write = [&]() -> Task<void> {
       Bytes data(kMaxPayloadBytes);
@@ -262,7 +262,7 @@ TEST_F(RpcSilence, ASilentConnectionIsProbedAndThenMadeAnew) {
     Frame ping = co_await peer->receive_ping();
     EXPECT_NE(ping.header.slot, request.header.slot);
     clock_.skip(seconds(10));
-    co_await peer->expect_end();  // half-open: it hears nothing
+    co_await peer->expect_end();  // the client takes the silent connection for half-open
     std::vector<std::uint32_t> sequences(8, 0);
     sequences[request.header.slot] = request.header.sequence;
     sequences[ping.header.slot] = ping.header.sequence;
@@ -286,7 +286,7 @@ TEST_F(RpcSilence, AnAnsweredProbeKeepsTheConnection) {
   auto server = [&]() -> Task<void> {
     auto peer = co_await accept(hello_reply());
     Frame request = co_await peer->receive();
-    for (int i = 0; i < 5; ++i) {  // longer than a silent connection lives
+    for (int i = 0; i < 5; ++i) {  // in all longer than a silent connection is kept
       clock_.skip(seconds(6));
       Frame ping = co_await peer->receive_ping();
       co_await peer->send(reply_bytes(ping, wire::EmptyT()));

@@ -1,4 +1,4 @@
-// Who changed what, as whom calls are made, and what outlives the server.
+// Which changes count as whose, as which user the server makes calls, and what survives a restart.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -70,7 +70,8 @@ TEST_F(Changes, ADiskChangeBetweenOwnWritesIsSeen) {
             before.value().reply.attributes->foreign_changes());
 }
 
-// Also where it leaves no trace in the size, nor in times, which may stay for some milliseconds.
+// A call that fails halfway counts as a change even if it leaves the size and the times as they
+// were; times may stay the same for some milliseconds.
 TEST_F(Changes, WhatFailsHalfWayIsOne) {
   constexpr std::uint64_t kTimes = 50;
   constexpr std::uint64_t kTooFar = std::uint64_t{1} << 31;
@@ -175,7 +176,7 @@ TEST_F(Changes, LinkAndRenameAreNotForeignToTheFileTheyMove) {
   EXPECT_EQ(look(*client, handle), before);
 }
 
-// All but the last of them lose the name again, each by one rename, whose answer says so.
+// Each file but the last loses the name to exactly one later rename, whose reply must say so.
 TEST_F(Changes, OfRenamesOverOneNameEachKnowsWhatItReplaces) {
   constexpr int kFiles = 500;
   const auto name_of = [](int client, int file) {
@@ -283,7 +284,7 @@ TEST_F(Callers, AnOpenFileIsUsedAsItsOpener) {
   ::chmod(tree().c_str(), 0777);
   auto client = connect_as("data", 1000);
   const auto id = client->create(client->root(), "file", O_RDWR, 0600).value().reply.open_id;
-  client->uid = 2000;  // a descriptor that was passed on
+  client->uid = 2000;  // as if the descriptor had been passed to another user's process
   EXPECT_TRUE(client->write(id, 0, "x"));
   const auto wrote = client->write(id, 0, "y");
   EXPECT_EQ(wrote.value().reply.attributes->uid(), 1000u);
@@ -297,7 +298,7 @@ TEST_F(Callers, WritingClearsSetuid) {
   EXPECT_EQ(wrote.value().reply.attributes->mode() & 07777, 0777u);
 }
 
-// The file's owner alone may set a time, but whoever may write may have their write's time kept.
+// Only a file's owner may set its times, but the server keeps a WRITE's mtime for every writer.
 TEST_F(Callers, TheTimeOfAWriteIsKeptForAllWriters) {
   put_file("shared", "x");
   ::chmod((tree() / "shared").c_str(), 0666);
@@ -310,12 +311,11 @@ TEST_F(Callers, TheTimeOfAWriteIsKeptForAllWriters) {
   auto wrote = client->call(write, "y");
   ASSERT_TRUE(wrote);
   EXPECT_EQ(wrote.value().reply.attributes->mtime_ns(), 7'000'000'000);
-  // And the thread is the caller's again.
+  // After that, the server's thread makes calls as the caller again.
   EXPECT_EQ(errno_of(client->create(client->root(), "new")), EACCES);
 }
 
-// --- Restart
-// ---------------------------------------------------------------------------------------
+// --- Restart ------------------------------------------------------------------------------------
 
 TEST_F(Changes, HandlesOutliveTheServerAndEpochsDoNot) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root for lasting handles";

@@ -1,5 +1,5 @@
-// Exclusive leases over the wire: what others ask of a file that is being made waits until its
-// maker has sent what it kept to itself.
+// Exclusive leases over the wire: other clients' requests for a file that is being made wait until
+// its maker has sent what it kept.
 #include "server/call.h"
 #include "tests/component/server/leases_fixture.h"
 
@@ -16,7 +16,7 @@ bool is_exclusive(const std::unique_ptr<wire::Attributes>& attributes) {
 
 class ExclusiveLeases : public LeasesTest {
  protected:
-  // Nobody is answered because the holder takes too long.
+  // With this patience, no request is answered because the holder has taken too long.
   void adjust(Options& options) override {
     LeasesTest::adjust(options);
     options.recall_patience = 1h;
@@ -26,7 +26,7 @@ class ExclusiveLeases : public LeasesTest {
     make();
   }
 
-  // The holder makes "made", and has it open.
+  // The holder makes "made" and keeps it open.
   void make() {
     auto created = holder_->create(root_, "made", O_RDWR | O_EXCL, 0600);
     ASSERT_TRUE(created);
@@ -35,7 +35,7 @@ class ExclusiveLeases : public LeasesTest {
     made_ = created.value().reply.handle;
     open_id_ = created.value().reply.open_id;
     holder_->know(made_, "made");
-    // It need not hear of other names.
+    // So the holder gets no recalls for other names.
     EXPECT_TRUE(holder_->drop({root_}));
   }
   void make_again() {
@@ -43,7 +43,7 @@ class ExclusiveLeases : public LeasesTest {
     EXPECT_TRUE(holder_->unlink(root_, "made"));
     make();
   }
-  // The holder sends what it has kept.
+  // The holder sends the attributes and bytes that it has kept.
   void send_kept() {
     auto request = write_request(open_id_);
     request.valid = proto::kSetMode;
@@ -51,8 +51,8 @@ class ExclusiveLeases : public LeasesTest {
     EXPECT_TRUE(holder_->call(request, "kept"));
   }
 
-  // What the other session is answered: once the holder has returned the lease, with what that has
-  // sent before, and not earlier.
+  // The reply that the other session gets. It must come only after the holder has returned the
+  // lease, and show what the holder has sent before.
   template <class Native>
   auto answer_to(const Native& request, std::string_view payload = {}) {
     using Message = proto::Message<typename Native::TableType>;
@@ -88,7 +88,7 @@ class ExclusiveLeases : public LeasesTest {
     return request;
   }
 
-  // Somebody looks at the file, in a slot of its own; the answer is still to come.
+  // Sends a GETATTR of the file in its own slot, without waiting for the reply.
   FrameHeader begin_look(RawClient& client, const Bytes& handle) {
     const FrameHeader header = client.next(MessageType::kGetAttr, 1);
     EXPECT_TRUE(client.send(header, of<wire::GetAttrRequestT>(handle)));
@@ -282,7 +282,7 @@ TEST_F(ExclusiveLeases, ALookIsNoChangeForTheHolder) {
   EXPECT_TRUE(holder_->give_back({recalled.recall}));
   EXPECT_TRUE(is_answered(*other_, look));
   EXPECT_TRUE(holder_->gets_lease(made_));
-  EXPECT_TRUE(nobody_waits());  // for this one is like others
+  EXPECT_TRUE(nobody_waits());  // the new lease is not exclusive
 }
 
 TEST_F(ExclusiveLeases, TwoWhoLookAreBothAnswered) {
@@ -295,7 +295,7 @@ TEST_F(ExclusiveLeases, TwoWhoLookAreBothAnswered) {
   EXPECT_TRUE(holder_->give_back({two.recall}));
   EXPECT_TRUE(is_answered(*third, second));
   EXPECT_TRUE(hears_nothing(*other_));
-  // What the holder kept it has sent by now.
+  // Before the first return, the holder has sent all that it kept.
   EXPECT_TRUE(nobody_waits());
   EXPECT_TRUE(holder_->give_back({one.recall}));
   EXPECT_TRUE(is_answered(*other_, first));
@@ -309,7 +309,7 @@ TEST_F(ExclusiveLeases, TwoWhoLookAtWhatTheOtherHasMade) {
   const auto from_second = second->next_recall();
   const FrameHeader by_second = begin_look(*second, made_);
   const auto from_first = holder_->next_recall();
-  // Both wait for an answer, and give back all the same.
+  // Both sessions wait for a reply themselves, and return the leases nevertheless.
   EXPECT_TRUE(holder_->give_back({from_first.recall}));
   EXPECT_TRUE(is_answered(*second, by_second));
   EXPECT_TRUE(second->give_back({from_second.recall}));
@@ -331,10 +331,10 @@ TEST_F(ExclusiveLeases, TheMakerDoesNotWait) {
   EXPECT_TRUE(holder_->call(link));
   EXPECT_TRUE(holder_->unlink(root_, "linked"));
   EXPECT_TRUE(hears_nothing(*holder_));
-  (void)answer_to(of<wire::GetAttrRequestT>(made_));  // as before
+  (void)answer_to(of<wire::GetAttrRequestT>(made_));  // the lease is still exclusive
 }
 
-// Its name is all that a listing shows; whoever wants to know more looks it up.
+// A listing shows only the file's name; a client that wants more sends LOOKUP.
 TEST_F(ExclusiveLeases, AListingDoesNotWait) {
   auto request = of<wire::ReadDirRequestT>(root_);
   request.max_bytes = 100'000;
@@ -360,7 +360,7 @@ TEST_F(ExclusiveLeases, AListingDoesNotWait) {
   EXPECT_TRUE(is_shown(*other_, "made"));
 }
 
-// A change of the name, as any other, is made before its answer waits.
+// Like every change, a change of the name is made first, and then its reply waits.
 TEST_F(ExclusiveLeases, WhoMovesOrRemovesItDoesSoAtOnce) {
   auto rename = in_root<wire::RenameRequestT>("made");
   rename.new_parent = root_;
@@ -399,7 +399,8 @@ TEST_F(ExclusiveLeases, NobodyWaitsForAFileThatIsClosed) {
   EXPECT_TRUE(hears_nothing(*holder_));
 }
 
-// The request is run again when the lease is returned, and not when there is nothing to wait for.
+// The return of the lease makes the server run the waiting request again; the close does not,
+// although it ends the reason to wait.
 TEST_F(ExclusiveLeases, WhoWaitsWhenTheFileIsClosedIsAnsweredWithTheReturn) {
   const FrameHeader look = begin_look(*other_, made_);
   const auto recalled = holder_->next_recall();
@@ -425,7 +426,7 @@ TEST_F(ExclusiveLeases, NobodyWaitsForASessionThatHasEnded) {
 TEST_F(ExclusiveLeases, WhoComesBackHasNoneAfterReturningEverything) {
   holder_->hang_up();
   const FrameHeader look = begin_look(*other_, made_);
-  EXPECT_TRUE(hears_nothing(*other_));  // by this it is known that nobody was there to be told
+  EXPECT_TRUE(hears_nothing(*other_));  // so the server has found no connection for the recall
   Holder again(port());
   again.take_over(*holder_);
   ASSERT_TRUE(again.hello("data", holder_->session()));
@@ -465,7 +466,8 @@ TEST_F(ExclusiveLeases, WhoWaitsMayGo) {
   EXPECT_TRUE(nobody_waits());
 }
 
-// A connection that holds too much is not read from, and these hold the most.
+// The server stops reading from a connection that holds too much memory, and these requests hold
+// the most.
 TEST_F(ExclusiveLeases, ManyWhoWaitDoNotStopTheirConnection) {
   constexpr std::uint32_t kOpens = kMaxSlots - 1;
   RawClient client(port());
@@ -508,7 +510,7 @@ TEST_F(ExclusiveLeasesOfTheSilent, AreVoid) {
   EXPECT_TRUE(holder_->next_recall().everything);
   EXPECT_TRUE(holder_->give_back({recalled.recall}));  // too late
   EXPECT_TRUE(nobody_waits());
-  // It holds nobody up any more.
+  // The session gets no further leases, so it holds nobody up.
   auto created = holder_->create(root_, "next");
   ASSERT_TRUE(created);
   EXPECT_FALSE(is_exclusive(created.value().reply.attributes));

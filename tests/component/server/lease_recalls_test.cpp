@@ -1,4 +1,4 @@
-// Which leases each kind of change ends, and that its answer waits for them.
+// Which leases each kind of change ends, and that its reply waits until they are returned.
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/xattr.h>
@@ -14,8 +14,8 @@ class LeaseRecalls : public LeasesTest {
  protected:
   using Lost = std::vector<std::string>;
 
-  // What the holder loses by a change of the other session. That one gets its answer once the
-  // holder has given back what it had, and not before.
+  // The leases that the holder loses by a change of the other session. That session must get its
+  // reply only after the holder has returned them.
   template <class Native>
   Lost lost_by(const Native& request, std::string_view payload = {}) {
     using Message = proto::Message<typename Native::TableType>;
@@ -31,7 +31,7 @@ class LeaseRecalls : public LeasesTest {
     EXPECT_TRUE(hears_nothing(*holder_));
     return holder_->describe(recalled);
   }
-  // Requests of the session that changes.
+  // A request of the session that makes the change.
   template <class Native>
   Native from_other() const {
     Native request;
@@ -92,7 +92,7 @@ TEST_F(LeaseRecalls, TheHolderLearnsHowOftenOthersHaveChangedTheFile) {
   EXPECT_EQ(recalled.leases[0]->change_epoch, before.value().reply.attributes->change_epoch());
   EXPECT_EQ(recalled.leases[0]->foreign_changes,
             before.value().reply.attributes->foreign_changes() + 1);
-  // It may look, but is promised nothing yet.
+  // The holder may look meanwhile, but gets no lease.
   auto meanwhile = holder_->get_attr(file_);
   ASSERT_TRUE(meanwhile);
   EXPECT_EQ(meanwhile.value().reply.attributes->mode() & 07777, 0600u);
@@ -104,7 +104,7 @@ TEST_F(LeaseRecalls, TheHolderLearnsHowOftenOthersHaveChangedTheFile) {
   EXPECT_TRUE(holder_->gets_lease(file_));
 }
 
-// Whoever was told that there is no such name is told when there is.
+// A client that was told that a name does not exist is told when it is made.
 TEST_F(LeaseRecalls, AbsentName) {
   auto look = [&](bool tell_absence) {
     wire::LookupRequestT request;
@@ -184,7 +184,8 @@ TEST_F(LeaseRecalls, NewNames) {
   EXPECT_THAT(lost_by(symlink), UnorderedElementsAre("directory: symlink"));
 }
 
-// Without asking for a new one: whoever holds it goes on believing the other names.
+// The holder gets a recall for each change without asking for a new lease, because it goes on using
+// the other names.
 TEST_F(LeaseRecalls, OfADirectoryAreEndedByEveryChange) {
   for (const char* name : {"a", "b"}) {
     auto mkdir = at<wire::MkdirRequestT>(directory_, name);
@@ -204,7 +205,7 @@ TEST_F(LeaseRecalls, CreateOfAFileThatIsThere) {
 TEST_F(LeaseRecalls, LinkAndUnlink) {
   EXPECT_THAT(lost_by(link(file_, directory_, "linked")),
               UnorderedElementsAre("file", "directory: linked"));
-  EXPECT_FALSE(holder_->gets_lease(file_));  // it has two names
+  EXPECT_FALSE(holder_->gets_lease(file_));  // the file has two names
   EXPECT_TRUE(holder_->gets_lease(directory_));
   EXPECT_THAT(lost_by(at<wire::UnlinkRequestT>(directory_, "linked")),
               UnorderedElementsAre("file", "directory: linked"));

@@ -1,5 +1,5 @@
-// Leases over the wire: which replies give them, and what becomes of them when clients are silent,
-// away, or gone.
+// Leases over the wire: which replies give them, and what happens to them when clients are silent,
+// disconnected, or gone.
 #include <cstdlib>
 #include <thread>
 
@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 class Leases : public LeasesTest {
  protected:
-  // The other session writes to the file; the answer is still to come.
+  // Sends a WRITE of the file, without waiting for the reply.
   FrameHeader begin_write(RawClient& client) {
     const std::uint64_t open_id = open_file(client, file_);
     const FrameHeader header = client.next(MessageType::kWrite);
@@ -23,7 +23,7 @@ class Leases : public LeasesTest {
   static bool is_answered(RawClient& client, const FrameHeader& header) {
     return bool(client.read_answer<wire::WriteReply>(header));
   }
-  // The session of `gone`, whose connection is cut here.
+  // Cuts the connection of `gone`, and resumes its session over a new one.
   std::unique_ptr<Holder> come_back(std::unique_ptr<Holder> gone) {
     gone->hang_up();
     auto again = std::make_unique<Holder>(port());
@@ -36,7 +36,7 @@ class Leases : public LeasesTest {
 
 // --- Replies ------------------------------------------------------------------------------------
 
-// How many attributes of a client's replies have a lease, and how many have none.
+// Counts the attributes in a client's replies that come with a lease, and those without.
 struct Seen {
   int leased = 0;
   int others = 0;
@@ -167,7 +167,7 @@ TEST_F(Leases, TwoWhoChangeWhatTheOtherHolds) {
   const FrameHeader by_second = second->next(MessageType::kWrite);
   ASSERT_TRUE(second->send(by_second, write_request(of_second), "2"));
   const auto from_first = holder_->next_recall();
-  // Both wait for an answer, and give back all the same.
+  // Both sessions wait for a reply themselves, and return the leases nevertheless.
   const auto give_back = [](Holder& holder, std::uint64_t recall) {
     wire::ReturnLeasesRequestT request;
     request.recalls = {recall};
@@ -213,7 +213,7 @@ TEST_F(Leases, WhatIsGivenUpIsNotRecalled) {
   const FrameHeader write = begin_write(*other_);
   const auto recalled = holder_->next_recall();
   EXPECT_THAT(holder_->describe(recalled), ElementsAre("file"));
-  // What has been asked back is returned, and not given up.
+  // A lease that is being recalled must be returned; giving it up is not enough.
   EXPECT_TRUE(holder_->drop({file_}));
   EXPECT_TRUE(hears_nothing(*other_));
   EXPECT_TRUE(holder_->give_back({recalled.recall}));
@@ -268,7 +268,7 @@ TEST_F(Leases, WhoComesBackGetsNoneBeforeReturningEverything) {
   (void)witness->hold(root_, "file");
   holder_->hang_up();
   const FrameHeader write = begin_write(*other_);
-  // By this it is known that the change has been made.
+  // This recall shows that the change has been made.
   EXPECT_TRUE(witness->give_back({witness->next_recall().recall}));
   EXPECT_TRUE(hears_nothing(*other_));
 
@@ -293,7 +293,7 @@ TEST_F(Leases, TheChangeIsAnsweredToAClientThatHasComeBackMeanwhile) {
   other_->hang_up();
   again.take_over(*other_);
   ASSERT_TRUE(again.hello("data", other_->session()));
-  wire::WriteRequestT request;  // a retry is not looked at
+  wire::WriteRequestT request;  // the server ignores the contents of a retry
   ASSERT_TRUE(again.send(write, request, "new"));
   EXPECT_TRUE(hears_nothing(again));
   EXPECT_TRUE(holder_->give_back({recalled.recall}));
@@ -318,7 +318,7 @@ class LeasesWithPatience : public Leases {
   }
 };
 
-// Otherwise it could not return leases either, for which they may wait.
+// Otherwise the client could not return leases over that connection, for which such calls may wait.
 TEST_F(LeasesWithPatience, ACallThatWaitsForOthersDoesNotStopItsConnection) {
   constexpr std::uint32_t kWrites = 80;  // more bytes than a connection may hold
   RawClient client(port());
@@ -375,7 +375,7 @@ TEST_F(LeasesOfTheSilent, TheLeasesOfWhoDoesNotAnswerAreVoid) {
   EXPECT_EQ(revoked.recall, 0u);
   EXPECT_TRUE(revoked.leases.empty());
   EXPECT_TRUE(holder_->give_back({recalled.recall}));  // too late
-  // It holds nobody up any more, while the other still has its leases.
+  // The session gets no further leases, so it holds nobody up; the other session keeps its leases.
   EXPECT_FALSE(holder_->gets_lease(file_));
   wire::SetAttrRequestT change;
   change.caller = other_->caller();
@@ -395,8 +395,8 @@ TEST_F(LeasesOfTheSilent, AlsoOfWhoIsNotThere) {
 
 // --- Many replies --------------------------------------------------------------------------------
 
-// A holder that asks for much more than fits on the way to it, and reads nothing before the server
-// has all of its replies.
+// A holder that asks for far more bytes than the sockets' buffers hold, and reads nothing until the
+// server has made all of its replies.
 class LeasesOfTheSlow : public Leases {
  protected:
   static constexpr int kReads = 48;

@@ -1,4 +1,4 @@
-// What one client can take from the others: descriptors, places, connections.
+// How much one client can take from the others: descriptors, opens, connections.
 #include <sys/resource.h>
 
 #include "tests/component/server/fixture.h"
@@ -28,7 +28,7 @@ class FewDescriptors : public ServerTest {
     ::setrlimit(RLIMIT_NOFILE, &before_);
   }
 
-  // Makes files and keeps them open, as many as the server lets the client.
+  // Makes files and keeps them open, until the server refuses with EMFILE.
   static std::vector<std::uint64_t> open_all(RawClient& client, const std::string& prefix) {
     std::vector<std::uint64_t> ids;
     while (ids.size() < kDescriptors) {
@@ -61,7 +61,7 @@ TEST_F(FewDescriptors, OneClientCannotTakeThemAll) {
   EXPECT_TRUE(greedy->open(handle));
 }
 
-// Each of their files has a node too, and what others ask for needs descriptors all the same.
+// Each of their files has a node too, and other clients' requests still need descriptors.
 TEST_F(FewDescriptors, TwoClientsCannotTakeThemAll) {
   for (int i = 0; i < 100; ++i) put_file("there-" + std::to_string(i), "");
   auto one = connect(), another = connect();
@@ -95,7 +95,7 @@ class FewDescriptorsSole : public FewDescriptors {
 
 TEST_F(FewDescriptorsSole, WhatNobodyUsesIsAskedBackBeforeThereIsNoRoom) {
   auto one = connect(), another = connect();
-  // Three quarters of the opens that there may be.
+  // Both together have three quarters of the opens that the server allows.
   for (std::size_t i = 0; i < kDescriptors * 9 / 64; ++i) {
     ASSERT_TRUE(one->create(one->root(), "one-" + std::to_string(i)));
     ASSERT_TRUE(another->create(another->root(), "another-" + std::to_string(i)));
@@ -132,7 +132,7 @@ class ImpatientServer : public ServerTest {
   void adjust(Options& options) override { options.hello_timeout = std::chrono::milliseconds(100); }
 };
 
-// It would hold the connection, and all replies, for as long as it likes.
+// Otherwise the client could make the server keep the connection, and all replies, forever.
 TEST_F(ImpatientServer, AClientThatSaysByeAndDoesNotReadIsCutOff) {
   const std::size_t before = open_descriptors();
   RawClient client(port());
@@ -147,7 +147,7 @@ TEST_F(ImpatientServer, AClientThatSaysByeAndDoesNotReadIsCutOff) {
   }
   ASSERT_TRUE(client.send(client.next(MessageType::kBye, 40), wire::ByeRequestT()));
   for (int tries = 0; tries < 500; ++tries) {
-    // The client's own end, and the node of the file, may be left.
+    // The client's own end of the connection, and the node of the file, may still be open.
     if (open_descriptors() <= before + 2) return;
     ::usleep(20'000);
   }

@@ -1,4 +1,4 @@
-// Locks over the wire: two sessions of a real server, notices, connections that are cut, sessions
+// Locks over the wire: two sessions with a real server, notices, connections that are cut, sessions
 // that end.
 #include <csignal>
 
@@ -42,7 +42,7 @@ class Locks : public ServerTest {
     request.waiter = waiter;
     return request;
   }
-  // 0: granted; -1: waits; else the errno.
+  // 0 if granted, -1 if it waits, or an errno.
   static int ask(Client& client, const wire::LockRequestT& request) {
     auto answer = client.raw->call(request);
     if (!answer) return answer.error().value();
@@ -51,7 +51,7 @@ class Locks : public ServerTest {
   static int lock(Client& client, std::uint32_t type, std::uint64_t waiter = 0) {
     return ask(client, request(client, type, waiter));
   }
-  // The waiter of the notice that comes next; 0 when something else does.
+  // The waiter in the next LOCKGRANTED notice; 0 if another message comes.
   static std::uint64_t next_notice(Client& client) {
     auto frame = client.raw->receive();
     if (!frame || !frame.value().header.is_notice()) return 0;
@@ -126,7 +126,7 @@ TEST_F(Locks, AWaiterIsToldWhenItIsGranted) {
   Client first = client(), second = client();
   EXPECT_EQ(lock(first, F_WRLCK), 0);
   EXPECT_EQ(lock(second, F_WRLCK, 21), -1);
-  EXPECT_TRUE(second.raw->call(wire::PingRequestT()));  // the wait occupies no slot
+  EXPECT_TRUE(second.raw->call(wire::PingRequestT()));  // a waiting lock takes no slot
   EXPECT_EQ(lock(first, F_UNLCK), 0);
   EXPECT_EQ(next_notice(second), 21u);
   EXPECT_FALSE(is_free(first));
@@ -189,16 +189,16 @@ TEST_F(Locks, TheyGoWithTheLastOpenOfTheFileAndWithTheSession) {
   EXPECT_EQ(next_notice(second), 21u);
 }
 
-// Every thread that could close the files of a session waits: for somebody on the server to give up
-// a lease (fcntl(2)) of a file that is opened to be written.
+// Every thread that could close the files of a session waits in an open(2) for writing, until a
+// process on the server gives up its fcntl(2) lease of the file.
 class LocksBesideABusyLane : public Locks {
  protected:
   static constexpr std::uint32_t kOpens = 16;  // more than there are threads
 
-  // False where there are no such leases.
+  // False if the filesystem has no such leases.
   bool keep_all_busy() {
     put_file("leased", "x");
-    std::signal(SIGIO, SIG_IGN);  // what the kernel tells the holder of a lease with
+    std::signal(SIGIO, SIG_IGN);  // the kernel sends it to the holder of a lease
     leased_ = UniqueFd(::open((tree() / "leased").c_str(), O_RDONLY | O_CLOEXEC));
     if (::fcntl(leased_.get(), F_SETLEASE, F_RDLCK) != 0) return false;
     opener_ = std::make_unique<RawClient>(port());
@@ -210,7 +210,7 @@ class LocksBesideABusyLane : public Locks {
     for (std::uint32_t slot = 1; slot <= kOpens; ++slot) {
       EXPECT_TRUE(opener_->send(opener_->next(MessageType::kOpen, slot), open));
     }
-    // Answered when all of them are in the pool.
+    // The PING is answered when all opens are in the pool.
     EXPECT_TRUE(opener_->call(wire::PingRequestT()));
     return true;
   }
@@ -256,7 +256,7 @@ TEST_F(Locks, AReadOnlySessionMayLock) {
 TEST_F(Locks, AClientThatComesBackFromAnEarlierRunHasItsLocksFirst) {
   Client newcomer = client();
   RawClient raw(port());
-  ASSERT_TRUE(raw.hello("data", Bytes(16, 3)));  // a session that this server does not know
+  ASSERT_TRUE(raw.hello("data", Bytes(16, 3)));  // of a session that this server does not know
   EXPECT_EQ(lock(newcomer, F_WRLCK), EINPROGRESS);
   EXPECT_EQ(lock(newcomer, F_WRLCK, 21), EINPROGRESS);
   auto reclaim = request(newcomer, F_WRLCK);

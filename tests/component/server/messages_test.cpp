@@ -340,7 +340,7 @@ TEST_F(Messages, ReadDirInPiecesGivesEachEntryOnce) {
   EXPECT_EQ(errno_of(client->call(request)), ENOTDIR);
 }
 
-// A short directory is listed on the loop the next time, and may have grown by then.
+// The next listing of a short directory runs on the loop, and the directory may have grown by then.
 TEST_F(Messages, ADirectoryThatWasShortIsListedWhole) {
   auto client = connect();
   put_file("first", "");
@@ -426,7 +426,7 @@ TEST_F(Messages, ForgedHandlesAreStale) {
   EXPECT_EQ(errno_of(client->get_attr({})), ESTALE);
   EXPECT_EQ(errno_of(client->get_attr(Bytes(500, 1))), ESTALE);
   EXPECT_EQ(errno_of(client->get_attr(Bytes(good.begin(), good.end() - 1))), ESTALE);
-  // Not even one of the other export's, although both offer the same directory.
+  // A handle of another export is not valid either, although both offer the same directory.
   auto other = connect("ro");
   EXPECT_EQ(errno_of(other->get_attr(good)), ESTALE);
 }
@@ -488,10 +488,9 @@ TEST_F(Messages, RequestsWithoutACallerAreRefused) {
   EXPECT_EQ(errno_of(client->lookup(client->root(), "x")), EINVAL);
 }
 
-// --- Mounts inside the export
-// ---------------------------------------------------------------------
+// --- Mounts inside the export -------------------------------------------------------------------
 
-// In a mount namespace of its own, which ends with the process whatever happens.
+// The test runs in its own mount namespace, which ends with the process in any case.
 class Mounts : public ServerTest {
  protected:
   void SetUp() override {
@@ -523,8 +522,7 @@ TEST_F(Mounts, AreNotEntered) {
   for (const auto& entry : answer.value().reply.entries) EXPECT_TRUE(entry->handle.empty());
 }
 
-// --- Without handles from the kernel
-// --------------------------------------------------------------
+// --- Without handles from the kernel ------------------------------------------------------------
 
 class Descriptors : public ServerTest {
  protected:

@@ -1,4 +1,4 @@
-// foliofsd as people run it: a process with a command line, a log and an end.
+// foliofsd as a process: its command line, its log, and how it ends.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -10,10 +10,10 @@
 namespace foliofs::server {
 namespace {
 
-// A foliofsd of our own; killed at the latest with this object.
+// A foliofsd process; the destructor kills it if it still runs.
 class Daemon {
  public:
-  // `launcher`: a command that runs the command behind it.
+  // `launcher`: a command that runs the command after it.
   explicit Daemon(std::vector<std::string> arguments, std::vector<std::string> launcher = {},
                   const std::string& binary = FOLIOFSD) {
     arguments.insert(arguments.begin(), binary);
@@ -41,7 +41,7 @@ class Daemon {
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  // Everything that it has said up to `text`, or, where that is nothing, up to its end.
+  // All that it has logged up to `text`, or, if `text` is empty, up to its end.
   const std::string& read_until(const std::string& text) {
     while (text.empty() || said_.find(text) == said_.npos) {
       pollfd waiting{log_.get(), POLLIN, 0};
@@ -53,7 +53,7 @@ class Daemon {
     }
     return said_;
   }
-  // Its port, once it listens; 0 when it does not.
+  // The port on which it listens; 0 if it does not.
   std::uint16_t port() {
     const std::string line = "foliofsd: listening on 127.0.0.1:";
     read_until("exports:");
@@ -63,7 +63,7 @@ class Daemon {
                : static_cast<std::uint16_t>(std::stoul(said_.substr(at + line.size())));
   }
   void signal(int number) { ::kill(pid_, number); }
-  // Its exit status; -1 when it was killed by a signal.
+  // Its exit status; -1 if a signal has killed it.
   int wait() {
     read_until("");
     int status = 0;
@@ -88,7 +88,7 @@ class Process : public ::testing::Test {
   }
   std::string share() const { return "data=" + tree().string(); }
 
-  // It ends at once, not well, and says so in one line with `text` in it.
+  // Expects that it ends at once with status 1, after one line that contains `text`.
   void expect_refusal(std::vector<std::string> given, const std::string& text) {
     Daemon daemon(arguments(std::move(given)));
     EXPECT_EQ(daemon.wait(), 1);
@@ -173,7 +173,7 @@ TEST_F(Process, BrokenFramesAreOneLineInTheLog) {
   EXPECT_EQ(daemon.wait(), 0);
   const std::string log = daemon.said().substr(before);
   EXPECT_NE(log.find("garbage"), std::string::npos) << log;
-  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 2) << log;  // and that it ends
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 2) << log;  // the other: it ends
 }
 
 TEST_F(Process, BadInputIsOneLineThatSaysWhatToDo) {
@@ -201,8 +201,7 @@ TEST_F(Process, PortInUse) {
                  "cannot listen on [2001:db8::1]:1: ");
 }
 
-// --- Without being root
-// ----------------------------------------------------------------------------
+// --- Without being root -------------------------------------------------------------------------
 
 // Daemons of another user, with the capabilities that a test gives them.
 class OtherUser : public Process {
@@ -214,7 +213,7 @@ class OtherUser : public Process {
       GTEST_SKIP() << "needs root and setpriv(1)";
     }
     Process::SetUp();
-    // Where it was built may be out of that user's reach.
+    // That user may have no access to the build directory.
     fs::copy_file(FOLIOFSD, binary());
     fs::create_directory(scratch_.path() / "state");
     ASSERT_EQ(::chown((scratch_.path() / "state").c_str(), kUser, kUser), 0);
@@ -271,8 +270,8 @@ TEST_F(OtherUser, AmbientCapabilitiesAreNotForCallers) {
   ASSERT_TRUE(client.hello("data"));
   client.uid = client.gid = 4712;
   const auto handle = client.lookup(client.root(), "secret").value().reply.handle;
-  // Twice: neither does a call as root leave its privileges behind, nor one as somebody else take
-  // them from the server for good.
+  // Twice, because a call as root must not leave its privileges behind, and a call as another user
+  // must not take them from the server for good.
   for (int i = 0; i < 2; ++i) {
     for (const std::uint32_t uid : {4712u, kUser}) {
       client.uid = uid;

@@ -15,7 +15,7 @@ class Ranges : public ServerTest {
                      std::uint32_t flags = 0) {
     wire::WriteRequestT request;
     request.open_id = open_id;
-    request.offset = 12345;  // does not count
+    request.offset = 12345;  // ignored in an append
     request.flags = proto::kWriteAppend | flags;
     return client.call(request, data);
   }
@@ -173,7 +173,7 @@ TEST_F(Ranges, AllocateGrowsPunchesAndSaysWhatItCannot) {
   EXPECT_EQ(errno_of(allocate(*client, reading.value().reply.open_id, 0, 0, 1)), EBADF);
 }
 
-// Where the filesystem below can move what lies behind a range.
+// They work if the underlying filesystem can move the bytes after a range.
 TEST_F(Ranges, CollapseAndInsertWhereTheFilesystemHasThem) {
   put_file("probe", std::string(32768, 'p'));
   const UniqueFd probe(::open((tree() / "probe").c_str(), O_RDWR | O_CLOEXEC));

@@ -1,4 +1,5 @@
-// What a client needs to go on after a server was restarted, and to know what names have gone.
+// What a client needs from the server to continue after a restart, and to learn which names are
+// gone.
 #include <csignal>
 
 #include "tests/component/server/fixture.h"
@@ -155,7 +156,7 @@ class OneLoop : public ServerTest {
 
 TEST_F(OneLoop, AnOpenThatWaitsForALeaseKeepsNobodyElseWaiting) {
   put_file("leased", "x");
-  ::signal(SIGIO, SIG_IGN);  // what the kernel tells the holder of a lease with
+  ::signal(SIGIO, SIG_IGN);  // the kernel sends it to the holder of a lease
   UniqueFd holder(::open((tree() / "leased").c_str(), O_RDONLY | O_CLOEXEC));
   if (::fcntl(holder.get(), F_SETLEASE, F_RDLCK) != 0) GTEST_SKIP() << "no leases here";
   auto client = connect();
@@ -167,7 +168,7 @@ TEST_F(OneLoop, AnOpenThatWaitsForALeaseKeepsNobodyElseWaiting) {
   ASSERT_TRUE(client->send(header, open));
   auto bystander = connect();
   EXPECT_TRUE(bystander->create(bystander->root(), "meanwhile"));
-  // It still waits, so it was answered by no error either.
+  // The open still waits, so it has not been answered with an error either.
   ASSERT_EQ(::fcntl(holder.get(), F_SETLEASE, F_UNLCK), 0);
   EXPECT_TRUE(client->read_answer<wire::OpenReply>(header));
 }

@@ -1,4 +1,5 @@
-// Sessions over broken connections: exactly once, fencing, and clients that break the protocol.
+// Sessions over broken connections: exactly-once calls, fencing, and clients that break the
+// protocol.
 #include "tests/component/server/fixture.h"
 
 namespace foliofs::server {
@@ -49,7 +50,7 @@ TEST_F(Sessions, ARetriedCreateIsNotMadeTwice) {
 TEST_F(Sessions, ARequestWhoseReplyWasLostHappensOnce) {
   auto first = connect();
   const auto id = first->create(first->root(), "counter").value().reply.open_id;
-  // Sent, and the connection cut before the reply is read.
+  // Sends the request, and cuts the connection before reading the reply.
   wire::UnlinkRequestT unlink;
   unlink.caller = first->caller();
   unlink.parent = first->root();
@@ -64,7 +65,7 @@ TEST_F(Sessions, ARequestWhoseReplyWasLostHappensOnce) {
   second.take_over(*first);
   auto answer = second.exchange(header, unlink);
   EXPECT_TRUE(answer) << errno_name(answer.error());
-  // The open came along.
+  // The open file belongs to the session, so it has survived.
   EXPECT_TRUE(second.write(id, 0, "x"));
 }
 
@@ -201,7 +202,7 @@ TEST_F(Sessions, OnlyWritesHaveAPayload) {
   EXPECT_TRUE(client->has_ended());
 }
 
-// A frame that comes a byte at a time is a frame all the same.
+// The server accepts a frame that arrives byte by byte.
 TEST_F(Sessions, FramesInPieces) {
   auto client = connect();
   const auto meta = proto::encode(wire::PingRequestT());
@@ -213,7 +214,7 @@ TEST_F(Sessions, FramesInPieces) {
   EXPECT_TRUE(client->read_answer<wire::Empty>(header));
 }
 
-// A client that sends requests and reads no replies is stopped, and costs the others nothing.
+// The server stops reading from a client that reads no replies; other clients do not notice.
 TEST_F(Sessions, AClientThatDoesNotReadIsHeldBack) {
   auto greedy = std::make_unique<RawClient>(port());
   ASSERT_TRUE(greedy->hello("data", {}, 256));

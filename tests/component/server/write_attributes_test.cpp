@@ -1,4 +1,4 @@
-// What a WRITE sets beside the bytes: owner and mode before them, times after.
+// Attributes that a WRITE sets in addition to the bytes: owner and mode before them, times after.
 #include "tests/component/server/fixture.h"
 
 namespace foliofs::server {
@@ -119,7 +119,7 @@ TEST_F(AttributesWithAWriteOfOthers, TheOwner) {
 TEST_F(AttributesWithAWriteOfOthers, AreSetAsTheOpenerMay) {
   client_->uid = client_->gid = 65534;
   open();
-  client_->uid = client_->gid = 0;  // what counts is who has opened it
+  client_->uid = client_->gid = 0;  // the user who opened the file counts
   for (const std::uint32_t field : {proto::kSetMode, proto::kSetUid, proto::kSetGid}) {
     EXPECT_EQ(error_of(sets(field)), EPERM) << field;
   }
@@ -128,7 +128,7 @@ TEST_F(AttributesWithAWriteOfOthers, AreSetAsTheOpenerMay) {
   EXPECT_EQ(file_content("file"), "new");
 }
 
-// Bytes that somebody without privileges writes take the set-id bits away.
+// A write without privileges clears the set-id bits.
 TEST_F(AttributesWithAWriteOfOthers, TheModeIsSetBeforeTheBytesAreWritten) {
   ASSERT_EQ(::chown((tree() / "file").c_str(), 65534, 65534), 0);
   client_->uid = client_->gid = 65534;

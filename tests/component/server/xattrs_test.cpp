@@ -1,4 +1,4 @@
-// Extended attributes, the umask, and set-id bits that a message asks to take away.
+// Extended attributes, the umask, and set-id bits that a message asks to clear.
 #include <sys/xattr.h>
 
 #include "tests/component/server/fixture.h"
@@ -39,7 +39,7 @@ class Xattrs : public ServerTest {
     request.name = name;
     return client_->call(request);
   }
-  // The names, as one string with NULs.
+  // The names as one string, each with a final NUL.
   std::string list() {
     wire::ListXattrRequestT request;
     request.caller = client_->caller();
@@ -106,7 +106,7 @@ TEST_F(Xattrs, BoundsAreChecked) {
   EXPECT_EQ(errno_of(set("user.a", "x", 4)), EINVAL);
   EXPECT_EQ(errno_of(get("")), ERANGE);
   EXPECT_EQ(errno_of(remove("user." + std::string(251, 'n'))), ERANGE);
-  // As large as Linux allows: what the filesystem below says to that is its own business.
+  // The largest size that Linux allows; the underlying filesystem may refuse it or not.
   (void)set("user.a", std::string(kMaxXattrBytes, 'v'));
   EXPECT_TRUE(client_->get_attr(handle_));
   EXPECT_FALSE(set("user.a", std::string(kMaxXattrBytes + 1, 'v')));
@@ -122,7 +122,7 @@ TEST_F(Xattrs, OnlySetXattrAndWriteHaveAPayload) {
   EXPECT_TRUE(client_->has_ended());
 }
 
-// The server's thread keeps CAP_SYS_ADMIN whatever its fsuid is.
+// The server's thread keeps CAP_SYS_ADMIN whatever its fsuid is, so the server must check this.
 TEST_F(Xattrs, WhoIsNotRootHasNoPrivilegedNames) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   ASSERT_TRUE(set("trusted.a", "root's"));

@@ -34,7 +34,7 @@ TEST(RangeSet, SubtractSplits) {
   EXPECT_THAT(set, testing::ElementsAre(ByteRange{0, 4}, ByteRange{8, 12}));
 }
 
-// Every operation against a plain array of bits, over random small universes.
+// Compares every operation with a plain array of bits, on random ranges of few bytes.
 TEST(RangeSet, AgreesWithABitmap) {
   constexpr std::uint64_t kBytes = 64;
   std::mt19937 random(7);

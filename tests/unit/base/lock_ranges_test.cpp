@@ -1,4 +1,4 @@
-// Ranges of locked bytes: splits, merges, conflicts; and all of it against an array of bytes.
+// Ranges of locked bytes: splits, merges, conflicts; and a comparison with an array of bytes.
 #include "foliofs/base/lock_ranges.h"
 
 #include <gtest/gtest.h>

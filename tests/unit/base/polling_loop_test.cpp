@@ -97,7 +97,7 @@ TEST_P(RunPollingTest, DoesWhatIsPostedAndEndsWhenStopped) {
   EXPECT_EQ(done, 100);
 }
 
-// Has something to do for so often as it is asked, and hears when it is to be watched.
+// Finds work `left` times when it looks, and counts how often it is asked to watch.
 struct CountingSource final : PollSource {
   int left = 0, looked = 0, watched = 0;
   bool look() override {

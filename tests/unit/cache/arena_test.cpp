@@ -1,4 +1,4 @@
-// The arena: memory is used again, gives way to its limit, and goes back when nobody needs it.
+// The arena: it reuses memory, keeps to its limit, and returns unused memory to the system.
 #include "src/cache/arena.h"
 
 #include <gtest/gtest.h>
@@ -59,7 +59,7 @@ TEST_F(ArenaTest, WhatComesBackIsUsedAgain) {
 }
 
 TEST_F(ArenaTest, WhatAPieceLeavesOfItsBlockServesSmallerOnes) {
-  for (int i = 0; i < 64; ++i) take(5 * kPage);  // no power of two
+  for (int i = 0; i < 64; ++i) take(5 * kPage);  // not a power of two
   for (int i = 0; i < 64; ++i) take(2 * kPage);
   for (int i = 0; i < 64; ++i) take(kPage);
   EXPECT_EQ(arena_.resident_bytes(), kRegion);
@@ -91,11 +91,11 @@ TEST_F(ArenaTest, APieceMayComeBackInParts) {
 TEST_F(ArenaTest, FreePiecesGiveWayToTheLimit) {
   arena_.set_limit(8 * kRegion);
   for (unsigned i = 0; i < 8 * Region::kPages; ++i) take(kPage);
-  // Every other page: nothing larger fits anywhere.
+  // Gives back every other page, so that nothing larger fits anywhere.
   for (std::size_t i = 0; i < taken_.size(); ++i) give_back(i);
   for (int i = 0; i < 3; ++i) take(kRegion);
   EXPECT_LE(arena_.resident_bytes(), 8 * kRegion);
-  // And pages that have been given up are as good as others.
+  // Pages whose memory went back to the system can be taken again like others.
   while (arena_.resident_bytes() - arena_.free_bytes() < 8 * kRegion) take(kPage);
   EXPECT_LE(arena_.resident_bytes(), 8 * kRegion);
 }

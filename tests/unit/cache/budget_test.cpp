@@ -1,4 +1,4 @@
-// The memory budget under unkind loads, and who keeps his place in it.
+// The memory budget under adverse loads, and which folios stay cached.
 #include "tests/unit/cache/fixture.h"
 
 namespace foliofs::cache {
@@ -22,7 +22,7 @@ TEST_F(CacheTest, MoreReadersThanFoliosAllGetTheirBytes) {
     readers.push_back(loop.start(mapping->read({i << 20, (i + 1) << 20}, nullptr)));
   }
   EXPECT_LE(store->reads_waiting, 8u);
-  loop.run(loop.clock.sleep(std::chrono::minutes(5)));  // a server that takes its time
+  loop.run(loop.clock.sleep(std::chrono::minutes(5)));  // the server is slow
   store->release();
   for (auto& reader : readers) {
     loop.finish([&] { return reader->has_value(); });
@@ -56,7 +56,7 @@ TEST_F(CacheTest, CopiesOnWriteStayWithinTheBudget) {
 TEST_F(CacheTest, AWriterWaitsForMemoryUntilTheServerIsBack) {
   open("", large_folios());
   store->hold_writes = true;
-  // Pages that the kernel writes back heed no dirty limit.
+  // The dirty limit does not hold up pages that the kernel writes back.
   const std::string megabyte(1 << 20, 'm');
   std::vector<std::shared_ptr<std::optional<Status>>> writers;
   for (std::uint64_t i = 0; i < 10; ++i) {
@@ -167,7 +167,7 @@ TEST_F(CacheTest, WhatIsSetAsideIsTakenFromFoliosAndGivenBack) {
   cache->set_aside(2 << 20);
   EXPECT_LE(cache->stats().bytes, config.cache_size - (2u << 20)) << "at once";
   EXPECT_LE(read_all(), config.cache_size - (2u << 20));
-  // However much there is of something else, folios keep what they need.
+  // However much memory is set aside for other uses, folios keep a minimum.
   cache->set_aside(1 << 30);
   EXPECT_LE(read_all(), config.cache_size - most);
   EXPECT_GE(cache->stats().bytes, config.cache_size / 2 - (1u << 20));

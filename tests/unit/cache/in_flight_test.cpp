@@ -9,7 +9,7 @@ constexpr InvalidateRequest kUser{InvalidateMode::kHybrid, InvalidateReason::kUs
 
 class CacheInFlightTest : public CacheTest {
  protected:
-  // One dirty byte in each of `count` folios.
+  // Makes one byte dirty in each of `count` folios.
   void dirty_here_and_there(std::uint64_t count) {
     open(std::string(count * kFolio, '.'));
     for (std::uint64_t folio = 0; folio < count; ++folio) {
@@ -72,7 +72,7 @@ TEST_F(CacheInFlightTest, HybridGatesWhenWritersAreFasterThanTheStore) {
   store->hold_writes = true;
   auto invalidated = loop.start(mapping->invalidate(kUser));
   ASSERT_EQ(store->writes.size(), 1u);
-  // As much as the round has found is dirty again when it ends.
+  // As many bytes as the round has flushed are dirty again when it ends.
   ASSERT_TRUE(mapping->try_write(0, bytes(three), WriteSource::kSystemCall));
   store->release_write(0);
   loop.settle();

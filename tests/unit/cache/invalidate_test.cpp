@@ -1,5 +1,5 @@
-// Each path alone: what it drops and keeps, how many WRITEs it takes, whom it makes wait, and what
-// it says.
+// Each mode alone: which folios it drops and keeps, how many WRITEs it sends, which writers it
+// makes wait, and what it reports.
 #include "tests/unit/cache/fixture.h"
 
 namespace foliofs::cache {
@@ -59,7 +59,7 @@ TEST_P(EveryMode, CloseWritesBackAndKeepsCleanBytes) {
   EXPECT_EQ(store->reads.size(), reads);
 }
 
-// The kernel may have pages of what the cache has forgotten in the meantime.
+// The kernel may still have pages of folios that the cache drops in the meantime.
 TEST_P(EveryMode, FoliosThatGoWhileTheKernelUnmapsHideNoPages) {
   open(std::string(8 * kFolio, 'a'));
   read(0, 8 * kFolio);
@@ -104,8 +104,8 @@ struct Gated {
   bool waits;
 };
 
-// Who stands still while an invalidation's WRITE is on its way: in bulk everybody, in launder only
-// who stores to the very folio, in hybrid nobody.
+// Which writers wait while an invalidation's WRITE is in flight: in bulk all of them, in launder
+// only a writer of the same folio, in hybrid none.
 TEST_F(CacheTest, WhoWaitsForTheFlush) {
   for (Gated expected :
        {Gated{InvalidateMode::kBulk, false, true}, Gated{InvalidateMode::kBulk, true, true},
@@ -161,7 +161,7 @@ TEST_F(CacheTest, HybridKeepsADirtyStragglerOnRevalidateAndGatesForItOnClose) {
     auto report = close ? flush(InvalidateMode::kHybrid)
                         : invalidate(InvalidateMode::kHybrid, true, InvalidateReason::kRevalidate);
     windows.disarm();
-    // Before a gate there is no round that would gain nothing.
+    // Hybrid makes no round that gains nothing before it gates.
     EXPECT_GE(stores, close ? 2 : 3);
     if (close) {
       EXPECT_EQ(report.folios_laundered, 1u);
@@ -176,8 +176,8 @@ TEST_F(CacheTest, HybridKeepsADirtyStragglerOnRevalidateAndGatesForItOnClose) {
   cache.reset();
 }
 
-// A writer in system calls, unlike one that the kernel writes back for, can be held up: so what a
-// person asks for does not end with EBUSY.
+// The gate can hold up a writer that uses write(2), unlike the kernel's page writeback. So an
+// invalidation that a user requests does not fail with EBUSY.
 TEST_F(CacheTest, HybridGatesForStragglersWhenAPersonAsks) {
   open(std::string(2 * kFolio, 'a'));
   ASSERT_TRUE(write(0, "0"));
@@ -195,7 +195,7 @@ TEST_F(CacheTest, HybridGatesForStragglersWhenAPersonAsks) {
   EXPECT_EQ(read(0, 6), "againa");
 }
 
-// Mapped pages of folios that are not cached come in while the path unmaps, behind its cursor.
+// Dirty mapped pages of uncached folios arrive while the invalidation unmaps, behind its cursor.
 TEST_P(EveryMode, DirtyMappedPagesOfUncachedFoliosAreWrittenToo) {
   for (bool any_cached : {false, true}) {
     SCOPED_TRACE(any_cached);

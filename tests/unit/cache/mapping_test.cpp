@@ -27,7 +27,7 @@ TEST_F(CacheTest, OnlyDirtyBytesAreSent) {
   open(std::string(3 * kFolio, 'a'));
   ASSERT_TRUE(write(10, "xy"));
   ASSERT_TRUE(write(kFolio - 1, "zz"));
-  store->set_contents(std::string(3 * kFolio, 'b'));  // somebody else's bytes
+  store->set_contents(std::string(3 * kFolio, 'b'));  // another client's bytes
   EXPECT_FALSE(flush(InvalidateMode::kHybrid).error);
   std::string expected(3 * kFolio, 'b');
   expected.replace(10, 2, "xy").replace(kFolio - 1, 2, "zz");
@@ -136,14 +136,14 @@ TEST_F(CacheTest, AFileLargerThanTheBudgetPassesThrough) {
   EXPECT_LE(cache->stats().peak_bytes, small_config().cache_size);
 }
 
-// What a folio is besides its bytes counts too: of small ones it is a share that shows.
+// A folio's metadata counts too, and is a noticeable share of small folios.
 // SEMANTICS: one-budget
 TEST_F(CacheTest, FillsOfSmallFoliosStayWithinTheBudget) {
   CacheConfig config = small_config();
   config.folio_size = 4096;
   open(std::string(32 << 20, 's'), config);
   for (std::uint64_t offset = 0; offset < 32u << 20; offset += 2 << 20) {
-    store->hold_reads = true;  // both have their room before one of them uses it
+    store->hold_reads = true;  // both reserve room before either uses it
     auto first = loop.start(mapping->read(ByteRange::of(offset, 1 << 20), nullptr));
     auto second = loop.start(mapping->read(ByteRange::of(offset + (1 << 20), 1 << 20), nullptr));
     loop.settle();
@@ -219,12 +219,12 @@ TEST_F(CacheTest, ReadaheadGrowsOnlyWhereReadersHaveToWait) {
   EXPECT_GE(read_all(/*cached=*/false), kMost);
 }
 
-// Each time that a reader waits is a round trip.
+// Each wait of the reader costs a round trip, so readahead must grow quickly.
 TEST_F(CacheTest, ReadaheadOfAReaderWhoWaitsIsAtItsMostSoon) {
   constexpr std::uint64_t kSize = 256 << 20, kMost = 16 << 20, kRead = 128 << 10;
   Readahead readahead;
   int waits = 0;
-  // Reading takes no time; what was asked for is there when the reader waits the next time.
+  // The reader takes no time between reads; all bytes asked for arrive when it next waits.
   std::uint64_t at = 0, fetched = 0, arrived = 0;
   while (fetched < at + kMost - kRead) {
     ASSERT_LT(at, kSize / 2);
@@ -240,7 +240,7 @@ TEST_F(CacheTest, ReadaheadOfAReaderWhoWaitsIsAtItsMostSoon) {
   EXPECT_LE(waits, 4);
 }
 
-// What was fetched ahead is read in the end, however many readers take turns.
+// Bytes fetched ahead stay until they are read, however many readers take turns.
 TEST_F(CacheTest, NothingThatIsReadAheadForManyIsFetchedTwice) {
   constexpr std::uint64_t kReaders = 16, kEach = 8 << 20, kRead = 128 << 10;
   CacheConfig config = small_config();
@@ -283,7 +283,7 @@ TEST_F(CacheTest, ManyReadersAreReadAheadLessFar) {
   EXPECT_LE(cache->stats().bytes, 40u << 20);
 }
 
-// The cache against a plain array, through every operation there is.
+// Compares the cache with a plain array, through every operation.
 TEST_P(EveryMode, AgreesWithAPlainArray) {
   std::mt19937 random(11);
   CacheConfig config = small_config();
@@ -337,13 +337,14 @@ TEST_P(EveryMode, AgreesWithAPlainArray) {
   ASSERT_FALSE(flush(GetParam()).error);
   EXPECT_EQ(store->contents(), model);
 }
-// For every TEST_P of the suite, those in the other files included.
+// Applies to every TEST_P of the suite, also to those in other files.
 INSTANTIATE_TEST_SUITE_P(Modes, EveryMode,
                          testing::Values(InvalidateMode::kLaunder, InvalidateMode::kBulk,
                                          InvalidateMode::kHybrid),
                          [](const auto& mode) { return std::string(mode_name(mode.param)); });
 
-// The kernel may have dropped the page into which it has copied the bytes.
+// The kernel may have dropped the page that it copied the write(2)'s bytes to, so a READ may come
+// before the cache has them.
 // SEMANTICS: own-changes-show
 TEST_F(CacheTest, AReadWaitsForAStoreOfItsBytesThatHasArrived) {
   open(std::string(2 * kFolio, 'a'));

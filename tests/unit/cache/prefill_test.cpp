@@ -1,4 +1,4 @@
-// Bytes that come along with the reply to an OPEN.
+// Bytes that arrive with the reply to an OPEN.
 #include <cstring>
 
 #include "tests/unit/cache/fixture.h"
@@ -19,7 +19,7 @@ class CachePrefillTest : public CacheTest {
   }
   std::size_t reads() const { return store->reads.size(); }
 
-  // Over two folios, the second of which is not full.
+  // They span two folios, the second of which is not full.
   const std::string old_ = std::string(kFolio + 100, 'o');
   const std::string text_ = std::string(kFolio + 100, 't');
 };

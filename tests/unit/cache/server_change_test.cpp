@@ -1,4 +1,5 @@
-// Changes that the server makes by itself: what they drop, what they wait for, and what waits.
+// Changes that the server makes to a file (allocation, copies, appends): what they drop, what they
+// wait for, and what waits for them.
 #include "tests/unit/cache/fixture.h"
 
 namespace foliofs::cache {
@@ -15,7 +16,7 @@ class ServerChangeTest : public CacheTest {
   Status change(ByteRange range, char byte) {
     return loop.run(mapping->change_on_server(range, [=, this] { return fill(range, byte); }));
   }
-  // The server appends `text`, whatever is known here of the file's end.
+  // The server appends `text` at its own end of the file, which the client may not know.
   auto start_append(std::string text) {
     return loop.start(
         mapping->change_on_server(ByteRange::all(), [=, this]() -> Task<Result<ServerChange>> {
@@ -79,7 +80,7 @@ TEST_F(ServerChangeTest, AFillFromBeforeBringsNoOldBytes) {
   EXPECT_EQ(read(198, 4), "zzaa");
 }
 
-// A page that was faulted in before the change, and stored to, brings old bytes along.
+// The kernel writes back a page that was faulted in before the change, with old bytes in it.
 TEST_F(ServerChangeTest, PagesWrittenBackMeanwhileDoNotUndoIt) {
   open(std::string(kFolio, 'a'));
   auto changed = loop.run(mapping->change_on_server({0, 100}, [&]() -> Task<Result<ServerChange>> {
@@ -96,7 +97,7 @@ TEST_F(ServerChangeTest, AfterAFailureCleanBytesAreAskedForAgain) {
   open(std::string(kFolio, 'a'));
   read(0, kFolio);
   auto status = loop.run(mapping->change_on_server({0, 10}, [&]() -> Task<Result<ServerChange>> {
-    store->file[3] = std::byte('z');  // half done
+    store->file[3] = std::byte('z');  // the server has executed a part
     co_return Errno(ENOSPC);
   }));
   EXPECT_EQ(status, Status(Errno(ENOSPC)));
@@ -123,7 +124,7 @@ TEST_F(ServerChangeTest, TheSizeGrowsOnly) {
   EXPECT_EQ(mapping->size(), 2 * kFolio + 5);
 }
 
-// What is appended lands where the server's file ends, which others may have made longer.
+// An append goes to the end of the server's file, which other clients may have made longer.
 TEST_F(ServerChangeTest, AppendsGoBehindWhatIsDirtyAndWhatOthersHaveAppended) {
   open("start");
   ASSERT_TRUE(write(5, " dirty"));
@@ -138,7 +139,7 @@ TEST_F(ServerChangeTest, AppendsGoBehindWhatIsDirtyAndWhatOthersHaveAppended) {
   EXPECT_EQ(read(0, 100), "start dirty one others two");
 }
 
-// The kernel keeps what it reads: a page that is read meanwhile must not have zeros there.
+// The kernel keeps the pages that it reads, so a read meanwhile must not return zeros there.
 TEST_F(ServerChangeTest, ReadsBeyondTheEndWaitForAnAppend) {
   open("start");
   store->hold_writes = true;

@@ -1,5 +1,5 @@
-// Writeback under way: in what order things end, who waits for whom, and what happens to the rest
-// of a file when a part of it cannot be written.
+// Writeback: in which order concurrent calls end, which waits for which, and what happens to the
+// rest of a file when a part of it cannot be written.
 #include "tests/unit/cache/fixture.h"
 
 namespace foliofs::cache {
@@ -9,7 +9,7 @@ constexpr InvalidateRequest kSync{InvalidateMode::kHybrid, InvalidateReason::kSy
 
 TEST_F(CacheTest, TruncateAndAFullPassDoNotWaitForEachOther) {
   open();
-  // More WRITEs than may be in flight, so that the pass has one gathered when it has to wait.
+  // More WRITEs than may be in flight, so that the pass waits with a WRITE already gathered.
   for (int i = 0; i < 12; ++i) ASSERT_TRUE(write(2 * i * kFolio, "x"));
   store->hold_writes = true;
   auto flushed = loop.start(mapping->flush(kSync));
@@ -85,7 +85,7 @@ TEST_F(CacheTest, AFailureIsOverOnlyWhenTheFailedBytesAreWritten) {
   ASSERT_TRUE(write(0, "x"));
   store->write_error = Errno(ENOSPC);
   flush(InvalidateMode::kHybrid);
-  // A pass over another part of the file succeeds, and proves nothing.
+  // A pass over another part of the file succeeds, which does not end the failure.
   ASSERT_TRUE(loop.run(mapping->read_direct({4 * kFolio, 5 * kFolio})));
   EXPECT_EQ(write(6 * kFolio, "y").error(), Errno(ENOSPC));
   store->write_error.reset();
@@ -119,7 +119,7 @@ TEST_F(CacheTest, AttributesThatShrinkNothingVoidNoFill) {
   ASSERT_TRUE(write(8 * kFolio, "tail"));
   store->hold_reads = true;
   auto reader = loop.start(mapping->read({0, 4}, nullptr));
-  mapping->set_server_size(4 * kFolio);  // the tail is not written yet
+  mapping->set_server_size(4 * kFolio);  // the server does not have the dirty tail yet
   store->release();
   loop.finish([&] { return reader->has_value(); });
   EXPECT_EQ(store->reads.size(), 1u);
@@ -137,7 +137,7 @@ TEST_F(CacheTest, ADirectReadSeesTheHoleBeforeDirtyBytes) {
 TEST_F(CacheTest, AfterAFailedDirectWriteTheServerIsAsked) {
   open("0123456789");
   EXPECT_EQ(read(0, 10), "0123456789");
-  store->write_error = Errno(ETIMEDOUT);  // and yet it has been done
+  store->write_error = Errno(ETIMEDOUT);  // although the server executes the WRITE
   EXPECT_EQ(loop.run(mapping->write_direct(0, bytes("DIRECT"))).error(), Errno(ETIMEDOUT));
   store->set_contents("DIRECT6789");
   EXPECT_EQ(read(0, 10), "DIRECT6789");

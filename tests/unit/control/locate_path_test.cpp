@@ -49,7 +49,7 @@ TEST_F(LocatePath, is_relative_to_the_working_directory) {
   std::filesystem::current_path(before);
 }
 
-// Were the mount looked at, the link below its mount point would be followed.
+// If locate_path() looked into the mount, it would follow the link below the mount point.
 TEST_F(LocatePath, looks_at_nothing_on_a_foliofs_mount) {
   MountEntry mount;
   mount.type = "fuse.foliofs";

@@ -1,4 +1,4 @@
-// The commands of the control socket on a whole mount, whose server can go away.
+// The commands of the control socket on a whole mount, also while its server does not answer.
 #include "foliofs/control/mount_commands.h"
 
 #include <gmock/gmock.h>
@@ -57,8 +57,8 @@ TEST_F(MountCommandsTest, InvalidateAsksNothingOfAServerForANameThatIsKnown) {
   release(file);
 }
 
-// It used to take the server's attributes over, and with them a whole revalidation in the mount's
-// own mode, which wrote what --no-flush leaves alone.
+// The command must not apply the server's attributes first: that would revalidate the file in the
+// mount's own mode, which writes the dirty bytes that --no-flush leaves alone.
 TEST_F(MountCommandsTest, InvalidateWithoutFlushWritesNothingThoughTheFileHasChanged) {
   server_.add("f", "old bytes");
   auto file = open(lookup("f"));

@@ -1,4 +1,4 @@
-// What tells the kernel things, without a kernel.
+// The threads that send notifications to the kernel, tested without a kernel.
 #include "src/fuse/notification_thread.h"
 
 #include <gtest/gtest.h>
@@ -35,7 +35,7 @@ class NotificationThreadTest : public testing::Test {
     }
     return ids;
   }
-  // Those that were not there `before`.
+  // The number of threads that did not exist `before`.
   static std::size_t new_threads(const std::set<std::string>& before) {
     const auto now = threads();
     return std::ranges::count_if(now, [&](const auto& id) { return !before.contains(id); });
@@ -62,7 +62,7 @@ TEST_F(NotificationThreadTest, WhatIsStuckKeepsNobodyElseWaiting) {
   auto stuck = names.add([locked = unlocked.get_future().share()] { locked.wait_for(60s); });
   wait_for({attributes.add([] {})});
   unlocked.set_value();
-  // Both who wait for it.
+  // Two coroutines wait for the same notification.
   wait_for({stuck, stuck});
 }
 

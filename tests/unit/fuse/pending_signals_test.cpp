@@ -7,7 +7,7 @@
 namespace foliofs::fuse {
 namespace {
 
-// /proc/<tid>/status, as far as it matters; the masks in hexadecimal.
+// The relevant lines of /proc/<tid>/status; the masks are hexadecimal.
 std::string status(const std::string& pending, const std::string& shared,
                    const std::string& blocked = "0", const std::string& ignored = "0",
                    const std::string& caught = "0") {

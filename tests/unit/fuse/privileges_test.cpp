@@ -1,4 +1,4 @@
-// What is read from requests, and written into INIT's reply, beside libfuse.
+// The flags that foliofs reads from requests, and writes into INIT's reply, in addition to libfuse.
 #include <gtest/gtest.h>
 #include <linux/fuse.h>
 #include <sys/uio.h>

@@ -26,7 +26,7 @@ class CallTableTest : public testing::Test {
     calls_.submit(call);
     return call;
   }
-  // Sends it, and lets go of its memory.
+  // Sends the next call, and unpins its memory.
   Call* send() {
     Call* call = calls_.next_to_send();
     if (call != nullptr) calls_.unpin(*call);
@@ -48,7 +48,7 @@ class CallTableTest : public testing::Test {
 };
 
 TEST_F(CallTableTest, WaitsForASlotInOrder) {
-  calls_.begin_session(2, 1);  // one to use, one kept back
+  calls_.begin_session(2, 1);  // one slot for calls, one reserved
   Call &first = submit(), &second = submit(), &third = submit();
   EXPECT_EQ(send(), &first);
   EXPECT_EQ(send(), nullptr);
@@ -122,7 +122,7 @@ TEST_F(CallTableTest, AResumeThatSaysItNeverArrivedMakesARequestUnsent) {
   Call& call = submit();
   send();
   calls_.resume(server_at(call.slot, 0));
-  calls_.begin_session(2, 2);  // before it was sent again
+  calls_.begin_session(2, 2);  // before the call was sent again
   EXPECT_EQ(send(), &call);
   calls_.answered(call, RawReply{});
 }

@@ -13,7 +13,7 @@
 namespace foliofs::rpc {
 namespace {
 
-// Gives its bytes in pieces of a random size, over as many iovecs as it is offered.
+// Returns its bytes in pieces of random size, across the iovecs of the caller.
 class PieceTransport final : public Transport {
  public:
   PieceTransport(std::vector<std::byte> bytes, unsigned seed)
@@ -42,7 +42,7 @@ std::vector<std::byte> random_bytes(std::size_t count, std::mt19937& random) {
   return bytes;
 }
 
-// Reads the same bytes in random steps: staged, direct into iovecs of odd sizes, skipped.
+// Reads the bytes in random steps: staged, direct into iovecs of odd sizes, or skipped.
 Task<void> read_in_random_steps(FrameReader& reader, const std::vector<std::byte>& expected,
                                 std::mt19937& random) {
   std::size_t at = 0;

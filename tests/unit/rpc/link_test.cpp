@@ -1,4 +1,4 @@
-// A link over a transport that takes everything at once.
+// A link over a transport that accepts all bytes at once.
 #include "src/rpc/link.h"
 
 #include <gtest/gtest.h>
@@ -59,7 +59,7 @@ TEST(Link, ASenderThatCanAlwaysSendLetsOthersRun) {
   loop.settle();
 }
 
-// Gives these bytes and then nothing more.
+// Returns these bytes, then ECONNRESET.
 class Speaker final : public Transport {
  public:
   explicit Speaker(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
@@ -94,7 +94,7 @@ class Notices : public ::testing::Test {
     bytes.insert(bytes.end(), meta.begin(), meta.end());
     return bytes;
   }
-  // Why the link ended.
+  // Receives these bytes and returns the error with which the link ended.
   Errno receive(std::vector<std::byte> bytes) {
     test::Loop loop;
     RpcStats stats;

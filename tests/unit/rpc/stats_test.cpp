@@ -24,7 +24,7 @@ TEST(CallStats, BucketHoldsLatenciesBelowItsPowerOfTwo) {
 TEST(CallStats, WhatNoBucketCanHoldGoesToTheLast) {
   CallStats stats;
   stats.record(std::chrono::hours(24 * 365));
-  stats.record(microseconds(-1));  // a clock that stepped back counts as nothing
+  stats.record(microseconds(-1));  // if the clock stepped back, the latency counts as 0
   EXPECT_EQ(stats.latency_buckets.back(), 1u);
   EXPECT_EQ(stats.latency_buckets.front(), 1u);
 }

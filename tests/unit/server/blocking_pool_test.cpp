@@ -1,5 +1,5 @@
-// The pool of an export: calls that take turns never run beside each other, and hold up nobody
-// else.
+// The blocking pool of an export: calls with the same key never run at the same time, and do not
+// hold up other calls.
 #include "server/blocking_pool.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ namespace {
 TEST(BlockingPoolTest, CallsOfOneKeyRunOneAfterTheOther) {
   BlockingPool pool(4);
   std::atomic<int> running{0};
-  std::vector<int> order;  // written by one at a time
+  std::vector<int> order;  // only one call at a time writes it
   bool overlapped = false;
   for (int i = 0; i < 1000; ++i) {
     pool.post_in_turn(7, [&, i] {

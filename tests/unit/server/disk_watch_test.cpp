@@ -1,6 +1,6 @@
-// What the watch notices of what other processes do on the disk, and what it does not.
+// Which actions of other processes on the disk the watch notices, and which it does not.
 //
-// Those processes are children that do one thing by plain system calls.
+// These processes are children that do one thing by plain system calls.
 #include "server/disk_watch.h"
 
 #include <fcntl.h>
@@ -38,7 +38,8 @@ bool comes_true(Condition condition) {
   return true;
 }
 
-// `action` gives whether it has worked; it may only make system calls.
+// Runs `action` in a child process. It returns whether it succeeded, and may only make system
+// calls.
 template <class Action>
 class Elsewhere {
  public:
@@ -73,11 +74,11 @@ bool put(const char* path, int flags = 0) {
 }
 
 enum class Where {
-  kTemporary,  // on a filesystem that others use, too
-  kAlone,      // on a tmpfs of the test, which is mounted nowhere
+  kTemporary,  // on a filesystem that other processes use, too
+  kAlone,      // on the test's own tmpfs, which is mounted nowhere
 };
 
-// base/tree is watched, base/outside is not.
+// The watch covers base/tree, but not base/outside.
 class DiskWatchTest : public testing::TestWithParam<Where> {
  protected:
   void SetUp() override { set_up(GetParam()); }
@@ -120,7 +121,7 @@ class DiskWatchTest : public testing::TestWithParam<Where> {
 
   std::string at(const std::string& path) const { return base_ + "/" + path; }
 
-  // Whether a change that another process makes is told.
+  // Whether the watch reports a change that another process makes.
   template <class Action>
   bool still_notices(Action action) {
     const int before = calls_;
@@ -128,7 +129,7 @@ class DiskWatchTest : public testing::TestWithParam<Where> {
     return comes_true([&] { return calls_ > before; });
   }
 
-  // By a watch that has nothing else left to tell.
+  // The same for a new watch, which has nothing else to report.
   template <class Action>
   bool notices(Action action) {
     watch_.reset();
@@ -221,7 +222,7 @@ TEST_P(DiskWatchTest, ADirectoryThatWasOutside) {
   const std::string outside = at("outside"), file = at("outside/file"), inside = at("tree/inside"),
                     made = at("tree/inside/made");
   ASSERT_TRUE(elsewhere([&] { return put(file.c_str()); }));
-  // This process, so that there is nothing to tell but what is done then.
+  // This process renames it, which the watch does not report; so only the mkdir(2) can be reported.
   fs::rename(outside, inside);
   EXPECT_TRUE(still_notices([&] { return ::mkdir(made.c_str(), 0755) == 0; }));
 }
@@ -237,7 +238,7 @@ TEST_P(DiskWatchTest, EveryOneOfManyChanges) {
   const std::string file = at("tree/file");
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(still_notices([&] { return put(file.c_str()); })) << i;
-    // Sooner than the watch may call again.
+    // This change comes before the watch's minimum interval between calls is over.
     const int told = calls_;
     ASSERT_TRUE(elsewhere([&] { return put(file.c_str()); }));
     ASSERT_TRUE(comes_true([&] { return calls_ > told; })) << i;
@@ -275,12 +276,12 @@ TEST_P(DiskWatchTest, EndsWhileItIsBusy) {
 
 // --- Not noticed -------------------------------------------------------------------------------
 
-// Nobody else changes the filesystem, so that every call can be told the reason of.
+// No other process changes the filesystem, so the test knows the reason of every call.
 class DiskWatchAloneTest : public DiskWatchTest {
  protected:
   void SetUp() override { set_up(Where::kAlone); }
 
-  // That nothing has been told yet, and that the watch still works.
+  // Expects that the watch has reported nothing, and that it still works.
   void expect_silence() {
     std::this_thread::sleep_for(50ms);
     EXPECT_EQ(calls_, 0);
@@ -364,7 +365,7 @@ void append(std::vector<char>& bytes, const void* from, std::size_t length) {
                static_cast<const char*>(from) + length);
 }
 
-// One with a directory's handle of 8 bytes and a name, and a file's of 12.
+// An event with a directory's handle of 8 bytes, a name, and a file's handle of 12 bytes.
 std::vector<char> event_bytes() {
   const auto add_record = [](std::vector<char>& bytes, std::uint8_t type, std::uint32_t length,
                              std::string_view name) {
@@ -413,7 +414,7 @@ TEST(DiskEventTest, EventsFollowOneAnother) {
 TEST(DiskEventTest, WhatIsCutOffIsNoEvent) {
   const std::vector<char> whole = event_bytes();
   for (std::size_t length = 0; length < whole.size(); ++length) {
-    // Of that size, so that a sanitizer sees who reads behind it.
+    // A buffer of exactly that size, so that a sanitizer catches a read beyond it.
     const std::vector<char> bytes(whole.begin(),
                                   whole.begin() + static_cast<std::ptrdiff_t>(length));
     std::span<const char> unread(bytes);

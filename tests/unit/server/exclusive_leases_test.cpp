@@ -1,4 +1,4 @@
-// Exclusive leases without a server: whom they keep from a file, and until when.
+// Exclusive leases without a server: which sessions they keep from a file, and until when.
 #include <thread>
 
 #include "tests/unit/server/leases_fixture.h"
@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 class ExclusiveLeases : public LeasesTest {
  protected:
-  // A file of which the holder has such a lease.
+  // A file of which the holder has an exclusive lease.
   std::shared_ptr<Inode> made_by(const Holder& holder) {
     auto file = this->file();
     EXPECT_TRUE(lease(file, holder));
@@ -23,7 +23,7 @@ class ExclusiveLeases : public LeasesTest {
     file.take_exclusive(session, lost);
     return lost;
   }
-  // The same with the holder told; counts in `answered` when the session may look.
+  // The same, and recalls the lease. Increments `answered` when the session may look.
   static void look_and_tell(const std::shared_ptr<Inode>& file, std::uint64_t session,
                             int& answered, SteadyTime now = {}) {
     Recalls recalls;
@@ -102,7 +102,7 @@ TEST_F(ExclusiveLeases, WhoLooksAsksForThem) {
   ASSERT_EQ(lost.size(), 1u);
   EXPECT_EQ(lost[0].holder, one.leases);
   EXPECT_EQ(lost[0].generation, one->generation());
-  EXPECT_EQ(lost[0].counts.foreign, 0u);  // to look is no change
+  EXPECT_EQ(lost[0].counts.foreign, 0u);  // looking is not a change
   EXPECT_EQ(lost[0].counts.epoch, 1u);
   EXPECT_FALSE(file->is_leased_to(*one));
   EXPECT_TRUE(file->is_kept_from(2));
@@ -132,7 +132,7 @@ TEST_F(ExclusiveLeases, WhoLooksMayDoSoWhenTheyAreReturned) {
   EXPECT_EQ(gate_.held(), 0u);
 }
 
-// Its holder has sent what he kept to himself.
+// By the first return, the holder has sent all that it had kept.
 TEST_F(ExclusiveLeases, TheFirstReturnEndsThem) {
   const Holder one = holder(1);
   auto file = made_by(one);
@@ -172,7 +172,7 @@ TEST_F(ExclusiveLeases, OwnChangesDoNotEndThem) {
   const Holder one = holder(1);
   auto file = made_by(one);
   EXPECT_THAT(change(*file, 1), IsEmpty());
-  EXPECT_TRUE(lease(file, one));  // the same
+  EXPECT_TRUE(lease(file, one));  // the same lease
   EXPECT_TRUE(file->is_kept_from(2));
 }
 
@@ -245,7 +245,7 @@ TEST_F(ExclusiveLeases, AReturnOfAnEarlierGenerationDoesNotEndThem) {
 
 // --- Threads ------------------------------------------------------------------------------------
 
-// Everybody who waits is answered once, and nobody is kept from the file for good.
+// Every waiting session is answered once, and none is kept from the file for good.
 TEST_F(ExclusiveLeases, EveryLookIsAnsweredWhateverHappensMeanwhile) {
   constexpr int kRounds = 20'000;
   const Holder one = holder(1);

@@ -1,4 +1,4 @@
-// What the local store is made of: identities, capabilities, handles, change counts, nodes.
+// The parts of the local store: identities, capabilities, handles, change counts, nodes.
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
@@ -55,7 +55,7 @@ TEST(IdentityTest, IdsThatAreNoneAreRefused) {
   EXPECT_TRUE(mapped(Squash::kNone, 0, 0, std::vector<std::uint32_t>(kMaxGroups)));
 }
 
-// Whether this thread works with that capability.
+// Whether the capability is effective in this thread.
 bool has_capability(unsigned capability) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
@@ -126,7 +126,7 @@ TEST(StateKeyTest, IsMadeOnceAndKept) {
 
 // --- Change counts -------------------------------------------------------------------------------
 
-// A file of one inode table, whose stamp the test turns.
+// A file in an inode table; the test sets its change stamp.
 struct Turned {
   InodeTable table;
   std::shared_ptr<Inode> inode = table.get(FileId{1, 2, 3});

@@ -1,4 +1,4 @@
-// Leases that a client gives up unasked, because it has no use for the file.
+// Leases that a client gives up without a recall, because it no longer uses the file.
 #include <gtest/gtest.h>
 
 #include "server/inode_table.h"

@@ -1,4 +1,4 @@
-// Leases without a server: who is asked for them, and who waits for whom.
+// Lease recalls without a server: which holders are told, and which calls wait for them.
 #include <thread>
 
 #include "server/session_table.h"
@@ -38,7 +38,7 @@ TEST_F(LeaseRecalls, TheChangeIsAnsweredWhenTheyAreBack) {
 
   const std::uint64_t recall = one.client->recalls[0];
   EXPECT_NE(recall, 0u);
-  one->returned(recall + 1);  // nobody knows this one
+  one->returned(recall + 1);  // there is no such recall
   one->returned(0);
   EXPECT_EQ(answered, 0);
   one->returned(recall);
@@ -81,7 +81,7 @@ TEST_F(LeaseRecalls, OneMessageForEachHolder) {
   EXPECT_TRUE(other->is_leased_to(*two));
 }
 
-// As a WRITE that first takes the set-id bits away.
+// For example, a WRITE first clears the set-id bits.
 TEST_F(LeaseRecalls, ACallMayChangeAFileTwice) {
   auto file = this->file();
   const Holder one = holder(1);
@@ -198,7 +198,7 @@ TEST_F(LeaseRecalls, OnlyWhoIsOverdueIsRevoked) {
   EXPECT_TRUE(file->is_leased_to(*two));
   one->returned(one.client->recalls[0]);  // too late
   EXPECT_EQ(answered, 1);
-  // It would hold others up again.
+  // A new lease of the session would hold up other clients' changes again.
   EXPECT_FALSE(lease(file, one));
   one->returned_all();
   EXPECT_FALSE(lease(file, one));
@@ -262,7 +262,7 @@ TEST_F(LeaseRecalls, RecordsOfLeasedFilesStayInTheTable) {
 
 // --- Threads ------------------------------------------------------------------------------------
 
-// Every change is answered once, whoever returns, revokes or ends meanwhile.
+// Every change is answered once, even if leases are returned or revoked or sessions end meanwhile.
 TEST_F(LeaseRecalls, EveryChangeIsAnsweredWhateverHappensMeanwhile) {
   constexpr int kRounds = 3000;
   auto file = this->file();

@@ -1,4 +1,4 @@
-// Inodes, sessions that hold leases of them, and clients that remember what they were told.
+// Inodes, sessions that hold leases of them, and clients that record the recalls they get.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -18,7 +18,7 @@ inline HandleView view(const Handle& handle) {
   return {handle.data(), handle.size()};
 }
 
-// A client that remembers what it was told.
+// Records the recalls that the client gets.
 class Client final : public LeaseListener {
  public:
   void leases_recalled(std::uint64_t recall, const std::vector<RecalledLease>& leases) override {
@@ -69,7 +69,7 @@ class LeasesTest : public ::testing::Test {
     file.end_change(session, changed, look, lost);
     return lost;
   }
-  // The same, and tells the holders. Increments `answered` when the change may be answered.
+  // The same, and sends the recalls. Increments `answered` when the change may be answered.
   void change_and_tell(const std::shared_ptr<Inode>& file, std::uint64_t session, int& answered,
                        const std::vector<std::string>& names = {}, SteadyTime now = {}) {
     Recalls recalls;

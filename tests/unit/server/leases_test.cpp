@@ -1,4 +1,4 @@
-// Leases without a server: who holds one of a file, and who loses it by which change.
+// Leases without a server: which sessions hold one of a file, and which change ends whose lease.
 #include "tests/unit/server/leases_fixture.h"
 
 namespace foliofs::server {
@@ -70,7 +70,7 @@ TEST_F(Leases, ThereIsNoNewOneWhileTheOldIsRecalled) {
   const Holder one = holder(1);
   EXPECT_TRUE(lease(file, one));
   EXPECT_EQ(change(*file, 2).size(), 1u);
-  EXPECT_EQ(change(*file, 2).size(), 1u);  // he is told of each change
+  EXPECT_EQ(change(*file, 2).size(), 1u);  // the holder is told of each change
   EXPECT_FALSE(lease(file, one));
   file->lease_returned(*one, one->generation());
   EXPECT_FALSE(lease(file, one));
@@ -117,7 +117,7 @@ TEST_F(Leases, OnlyAReadySessionGetsThem) {
   one->set_ready(true);
   EXPECT_TRUE(lease(file, one));
   one->set_ready(false);
-  EXPECT_TRUE(file->is_leased_to(*one));  // what it has stays
+  EXPECT_TRUE(file->is_leased_to(*one));  // it keeps the leases that it has
   EXPECT_FALSE(lease(file, one));
   EXPECT_EQ(change(*file, 2).size(), 1u);
   one->end();
@@ -155,13 +155,13 @@ TEST_F(Leases, AreLimited) {
   const std::size_t room = LeaseGate::kMaxLeases - 1;
   for (std::size_t i = 0; i < room; ++i) ASSERT_TRUE(gate_.take_room());
   EXPECT_FALSE(lease(file, two));
-  EXPECT_TRUE(lease(file, one));  // it has one
+  EXPECT_TRUE(lease(file, one));  // it has this lease already
   EXPECT_EQ(gate_.held(), LeaseGate::kMaxLeases);
   gate_.give_back_room(room);
   EXPECT_TRUE(lease(file, two));
 }
 
-// Whether anybody looks at their files or not.
+// They make room even if no call uses their files.
 TEST_F(Leases, MakeRoomWhenTheyAreVoid) {
   std::vector<std::shared_ptr<Inode>> files;
   const Holder one = holder(1), two = holder(2), three = holder(3);
@@ -176,7 +176,7 @@ TEST_F(Leases, MakeRoomWhenTheyAreVoid) {
   EXPECT_EQ(gate_.held(), 10u);
   EXPECT_TRUE(lease(files[0], one));
   EXPECT_EQ(gate_.held(), 11u);
-  files.erase(files.begin());  // with it the leases of one and three
+  files.erase(files.begin());  // the leases of one and three end with the file
   EXPECT_EQ(gate_.held(), 9u);
   three->end();
   EXPECT_EQ(gate_.held(), 0u);

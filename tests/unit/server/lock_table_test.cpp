@@ -1,4 +1,4 @@
-// The server's table of locks: conflicts, waiting and its order, deadlocks, limits, the end of
+// The server's table of locks: conflicts, waits and their order, deadlocks, limits, the end of
 // sessions.
 #include "server/lock_table.h"
 
@@ -31,7 +31,7 @@ class LockTableTest : public ::testing::Test {
     whole.kind = LockKind::kWholeFile;
     return whole;
   }
-  // 0: granted; -1: waits; else the errno.
+  // 0 if granted, -1 if it waits, or an errno.
   int lock(const LockRequest& request, std::uint64_t waiter = 0, bool reclaim = false) {
     auto result = locks_.lock(request, waiter, reclaim, listener_);
     if (!result) return result.error().value();
@@ -112,7 +112,7 @@ TEST_F(LockTableTest, AskingAgainTellsHowItStands) {
   locks_.unlock(request(1, kWrite));
   EXPECT_FALSE(is_free(request(1, kWrite)));
   EXPECT_EQ(lock(request(2, kWrite), 20), 0);
-  locks_.cancel(2, 20);  // it is no waiter any more
+  locks_.cancel(2, 20);  // the lock is granted, so there is no waiter to cancel
   EXPECT_FALSE(is_free(request(1, kWrite)));
 }
 
@@ -163,7 +163,7 @@ TEST_F(LockTableTest, FlockHasNoDeadlocks) {
   EXPECT_EQ(lock(whole(1, kRead)), 0);
   EXPECT_EQ(lock(whole(2, kRead)), 0);
   EXPECT_EQ(lock(whole(1, kWrite), 10), -1);
-  EXPECT_EQ(lock(whole(2, kWrite), 20), 0);  // the first has given up his own
+  EXPECT_EQ(lock(whole(2, kWrite), 20), 0);  // the waiting first one has given up its own lock
   locks_.unlock(whole(2, kWrite));
   EXPECT_EQ(listener_->granted, Waiters{10});
 }
@@ -203,7 +203,7 @@ TEST_F(LockTableTest, WhoWaitedInASessionThatEndsGetsNothing) {
 }
 
 TEST_F(LockTableTest, WhatWasHeldBeforeARestartIsKeptForItsHolder) {
-  EXPECT_EQ(lock(request(9, kWrite, 50, 50)), 0);  // nobody has come back yet
+  EXPECT_EQ(lock(request(9, kWrite, 50, 50)), 0);  // no session has come back yet
   locks_.expect_reclaims();
   EXPECT_EQ(lock(request(2, kWrite, 0, 9)), EINPROGRESS);
   EXPECT_EQ(lock(request(2, kWrite, 0, 9), 20), EINPROGRESS);

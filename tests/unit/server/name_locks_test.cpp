@@ -1,4 +1,4 @@
-// Whose change of a name has to wait for whose.
+// Which changes of names wait for each other.
 #include "server/name_locks.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ class NameLocksTest : public ::testing::Test {
     const auto bytes = builder.CreateString(text);
     return Name::check(flatbuffers::GetTemporaryPointer(builder, bytes)).value();
   }
-  // For somebody else, who must not wait.
+  // Whether another thread could take the lock of `one` without waiting.
   bool is_free(Name one) {
     bool free = false;
     std::thread([&] { free = bool(locks_.hold(Waiting::kNever, kDirectory, one)); }).join();
@@ -29,7 +29,7 @@ class NameLocksTest : public ::testing::Test {
   Result<NameLocks::Held> hold(Name one, Name another) {
     return locks_.hold(Waiting::kAllowed, kDirectory, one, kDirectory, another);
   }
-  // One that does not share the lock of `one`.
+  // A name that does not share its lock with `one`.
   Name apart_from(Name one) {
     const auto held = hold(one);
     for (int i = 0;; ++i) {

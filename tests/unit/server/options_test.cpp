@@ -1,4 +1,4 @@
-// The command line of foliofsd, its file, and what they refuse.
+// The command line and the configuration file of foliofsd, and what they reject.
 #include "server/options.h"
 
 #include <gmock/gmock.h>
@@ -22,7 +22,7 @@ std::string refusal(std::vector<const char*> arguments) {
   return parsed ? "accepted" : parsed.error().text;
 }
 
-// A file with `text`, gone with this object.
+// A file with `text` that exists as long as this object.
 class ConfigFile {
  public:
   explicit ConfigFile(const std::string& text) {

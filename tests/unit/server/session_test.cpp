@@ -184,7 +184,7 @@ TEST_F(SessionTest, OpensEndWithTheSession) {
   EXPECT_TRUE(closed) << "an ended session holds nothing";
 }
 
-// What a CLOSE takes away is not taken from who opens the file again.
+// The end of the last CLOSE must not undo what a new OPEN of the same file has set up.
 TEST_F(SessionTest, NothingIsOpenedWhileTheLastCloseIsDoneWith) {
   bool closed = false;
   std::atomic<bool> opened = false;
@@ -228,7 +228,7 @@ TEST_F(SessionTest, OthersNeedNotWaitUntilItsOpensAreClosed) {
   EXPECT_TRUE(closed);
 }
 
-// Those that may keep what nobody uses; the others have nothing to close.
+// The server asks only sessions that may keep idle opens; the others have nothing to close.
 TEST(SessionTableTest, OpensAreAskedBackWhenThereIsLittleRoom) {
   Export sole;
   sole.options.sole = true;
@@ -283,7 +283,8 @@ TEST(SessionTableTest, AFullOneGivesUpTheLongestLostThatHoldsNothing) {
     ASSERT_TRUE(sessions.back()->attach(sink));
     if (i < 2) sessions.back()->detach(sink.get(), now + std::chrono::seconds(i));
   }
-  // The first has been lost for longest, but holds a file; the last has its connection.
+  // The first session has been without a connection for longest, but has a file open; the last one
+  // has its connection.
   bool closed = false;
   sessions[0]->add_open(sessions[0]->reserve_open().value(), std::make_shared<NoFile>(closed), {});
   auto fourth = table.begin(share, false, false, 1);

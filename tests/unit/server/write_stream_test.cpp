@@ -1,4 +1,4 @@
-// Which bytes of a file that is being written the disk may begin with.
+// For which bytes of a file that is being written the server starts writeback to the disk.
 #include "server/write_stream.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +9,8 @@ namespace {
 constexpr std::uint64_t kMiB = 1 << 20;
 constexpr std::uint64_t kKept = WriteStream::kKept;
 
-// Writes [begin, end) in pieces of 1 MiB. What was begun, as one range; pieces must join.
+// Writes [begin, end) in pieces of 1 MiB. Returns the range whose writeback has begun; its pieces
+// must be adjacent.
 ByteRange write_through(WriteStream& stream, std::uint64_t begin, std::uint64_t end) {
   ByteRange all;
   for (std::uint64_t at = begin; at < end; at += kMiB) {

@@ -1,5 +1,5 @@
-// Names that are not there: how long the kernel may believe that, and how it learns that it no
-// longer is so.
+// Names that do not exist: how long the kernel may cache their absence, and how it learns that a
+// name has come into being.
 #include "src/vfs/absent_names.h"
 
 #include "tests/unit/vfs/leases_fixture.h"
@@ -9,7 +9,7 @@ namespace {
 
 class AbsentNamesTest : public LeasesTest {
  protected:
-  // What the kernel is told of a name in the root that is not there, and for how long.
+  // For how long the kernel may cache the absence of this name in the root.
   Duration told_for(const std::string& name) {
     auto entry = ops().try_lookup(vfs::kRootNode, name);
     if (!entry) entry = loop_.run(ops().lookup(call(), vfs::kRootNode, name)).value();
@@ -92,7 +92,7 @@ TEST_F(AbsentNamesTest, OneThatAFailedChangeMayHaveMadeIsAskedForAgain) {
   EXPECT_EQ(expired("unknown"), 0u);
 }
 
-// The kernel leaves the name as it was when the caller of a change has had EINTR.
+// If the caller of a change gets EINTR, the kernel leaves its dentry of the name as it was.
 TEST_F(AbsentNamesTest, OneThatIsMadeAfterItsCallerHasGoneIsAskedForAgain) {
   server_.add("f", "");
   lookup("f");

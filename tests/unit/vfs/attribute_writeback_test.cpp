@@ -1,5 +1,5 @@
-// Owner, mode and times of a file that this client is making: they go with its bytes, and at once
-// where anybody could see them.
+// Owner, mode and times of a file that this client is making: the client sends them with the file's
+// bytes, or at once where another client could see them.
 #include "tests/unit/vfs/leases_fixture.h"
 
 namespace foliofs::test {
@@ -34,7 +34,7 @@ class AttributeWritebackTest : public LeasesTest {
  protected:
   AttributeWritebackTest() { server_.gives_exclusive = true; }
 
-  // A file that its maker has open.
+  // Makes a file and keeps it open.
   void SetUp() override {
     LeasesTest::SetUp();
     make();
@@ -142,7 +142,7 @@ TEST_F(AttributeWritebackTest, ATruncationAfterwardsMovesTheTimeAgain) {
   EXPECT_GT(there().mtime_ns, kOld);
 }
 
-// Bytes that come after a mode are nobody's who could not read them under it.
+// A user whom the new mode keeps from reading the file must not read bytes stored after it was set.
 TEST_F(AttributeWritebackTest, NoBytesArriveBeforeAModeThatWasSetBeforeThem) {
   ASSERT_TRUE(set(mode(0400)));
   server_.hold_requests(MessageType::kSetAttr);
@@ -211,7 +211,7 @@ TEST_F(AttributeWritebackTest, ALeaseIsReturnedOnceTheServerHasThem) {
   EXPECT_EQ(there().mtime_ns, kOld) << "the bytes were stored before it was set";
 }
 
-// With all slots taken by calls that wait for others, perhaps for this very lease.
+// Calls that wait, perhaps for this very lease, have taken all slots.
 TEST_F(AttributeWritebackTest, ALeaseIsReturnedAlthoughNoSlotIsFree) {
   server_.add("other", "");
   const Node other = lookup("other");
@@ -330,7 +330,7 @@ TEST_F(AttributeWritebackTest, WhatCouldNotBeSentIsTriedAgainAfterTheClose) {
   EXPECT_EQ(mount_->stats().inodes, 1u) << "now it may go";
 }
 
-// It was set later: who makes a file has it to himself.
+// Other clients' changes are younger, because the exclusive lease kept them from the file before.
 TEST_F(AttributeWritebackTest, WhatOthersHaveSetSinceLeasesEndedStays) {
   ASSERT_TRUE(set(mode(0640)));
   ASSERT_TRUE(set(times(kOld, kOld)));
@@ -345,7 +345,7 @@ TEST_F(AttributeWritebackTest, WhatOthersHaveSetSinceLeasesEndedStays) {
   EXPECT_EQ(requests(MessageType::kSetAttr), 0u);
 }
 
-// Its answer was lost with the session.
+// The reply to our own SETATTR was lost with the session.
 TEST_F(AttributeWritebackTest, AChangeOfOursThatWasSentLastIsNotTakenForTheirs) {
   ASSERT_TRUE(set(mode(0400)));
   server_.hold_replies(MessageType::kSetAttr);
@@ -360,7 +360,7 @@ TEST_F(AttributeWritebackTest, AChangeOfOursThatWasSentLastIsNotTakenForTheirs) 
   EXPECT_EQ(mode_there(), 0640u);
 }
 
-// A WRITE that carries an old mode is not overtaken by a newer one.
+// A newer mode does not overtake a WRITE that carries an old one.
 TEST_F(AttributeWritebackTest, WhatIsSetMeanwhileIsSentAfterwards) {
   ASSERT_TRUE(write(made_, 0, "text"));
   ASSERT_TRUE(set(mode(0400)));

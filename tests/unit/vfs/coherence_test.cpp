@@ -1,4 +1,4 @@
-// What others have changed, and replies that overtake each other.
+// Changes of other clients, and replies that overtake each other.
 #include "tests/unit/vfs/fixture.h"
 
 namespace foliofs::test {
@@ -6,7 +6,7 @@ namespace foliofs::test {
 // Attributes that were fetched before a WRITE was acknowledged must not shrink the file.
 class OldAttributes : public VfsTest, public testing::WithParamInterface<MessageType> {
  protected:
-  // Runs the query in the background; the node that it gave a reference to is given back.
+  // Runs the query in the background, and forgets the reference to the node that it returned.
   std::shared_ptr<std::optional<bool>> start_query(Node node) {
     switch (GetParam()) {
       case MessageType::kLookup:
@@ -99,7 +99,7 @@ TEST_F(VfsTest, OldEntriesAreHandedOutWithoutAttributes) {
   ops().release_directory(directory.get());
 }
 
-// The kernel's pages are still old while somebody else's open has them dropped.
+// The kernel still has old pages while the invalidation of another open drops them.
 // SEMANTICS: open-sees-closed
 TEST_F(VfsTest, ASecondOpenWaitsForTheFirstOnesInvalidation) {
   server_.add("f", "old");
@@ -116,7 +116,7 @@ TEST_F(VfsTest, ASecondOpenWaitsForTheFirstOnesInvalidation) {
   EXPECT_FALSE(first->has_value());
   EXPECT_FALSE(second->has_value());
   EXPECT_FALSE(asking->has_value());
-  // What the kernel may be waiting for does not wait.
+  // Requests that the kernel may be waiting for do not wait.
   EXPECT_EQ(read(opened), "new");
   ASSERT_TRUE(write(opened, 3, "er"));
   vfs::AttributeChange change;
@@ -133,7 +133,7 @@ TEST_F(VfsTest, ASecondOpenWaitsForTheFirstOnesInvalidation) {
   release(opened);
 }
 
-// OPEN's reply carries no attributes, so that the kernel would read no further than it thinks.
+// OPEN's reply carries no attributes, so the kernel would read only up to the old size.
 // SEMANTICS: open-sees-closed
 TEST_F(VfsTest, AnOpenTellsTheKernelOfAnotherSize) {
   server_.add("f", "1234");
@@ -168,7 +168,7 @@ TEST_F(VfsTest, WhoLooksNothingUpOpensAtTheSecondTry) {
   }
 }
 
-// The kernel passes the second ESTALE on.
+// The kernel retries an open after ESTALE once, and returns a second ESTALE to the program.
 // SEMANTICS: open-sees-closed
 TEST_F(VfsTest, NobodyIsRefusedTwiceInARow) {
   server_.add("f", "1234");
@@ -201,7 +201,7 @@ TEST_F(VfsTest, AFirstOpenTellsTheKernelOfAnotherTime) {
   release(unchanged);
 }
 
-// The kernel ignores the size in a reply to what it asked before it dropped pages.
+// The kernel ignores the size in the reply to a request that it sent before it dropped pages.
 TEST_F(VfsTest, AStatThatFindsGrowthTellsTheKernelApart) {
   server_.add("f", "1234");
   const Node node = lookup("f");
@@ -217,7 +217,8 @@ TEST_F(VfsTest, AStatThatFindsGrowthTellsTheKernelApart) {
   release(opened);
 }
 
-// The kernel has been as far as a write(2) reached: its last byte may be newer than the cache's.
+// A write(2) has extended the kernel's file to this size already, and the kernel's last byte may be
+// newer than the cache's.
 TEST_F(VfsTest, TheKernelIsNotToldOfGrowthThatItHasWritten) {
   server_.add("f", "1234");
   const Node node = lookup("f");
@@ -231,7 +232,8 @@ TEST_F(VfsTest, TheKernelIsNotToldOfGrowthThatItHasWritten) {
   release(opened);
 }
 
-// It could not read the last byte, and who joins that read would fail with it.
+// Without an open, the client could not read the last byte, and a reader that joined that fetch
+// would fail with it.
 TEST_F(VfsTest, AStatOfAFileThatNobodyHasOpenReadsNothing) {
   server_.add("f", "1234");
   const Node node = lookup("f");
@@ -280,7 +282,7 @@ TEST_F(VfsTest, AForeignChangeThatAWriteFindsIsLookedAtByTheNextStat) {
   release(opened);
 }
 
-// The kernel has zeros behind the old end in the page in which it was.
+// In the page with the old end, the kernel has zeros after that end.
 TEST_F(VfsTest, GrowthDropsTheKernelsPagesFromTheOldEndOn) {
   server_.add("f", "12");
   const Node node = lookup("f");
@@ -362,7 +364,7 @@ TEST_F(VfsTest, AnAnswerThatWasOvertakenIsShownWhereNothingNewerIsKnown) {
   server_.change("f", "12345678");
   server_.file("f").mode = S_IFREG | 0600;
   expire();
-  server_.fails[MessageType::kSetXattr] = ENOSPC;  // what a change has done is not known then
+  server_.fails[MessageType::kSetXattr] = ENOSPC;  // then the effect of the change is unknown
   server_.hold_replies(MessageType::kGetAttr);
   auto asked = loop_.start(ops().getattr(call(), node, nullptr));
   for (int query = 0; query < 3; ++query) {

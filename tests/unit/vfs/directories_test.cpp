@@ -1,4 +1,4 @@
-// Directories: what the answers to changes in them tell, and what the client need not ask then.
+// Directories: what the replies to changes in them tell, and what the client then need not ask.
 #include "tests/unit/vfs/fixture.h"
 
 namespace foliofs::test {
@@ -7,7 +7,7 @@ namespace {
 class DirectoriesTest : public VfsTest {
  protected:
   std::size_t asked() const { return server_.count(MessageType::kGetAttr); }
-  // What is known of the root's modification, without asking.
+  // The root's mtime, if the client knows it without asking the server.
   std::optional<std::int64_t> known_mtime() {
     auto known = ops().try_getattr(vfs::kRootNode, true);
     return known ? std::optional(known->mtime_ns) : std::nullopt;
@@ -55,7 +55,7 @@ TEST_F(DirectoriesTest, WhatIsKnownGetsOldAllTheSame) {
   EXPECT_FALSE(known_mtime());
 }
 
-// The server has made the directory before it has removed the file, and says so afterwards.
+// The server makes the directory before it removes the file, but the reply to MKDIR comes last.
 // SEMANTICS: own-changes-show
 TEST_F(DirectoriesTest, AnAnswerThatWasOvertakenDoesNotTakeALaterChangeBack) {
   server_.add("f", "");
@@ -87,7 +87,7 @@ TEST_F(DirectoriesTest, AChangeThatFailsLeavesNothingKnown) {
   EXPECT_FALSE(known_mtime());
 }
 
-// What came with another session's directory may tell of others' changes.
+// The directory's attributes in the reply may show changes of other sessions.
 TEST_F(DirectoriesTest, ALookupTellsOfTheDirectoryToo) {
   server_.add("f", "");
   lookup("f");
@@ -113,7 +113,7 @@ TEST_F(DirectoriesTest, AListingSaysWhereItEnds) {
   ops().release_directory(directory.get());
 }
 
-// Being told again, the kernel would forget the ACLs that it has cached.
+// If the kernel got the same attributes again, it would drop the ACLs that it has cached.
 TEST_F(DirectoriesTest, TheKernelIsNotToldAgainWhatItKnows) {
   server_.add("f", "");
   auto directory = ops().open_directory(vfs::kRootNode).value().directory;

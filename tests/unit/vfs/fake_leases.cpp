@@ -1,4 +1,4 @@
-// Leases of the FakeServer: one client, and others whose changes are the test's.
+// Leases of the FakeServer, which has one client; the test makes the changes of other clients.
 #include "tests/unit/vfs/fake_server.h"
 
 namespace foliofs::test {

@@ -1,4 +1,4 @@
-// The locks of a FakeServer: those of its client, and one that somebody else holds.
+// The locks of a FakeServer: those of its client, and one that another client holds.
 #pragma once
 
 #include <fcntl.h>
@@ -20,7 +20,7 @@ class FakeLocks {
  public:
   std::function<void(std::uint64_t waiter)> granted;
 
-  // What the client has of a file; F_UNLCK is nothing.
+  // Whether the client's `owner` holds any lock of the file.
   bool holds(std::uint64_t ino, std::uint64_t owner, bool whole_file = false) const {
     auto found = held_.find({ino, whole_file, owner});
     return found != held_.end() && !found->second.empty();
@@ -30,8 +30,8 @@ class FakeLocks {
   }
   std::size_t waiting() const { return waiting_.size(); }
 
-  // Somebody else's lock of all files, of both kinds; it keeps the client's from nothing that they
-  // have.
+  // Another client takes a lock of every file, as fcntl(2) and as flock(2). Locks that the client
+  // holds already stay.
   void lock_by_another(LockType type, std::uint64_t start = 0, std::uint64_t end = kLastLockByte) {
     foreign_ = LockRange{start, end, type};
   }
@@ -49,7 +49,7 @@ class FakeLocks {
     granted_.clear();
   }
 
-  // 0, -1 when it waits, or an errno.
+  // 0 if granted, -1 if it waits, or an errno.
   int request(std::uint64_t ino, const wire::LockRequestT& request) {
     const Key key{ino, request.whole_file, request.owner};
     const LockRange range = range_of(request);
@@ -102,7 +102,7 @@ class FakeLocks {
   std::map<Key, LockRanges> held_;
   std::optional<LockRange> foreign_;
   std::vector<Waiter> waiting_;
-  std::map<std::uint64_t, Waiter> granted_;  // and not asked for since
+  std::map<std::uint64_t, Waiter> granted_;  // by LOCKGRANTED; the client has not repeated LOCK yet
 };
 
 }  // namespace foliofs::test

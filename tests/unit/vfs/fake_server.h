@@ -1,6 +1,6 @@
-// A server in the test's own loop, over an in-memory stream: it forgets sessions and handles, holds
-// requests or replies back, and remembers what it was asked. One export, no permissions but those
-// that a test asks for.
+// A server on the test's own loop, over an in-memory stream. On demand it forgets sessions and
+// handles, and holds requests or replies back; it records the requests. It has one export, and
+// checks only the permissions that a test asks for.
 #pragma once
 
 #include <fcntl.h>
@@ -35,7 +35,7 @@ struct ServerFile {
   std::map<std::string, std::uint64_t> names;  // of a directory
   std::map<std::string, std::string> xattrs;
   std::int64_t mtime_ns = 0, ctime_ns = 0, btime_ns = 0;
-  std::int64_t atime_ns = 0;  // shown once it is after the modification
+  std::int64_t atime_ns = 0;  // shown only if it is later than mtime_ns
   std::uint64_t foreign_changes = 0;
 };
 
@@ -60,7 +60,7 @@ class FakeServer final : public rpc::Connector {
   bool descriptor_handles = false;   // a restart forgets all handles
   bool checks_write = false;         // opens for writing need a write bit
   bool squashes_root = false;        // LOOKUP by root: EACCES
-  bool brings_first_bytes = false;   // OPEN, if it is asked to
+  bool brings_first_bytes = false;   // OPEN's reply has bytes of the file, if asked for
   std::map<MessageType, int> fails;  // errno with which each of these fails
   std::uint64_t write_verifier = 1;
   std::uint32_t idle_opens = 0;
@@ -70,10 +70,11 @@ class FakeServer final : public rpc::Connector {
   std::size_t most_entries = ~std::size_t{0};     // in one reply to READDIR
   std::uint64_t most_copied = ~std::uint64_t{0};  // bytes that one COPYRANGE copies
   FaultPoints* faults = nullptr;                  // reaches kAfterSend when a WRITE has arrived
-  // Whoever asks for leases gets them, of whatever he is shown and what is not being recalled.
+  // Gives a session that wants leases one of every file that a reply shows, unless the file's lease
+  // is being recalled.
   bool gives_leases = false;
   std::vector<wire::ReturnLeasesRequestT> returned;  // each RETURN_LEASES
-  // Whoever makes a file gets an exclusive lease of it.
+  // Gives the client that makes a file an exclusive lease of it.
   bool gives_exclusive = false;
 
   std::size_t count(MessageType type) const {
@@ -89,7 +90,7 @@ class FakeServer final : public rpc::Connector {
     root().names[name] = file.ino;
     return file;
   }
-  // Somebody else's change.
+  // Another client changes the file.
   void change(const std::string& name, std::string data) {
     ServerFile& changed = file(name);
     changed.data = std::move(data);
@@ -97,7 +98,7 @@ class FakeServer final : public rpc::Connector {
     ++changed.foreign_changes;
   }
 
-  // Requests of this type arrive and are not executed; or are executed and not answered.
+  // Requests of this type arrive but are not executed; or are executed but not answered.
   void hold_requests(MessageType type) { held_requests_.insert(type); }
   void hold_replies(MessageType type) { held_replies_.insert(type); }
   void release() {
@@ -105,15 +106,15 @@ class FakeServer final : public rpc::Connector {
     held_replies_.clear();
     released_.wake_all();
   }
-  // Lets replies go, and holds those that come next.
+  // Sends the held replies, and goes on holding later ones.
   void release_these_replies() {
     ++replies_released_;
     released_.wake_all();
   }
-  int waiting = 0;  // requests that are held one way or the other
+  int waiting = 0;  // requests that are held, or whose replies are
 
-  // The process ends and comes back: connections, sessions and opens are gone. What is held back
-  // never gets an answer.
+  // The process ends and starts again: connections, sessions and opens are gone. Requests that are
+  // held never get an answer.
   void restart() {
     ++run_;
     slots_.clear();
@@ -131,17 +132,17 @@ class FakeServer final : public rpc::Connector {
     wire_.reset();
   }
 
-  // A lease that goes; of a directory, the names in it that have changed.
+  // A lease to recall; for a directory, with the changed names in it.
   struct Lost {
     const ServerFile& file;
     std::vector<std::string> names;
   };
   void recall(std::uint64_t number, std::initializer_list<Lost> lost);
   void recall_everything();
-  // The server has little room for opens.
+  // Sends OPENSWANTED, as a server with little room for opens does.
   void want_opens();
 
-  // LOCKGRANTED.
+  // Sends LOCKGRANTED.
   void grant_notice(std::uint64_t waiter) {
     wire::LockGrantedT granted;
     granted.waiter = waiter;
@@ -339,7 +340,7 @@ class FakeServer final : public rpc::Connector {
   bool is_leased(const ServerFile& file) const;
 
   std::vector<std::uint8_t> handle_of(const ServerFile& file) const;
-  // What a SETATTR or a WRITE sets beside size and bytes.
+  // Sets the attributes of a SETATTR or a WRITE, except for the size.
   template <class Request>
   static void set_attributes(ServerFile& file, const Request& request);
   ServerFile* find(const std::vector<std::uint8_t>& handle);

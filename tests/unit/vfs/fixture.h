@@ -1,5 +1,5 @@
-// A mount over a real session to a FakeServer, in virtual time, with a fake kernel above it that
-// the test controls.
+// A mount over a real session to a FakeServer, in virtual time. The test controls the fake kernel
+// above it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ namespace foliofs::test {
 class FakeMountKernel final : public vfs::Kernel {
  public:
   std::vector<std::uint64_t> dropped;  // the nodes whose pages it was told to drop
-  bool hold = false;                   // while set, no pages are dropped
+  bool hold = false;                   // while set, dropping pages does not end
   int waiting = 0;
   FaultPoints* faults = nullptr;  // reaches kWhileUnmapping
 
@@ -47,7 +47,7 @@ class FakeMountKernel final : public vfs::Kernel {
   bool expires_absent_names() const override { return forgets_absent_names; }
   bool forgets_absent_names = true;
   std::vector<std::uint64_t> expired;           // nodes whose attributes it was told to expire
-  std::vector<std::uint64_t> expired_listings;  // those of them that are directories
+  std::vector<std::uint64_t> expired_listings;  // the directories among them
   std::vector<vfs::KernelName> expired_names;
   bool hold_attributes = false;
   void release_attributes() {
@@ -61,7 +61,7 @@ class FakeMountKernel final : public vfs::Kernel {
   }
   std::vector<std::vector<vfs::KernelFile>> forgotten;  // one batch after the other
   std::function<void(const std::vector<vfs::KernelFile>&)> on_forget;
-  bool hold_names = false;  // while set, the directories are locked
+  bool hold_names = false;  // while set, expiring names does not end, as if directories were locked
   void release_names() {
     hold_names = false;
     names_released_.wake_all();
@@ -119,7 +119,7 @@ class VfsTest : public testing::Test {
   vfs::OpenedFile open(Node node, int flags = O_RDWR) {
     auto opened = loop_.run(ops().open(call(), node, flags));
     if (!opened && opened.error() == Errno(ESTALE)) {
-      // As the kernel does: it looks the path up again.
+      // Like the kernel, looks the path up again after ESTALE.
       stat(node);
       opened = loop_.run(ops().open(call(), node, flags));
     }
@@ -158,7 +158,7 @@ class VfsTest : public testing::Test {
   }
   void pass(Duration time) { loop_.run(loop_.clock.sleep(time)); }
   void expire() { pass(std::chrono::milliseconds(1100)); }
-  // Runs the loop until `done`, and lets only a little time pass.
+  // Runs the loop until `done`; virtual time passes only when nothing else is ready.
   void until(const std::function<bool()>& done) { loop_.finish(done); }
 
   Loop loop_;

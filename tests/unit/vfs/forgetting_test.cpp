@@ -10,12 +10,12 @@ class ForgettingTest : public LeasesTest {
  protected:
   ForgettingTest() {
     server_.gives_leases = false;
-    // Nothing of cache_size can be spared.
+    // Dirty bytes may take all of cache_size, so nothing of it can be set aside for inodes.
     options_.cache.dirty_limit = options_.cache.cache_size;
     options_.inode_allowance = 64 << 10;
   }
 
-  // A kernel that lets go of whatever it is asked to, but for `kept_`.
+  // The kernel forgets every file that it is asked to forget, except those in `kept_`.
   void SetUp() override {
     LeasesTest::SetUp();
     kernel_.on_forget = [this](const std::vector<vfs::KernelFile>& files) {
@@ -151,7 +151,7 @@ TEST_F(ForgettingTest, TheShareFollowsTheCache) {
 
 class DroppedLeasesTest : public LeasesTest {
  protected:
-  // How many leases were given up, by all messages so far.
+  // How many leases the client has given up so far.
   std::size_t given_up() const {
     std::size_t files = 0;
     for (const auto& message : server_.returned) files += message.dropped.size();

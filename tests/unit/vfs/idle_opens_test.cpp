@@ -1,5 +1,5 @@
-// Opens that nobody uses any more: who gets them without asking the server, and when they are
-// closed.
+// Opens that no program uses any more: which later opens get them without asking the server, and
+// when they are closed.
 #include "foliofs/proto/open_flags.h"
 #include "tests/unit/vfs/leases_fixture.h"
 
@@ -15,7 +15,7 @@ class IdleOpensTest : public LeasesTest {
       return call(uid).caller;
     };
   }
-  // Whether the kernel's OPEN is answered from memory; what it opens is released.
+  // Whether the kernel's OPEN is answered from memory. Releases the file if it is.
   bool opens_unasked(Node node, int flags = O_RDONLY, std::uint32_t uid = 1000) {
     auto opened = ops().try_open(caller(uid), 1, node, flags);
     if (opened) release(*opened);
@@ -185,7 +185,7 @@ TEST_F(IdleOpensTest, WhereOthersHaveAllTheRoomAnOpenWaitsUntilTheyHaveBeenAsked
   release((*opening)->value());
 }
 
-// The server's disk gets its space back with the name.
+// The server's disk must get the file's space back when the name is removed.
 TEST_F(IdleOpensTest, AreClosedBeforeTheNameIsRemoved) {
   add_read("f");
   add_read("g");

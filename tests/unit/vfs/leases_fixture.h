@@ -1,4 +1,4 @@
-// A mount whose server gives leases, and helpers for tests of them.
+// A mount whose server gives leases, and helpers for tests of leases.
 #pragma once
 
 #include "src/vfs/leases.h"
@@ -16,7 +16,7 @@ class LeasesTest : public VfsTest {
     server_.gives_leases = true;
   }
 
-  // As the kernel sends LOOKUP. "known" and "none" are answered from memory.
+  // Handles a LOOKUP as from the kernel. "known" and "none" are answered from memory.
   std::string find(const std::string& name, Node parent = vfs::kRootNode) {
     if (auto known = ops().try_lookup(parent, name)) return known->node == 0 ? "none" : "known";
     auto entry = loop_.run(ops().lookup(call(), parent, name));

@@ -1,4 +1,5 @@
-// Leases of directories: when a listing says all that is in them, and which the kernel keeps.
+// Leases of directories: when a listing is known to be complete, and which listings the kernel
+// keeps.
 #include <cstdio>
 #include <random>
 
@@ -27,7 +28,7 @@ class LongListingTest : public LeasedNamesTest {
     server_.most_entries = 2;
     stat(vfs::kRootNode);
   }
-  // Reads on after `cookie`; where the next reply goes on, or nothing at the end.
+  // Reads one reply after `cookie`. Returns the cookie for the next one, or nothing at the end.
   std::optional<std::uint64_t> read_on(std::uint64_t cookie) {
     auto directory = ops().open_directory(vfs::kRootNode).value().directory;
     auto read = loop_.run(ops().read_directory(call(), directory, cookie, true)).value();
@@ -79,7 +80,8 @@ TEST_F(LongListingTest, IsNotWholeWhereTheKernelForgetsAFileMeanwhile) {
   EXPECT_EQ(find("a"), "found");
 }
 
-// Where the server's filesystem counts the entries, the next reply begins one too late.
+// If the server's filesystem takes the index of an entry as its cookie, the next reply begins one
+// entry too late.
 TEST_F(LongListingTest, IsNotWholeAfterARemovalInTheMiddle) {
   const auto next = read_on(0);
   ASSERT_TRUE(unlink("a"));
@@ -95,7 +97,7 @@ TEST_F(LongListingTest, IsNotWholeAfterAMoveInTheMiddle) {
   EXPECT_EQ(find("moved"), "known");
 }
 
-// Of the names of a file only the last that was seen is known.
+// The client remembers only the last name of a file that it has seen.
 TEST_F(LongListingTest, IsNotWholeWhereANameIsForgottenWhileAReplyIsTaken) {
   server_.change("b", "old");
   const Node elsewhere = mkdir("elsewhere");
@@ -119,7 +121,7 @@ TEST_F(LongListingTest, IsNotWholeWhereANameIsForgottenWhileAReplyIsTaken) {
   release(opened);
 }
 
-// Nothing is left under the old names.
+// The old names are known to be absent.
 TEST_F(LongListingTest, StaysWholeThroughOwnRemovalsAndMoves) {
   read_to_the_end(0);
   ASSERT_TRUE(unlink("a"));

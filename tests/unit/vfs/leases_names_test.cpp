@@ -115,7 +115,8 @@ TEST_F(LeasedNamesTest, AnAnswerFromBeforeTheRecallIsNotBelievedAtAll) {
   EXPECT_EQ(find("g"), "found");
 }
 
-// The server gave no lease with it; another reply that came earlier and was said later did.
+// The reply to LOOKUP gives no lease. A reply that the server sent later, but that arrived earlier,
+// does.
 TEST_F(LeasedNamesTest, AnAnswerThatGivesNoLeaseIsNotCoveredByAnothersOne) {
   server_.add("f", "");
   stat(vfs::kRootNode);
@@ -127,7 +128,7 @@ TEST_F(LeasedNamesTest, AnAnswerThatGivesNoLeaseIsNotCoveredByAnothersOne) {
   until([&] { return server_.waiting == 1; });
   kernel_.release_attributes();
   until([&] { return returned(7); });
-  rename_there("f", "g");  // of which this client has no lease
+  rename_there("f", "g");  // this client has no lease of the directory
   stat(vfs::kRootNode);
   ASSERT_EQ(attribute_timeout(vfs::kRootNode), kBelieved);
   server_.release();
@@ -208,7 +209,7 @@ TEST_F(LeasedNamesTest, ADirectoryThatHasAChangeByOthersIsNotTakenForEmpty) {
   EXPECT_EQ(find("x", (*making)->value().node), "found");
 }
 
-// An inode has one name in memory.
+// The client remembers one name of each inode.
 TEST_F(LeasedNamesTest, BothNamesOfAFileInAListingAreThere) {
   ServerFile& file = server_.add("f", "");
   server_.root().names["g"] = file.ino;
@@ -233,7 +234,7 @@ TEST_F(LeasedNamesTest, AFileThatHasItsNameBackIsThere) {
   server_.recall(2, {{server_.root(), {"a", "x", "y"}}});
   until([&] { return returned(2); });
   list();
-  list();  // the first one has moved names
+  list();  // the first listing has moved names
   EXPECT_NE(find("x"), "none");
   EXPECT_NE(find("a"), "none");
   EXPECT_EQ(find("y"), "none");
@@ -301,7 +302,7 @@ TEST_F(LeasedNamesTest, AMovedFileIsThereAlthoughNobodyKnowsWhichItWas) {
   server_.root().names["g"] = file.ino;
   file.nlink = 2;
   lookup("f");
-  lookup("g");  // it is known by this name now
+  lookup("g");  // from here on, the client knows the file by this name
   const Node directory = mkdir("d");
   ASSERT_EQ(find("f", directory), "none");
   server_.fails[MessageType::kLookup] = EIO;
@@ -322,7 +323,8 @@ TEST_F(LeasedNamesTest, AChangeThatFailsLeavesNothingOfTheDirectoryKnown) {
   EXPECT_EQ(find("f"), "absent");
 }
 
-// It was told to believe the first one for long, and of that nothing is remembered.
+// The kernel may cache the first name for long, but the client does not remember that name, so a
+// recall could not expire it.
 TEST_F(LeasedNamesTest, TheKernelForgetsAFilesEarlierNameWhenItIsKnownByAnother) {
   server_.add("f", "");
   const Node node = lookup("f");
@@ -339,7 +341,7 @@ TEST_F(LeasedNamesTest, TheKernelForgetsAFilesEarlierNameWhenItIsKnownByAnother)
   EXPECT_EQ(kernel_.expired_names.size(), 1u) << "it has moved that itself";
 }
 
-// The kernel moves what it knew as f, which need not be what the server has renamed.
+// The kernel moves the file that it knew as f, which need not be the one that the server renamed.
 TEST_F(LeasedNamesTest, WhereARenameMayHaveMovedAnotherFileTheKernelAsks) {
   server_.add("f", "");
   ASSERT_EQ(find("f"), "found");
@@ -349,7 +351,7 @@ TEST_F(LeasedNamesTest, WhereARenameMayHaveMovedAnotherFileTheKernelAsks) {
   EXPECT_EQ(expired("g"), 1u);
 }
 
-// Somebody else has put another file there before the server has renamed it.
+// Another client puts another file at the old name before the server executes the rename.
 // SEMANTICS: leases-are-exact
 TEST_F(LeasedNamesTest, ARenameMovesWhatHasTheNameThen) {
   server_.add("f", "old");

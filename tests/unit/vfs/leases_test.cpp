@@ -1,4 +1,4 @@
-// Leases of attributes and data: what is believed under them, and how they go.
+// Leases of attributes and data: what the client answers from memory under them, and how they end.
 #include "tests/unit/vfs/leases_fixture.h"
 
 namespace foliofs::test {
@@ -127,7 +127,7 @@ TEST_F(LeasesTest, AnOlderReplyThatWasAskedForAfterTheRecallIsNotBelieved) {
   ++file.foreign_changes;
   server_.recall(7, {{file, {}}});
   until([&] { return returned(7); });
-  --file.foreign_changes;  // executed by a thread that looked earlier
+  --file.foreign_changes;  // as if a thread of the server had read the attributes earlier
   stat(node);
   EXPECT_FALSE(is_known(node));
   ++file.foreign_changes;
@@ -165,7 +165,7 @@ TEST_F(LeasesTest, AnOwnChangeUnderALeaseIsKnown) {
   EXPECT_EQ(attribute_timeout(node), kBelieved);
 }
 
-// The server's clock was set back: its stamps do not tell which reply came last.
+// The server's clock was set back, so its timestamps do not tell which reply is newer.
 TEST_F(LeasesTest, AnOwnChangeWithAnEarlierStampIsNotHiddenForLong) {
   ServerFile& file = server_.add("f", "");
   file.ctime_ns += 1'000'000'000;
@@ -207,7 +207,7 @@ TEST_F(LeasesTest, WhatWasAskedForBeforeAllWereVoidIsNotBelieved) {
   EXPECT_FALSE(is_known(node));
 }
 
-// The kernel has been told anew since the first of the two.
+// The kernel has got attributes under a new lease since the first of the two recalls.
 TEST_F(LeasesTest, WhatIsLeasedAgainMeanwhileIsExpiredAllTheSame) {
   server_.add("f", "");
   server_.add("g", "");
@@ -220,7 +220,7 @@ TEST_F(LeasesTest, WhatIsLeasedAgainMeanwhileIsExpiredAllTheSame) {
   ASSERT_EQ(attribute_timeout(vfs::kRootNode), kBelieved);
   server_.recall_everything();
   loop_.settle();
-  lookup("g");  // gives a lease of the root, of which the kernel is told nothing
+  lookup("g");  // brings a lease of the root, but the kernel gets no attributes of the root
   kernel_.expired.clear();
   kernel_.release_names();
   pass(std::chrono::seconds(2));
@@ -278,7 +278,7 @@ TEST_F(LeasesTest, ASilentServerIsNotBelievedAnyMore) {
   EXPECT_EQ(attribute_timeout(node), kBelieved);
 }
 
-// The server takes it for returned with all the others.
+// The server counts that lease as returned with all the others.
 TEST_F(LeasesTest, ALeaseThatIsGivenBeforeEverythingIsReturnedIsNotTaken) {
   server_.add("f", "");
   const Node node = lookup("f");
@@ -386,7 +386,7 @@ TEST_F(LeasesTest, AfterAnOpenThatBroughtBytesTheTimeOfAccessIsAskedFor) {
   release(opened);
 }
 
-// As relatime has it.
+// The access time follows the rule of relatime.
 TEST_F(LeasesTest, ATimeOfAccessMovesOnceADayAlthoughNothingIsModified) {
   constexpr std::int64_t kHour = 3'600'000'000'000;
   const std::int64_t now = loop_.clock.wall_ns();
@@ -417,7 +417,7 @@ TEST_F(LeasesTest, AFileThatIsOpenIsRevalidatedAfterTheRecall) {
   release(opened);
 }
 
-// Dropping pages waits for READs, which may wait for the server.
+// Revalidation drops pages, which waits for READs, and these may wait for the server.
 TEST_F(LeasesTest, ARecallDoesNotWaitForTheRevalidation) {
   server_.add("f", "old");
   auto opened = open(lookup("f"));
@@ -431,7 +431,8 @@ TEST_F(LeasesTest, ARecallDoesNotWaitForTheRevalidation) {
   release(opened);
 }
 
-// Were they dropped when the change is found, the kernel would ignore the answer that tells of it.
+// If the pages were dropped only when a reply shows the change, the kernel would ignore that
+// reply's attributes.
 TEST_F(LeasesTest, WhatNobodyHasOpenLosesItsPagesAtTheRecall) {
   server_.add("f", "old");
   server_.add("never open", "old");
@@ -483,7 +484,7 @@ TEST_F(LeasesTest, ARecallWaitsForThePagesOfManyFilesNoLongerThanForOne) {
   until([&] { return kernel_.dropped.size() == 2; });
 }
 
-// It may have asked before it was told to drop pages, and then takes no owner from the answer.
+// The kernel may have sent the LOOKUP before it drops pages, and then ignores the reply's owner.
 // SEMANTICS: leases-are-exact
 TEST_F(LeasesTest, NoNameIsBelievedForLongWhoseAnswerMayBeIgnored) {
   server_.add("f", "");
@@ -498,7 +499,7 @@ TEST_F(LeasesTest, NoNameIsBelievedForLongWhoseAnswerMayBeIgnored) {
     return loop_.run(ops().lookup(call(), vfs::kRootNode, "f")).value().name_timeout_us;
   };
   EXPECT_EQ(look(), Duration::zero());
-  expire();  // or a listing takes its place
+  expire();  // otherwise the client would ask for a listing instead
   server_.hold_replies(MessageType::kLookup);
   auto looking = loop_.start(ops().lookup(call(), vfs::kRootNode, "f"));
   until([&] { return server_.waiting == 1; });
@@ -510,7 +511,7 @@ TEST_F(LeasesTest, NoNameIsBelievedForLongWhoseAnswerMayBeIgnored) {
   EXPECT_EQ(look(), kBelieved);
 }
 
-// Linux asks for no attributes before it decides who owns a file whose name it believes.
+// Linux does not ask for attributes before it checks the owner of a file whose dentry is valid.
 // SEMANTICS: leases-are-exact
 TEST_F(LeasesTest, TheKernelLooksUpWhatHasChanged) {
   server_.add("f", "");
@@ -561,7 +562,7 @@ class NoLeasesTest : public LeasesTest {
   NoLeasesTest() { server_.gives_leases = false; }
 };
 
-// One from before there were leases would not know the message.
+// A server without leases may not know the message.
 TEST_F(NoLeasesTest, AServerThatGivesNoneIsToldOfNone) {
   server_.add("f", "");
   const Node node = lookup("f");
@@ -571,7 +572,7 @@ TEST_F(NoLeasesTest, AServerThatGivesNoneIsToldOfNone) {
   EXPECT_TRUE(server_.returned.empty());
 }
 
-// The answer to our change tells of theirs, too.
+// The reply to our own change shows the other clients' changes, too.
 // SEMANTICS: leases-are-exact
 TEST_F(LeasesTest, AChangeOfOursShowsThatOthersHaveCutTheFile) {
   server_.add("f", "12345678");

@@ -1,5 +1,5 @@
-// Names that are looked up one after the other: when a listing is asked for instead, and what it is
-// believed for.
+// Names that the kernel looks up one after the other: when the client asks for a listing instead,
+// and which lookups it answers from it.
 #include "tests/unit/vfs/fixture.h"
 
 namespace foliofs::test {
@@ -14,7 +14,7 @@ class ListedNamesTest : public VfsTest {
     expire();
     server_.seen.clear();
   }
-  // As the kernel's request comes in.
+  // Handles a LOOKUP as from the kernel.
   std::string find(const std::string& name) {
     if (auto known = ops().try_lookup(vfs::kRootNode, name)) return "known";
     auto entry = loop_.run(ops().lookup(call(), vfs::kRootNode, name));

@@ -1,4 +1,4 @@
-// Locks as the client sees them: what surrounds a grant, waits and their ends, lost sessions.
+// Locks on the client: what it does around a grant, waits and how they end, lost sessions.
 #include "tests/unit/vfs/fixture.h"
 
 namespace foliofs::test {
@@ -27,7 +27,7 @@ class VfsLocksTest : public VfsTest {
     whole.whole_file = true;
     return whole;
   }
-  // 0, or an errno.
+  // 0 on success, or an errno.
   int set(const vfs::FileLock& lock) {
     auto status = loop_.run(ops().set_lock(call(), file_.file, lock, nullptr));
     return status ? 0 : status.error().value();
@@ -35,7 +35,7 @@ class VfsLocksTest : public VfsTest {
   auto begin(const vfs::FileLock& lock, vfs::LockWaitRef wait) {
     return loop_.start(ops().set_lock(call(), file_.file, lock, std::move(wait)));
   }
-  // The process closes the file, and the server does not answer its unlocks.
+  // The process closes the file, but the server does not answer the unlocks.
   auto close_unanswered() {
     server_.fails[MessageType::kLock] = ETIMEDOUT;
     EXPECT_TRUE(loop_.run(ops().flush(file_.file, kOwner)));
@@ -45,7 +45,7 @@ class VfsLocksTest : public VfsTest {
     co_await ops().release(file_.file.get());
     co_return success();
   }
-  // What came at the server, from `first` on.
+  // The types of the requests that the server has executed, from index `first` on.
   std::vector<MessageType> seen_from(std::size_t first) const {
     std::vector<MessageType> types;
     for (std::size_t i = first; i < server_.seen.size(); ++i) types.push_back(server_.seen[i].type);
@@ -194,7 +194,7 @@ TEST_F(VfsLocksTest, ALockThatAnotherHasGotMeanwhileIsLost) {
   EXPECT_EQ(read(other), "content");
 }
 
-// The others could never have what the server holds, and nobody here knows of.
+// Other clients could never get a lock that the server holds for this client, but no process has.
 TEST_F(VfsLocksTest, WhatWasTakenAgainBeforeOneWasLostIsGivenUp) {
   const auto other = open(node_);
   EXPECT_EQ(set(lock(F_WRLCK, 0, 9)), 0);

@@ -13,7 +13,7 @@ TEST_F(VfsTest, StoredBytesAreOnTheServerAfterFlush) {
   release(opened);
 }
 
-// The kernel closes a file once its caller has been told EINTR, whatever is still going on with it.
+// Once callers have got EINTR, the kernel may release the file while their calls still run here.
 TEST_F(VfsTest, AFileMayBeReleasedUnderCallsThatGoOn) {
   server_.add("f", std::string(100, 'a'));
   const Node node = lookup("f");
@@ -43,7 +43,7 @@ TEST_F(VfsTest, AFileMayBeReleasedUnderCallsThatGoOn) {
 TEST_F(VfsTest, AppendersDoNotOverlap) {
   server_.add("f", "");
   auto opened = open(lookup("f"), O_RDWR | O_APPEND);
-  // All of them think that the end is 0, and stand at the gate of a truncation.
+  // All appenders see the end at 0, and wait at the gate of a truncation.
   server_.hold_requests(MessageType::kSetAttr);
   vfs::AttributeChange change;
   change.valid = proto::kSetSize;
@@ -65,7 +65,7 @@ TEST_F(VfsTest, AppendersDoNotOverlap) {
   release(opened);
 }
 
-// fcntl(2) may take O_APPEND away from a file that was opened with it.
+// fcntl(2) may clear O_APPEND of a file that was opened with it.
 TEST_F(VfsTest, WithoutTheFlagTheOffsetCounts) {
   server_.add("f", "0123456789");
   auto opened = open(lookup("f"), O_RDWR | O_APPEND);
@@ -107,7 +107,7 @@ TEST_F(VfsTest, FsyncOfADirectoryCommitsOnTheServer) {
   ops().release_directory(directory.get());
 }
 
-// What stat shows of a file with a little unwritten is what it shows after close.
+// stat shows the same times for a file with a few dirty bytes as after its close.
 // SEMANTICS: times-stay
 TEST_F(VfsTest, TimesShownBeforeCloseAreThoseAfterIt) {
   auto created = create("f", O_RDWR | O_EXCL);
@@ -169,7 +169,7 @@ TEST_F(VfsTest, AFailureThatCloseHasReportedIsNoNewsToTheNextOpener) {
   ASSERT_FALSE(flushed);
   EXPECT_EQ(flushed.error(), Errno(ENOSPC));
   release(first);
-  pass(std::chrono::seconds(17));  // tried again and again in the background
+  pass(std::chrono::seconds(17));  // the client retries the WRITE in the background
   for (int reader = 0; reader < 3; ++reader) {
     server_.change("f", "");  // a WRITE that fails may have moved the file's times
     auto next = open(node, O_RDONLY);
@@ -178,7 +178,7 @@ TEST_F(VfsTest, AFailureThatCloseHasReportedIsNoNewsToTheNextOpener) {
   }
   server_.fails.clear();
   until([&] { return server_.file("f").data == "text"; });
-  // And once all is well, a new failure is news again.
+  // After the WRITE has succeeded, a new failure is reported again.
   auto third = open(node);
   ASSERT_TRUE(write(third, 0, "more"));
   server_.fails[MessageType::kWrite] = ENOSPC;

@@ -1,4 +1,4 @@
-// What OPEN brings along, and how CLOSE leaves.
+// What the reply to OPEN brings, and how the client sends CLOSE.
 #include "tests/unit/vfs/fixture.h"
 
 namespace foliofs::test {
@@ -7,8 +7,8 @@ class VfsOpenTest : public VfsTest {
  protected:
   VfsOpenTest() { server_.brings_first_bytes = true; }
 
-  // Somebody else moves "f", which is known here, to "f.1", and makes a new one. Returns the node
-  // of the old one.
+  // Another client moves "f", which this client knows, to "f.1", and makes a new "f". Returns the
+  // node of the old file.
   Node rotate() {
     server_.add("f", "old");
     const Node node = lookup("f");
@@ -83,7 +83,7 @@ TEST_F(VfsOpenTest, OfSeveralNamesTheKernelLooksUpTheOneItMeans) {
   server_.change("f", "text");
   EXPECT_EQ(loop_.run(ops().open(call(), node, O_RDONLY)).error(), Errno(ESTALE));
   release(open(node));
-  // The name by which it was found last is still its own, and the other one is not.
+  // The name by which the file was found last still belongs to it, and the other one does not.
   server_.change("f", "text");
   server_.root().names.erase("f");
   file.nlink = 1;
@@ -91,7 +91,7 @@ TEST_F(VfsOpenTest, OfSeveralNamesTheKernelLooksUpTheOneItMeans) {
   release(open(node));
 }
 
-// The kernel passes the second ESTALE on.
+// The kernel retries an open after ESTALE once, and returns a second ESTALE to the program.
 TEST_F(VfsOpenTest, AFileOfSeveralNamesThatSomebodyWritesIsRefusedOnce) {
   ServerFile& file = server_.add("f", "text");
   server_.root().names["g"] = server_.root().names.at("f");

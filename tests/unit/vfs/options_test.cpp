@@ -13,7 +13,7 @@ using testing::IsEmpty;
 
 constexpr std::uint64_t kMiB = 1 << 20;
 
-// The text of the refusal, empty when there is none.
+// The text of the error; empty if there is none.
 std::string set(MountOptions& options, std::string_view key, std::string_view value = "") {
   const auto result = set_option(options, key, value);
   return result ? "" : result.error().text;
@@ -123,7 +123,7 @@ TEST(MountOptions, SizesFollowTheCacheBothWays) {
 TEST(MountOptions, AnAskedSizeIsNeverCutSilently) {
   MountOptions options;
   ASSERT_EQ(set(options, "cache_size", "64m"), "");
-  ASSERT_EQ(set(options, "dirty_limit", "96m"), "");  // as the default has it
+  ASSERT_EQ(set(options, "dirty_limit", "96m"), "");  // the same as the default
   EXPECT_THAT(finish(options), HasSubstr("dirty_limit"));
   options = {};
   ASSERT_EQ(set(options, "cache_size", "16m"), "");
@@ -142,12 +142,12 @@ TEST(MountOptions, ALiveChangeIsAllOrNothing) {
   EXPECT_THAT(set_live(options, {{"invalidate", "bulk"}, {"cache_size", "64m"}, {"nonsense", ""}}),
               HasSubstr("nonsense"));
   EXPECT_EQ(describe_options(options), before);
-  // Each alone is good; together they are not.
+  // Each alone is valid, but together they are not.
   EXPECT_THAT(
       set_live(options, {{"invalidate", "bulk"}, {"cache_size", "64m"}, {"dirty_limit", "60m"}}),
       HasSubstr("dirty_limit"));
   EXPECT_EQ(describe_options(options), before);
-  // In this order the first is too much until the second has come.
+  // In this order, the first value is too large until the second one is set.
   EXPECT_EQ(set_live(options, {{"dirty_limit", "300m"}, {"cache_size", "1g"}}), "");
   EXPECT_EQ(options.cache.dirty_limit, 300 * kMiB);
 }

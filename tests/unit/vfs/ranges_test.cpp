@@ -34,7 +34,8 @@ TEST_F(RangesTest, AppendsGoToTheServersEnd) {
   release(opened);
 }
 
-// The server does not tell us of our own changes, and part of one that fails may have been made.
+// The server does not tell a client of its own changes, and may have executed a part of an append
+// that fails.
 // SEMANTICS: own-changes-show
 TEST_F(RangesTest, AfterAnAppendThatFailedTheEndIsAskedFor) {
   server_.add("file", "text");
@@ -62,7 +63,7 @@ TEST_F(RangesTest, AnAppendIsBehindWhatWasStoredBefore) {
   EXPECT_EQ(server_.file("f").data, "Stored+appended");
 }
 
-// Whether the first one has happened nobody knows.
+// The client does not know whether the server has executed the first append.
 // SEMANTICS: append-is-atomic
 TEST_F(RangesTest, AnAppendIsNotRepeatedInAnotherSession) {
   server_.add("f", "");
@@ -80,7 +81,7 @@ TEST_F(RangesTest, AnAppendIsNotRepeatedInAnotherSession) {
   release(opened);
 }
 
-// The kernel has filled it with zeros.
+// The kernel has filled the rest of that page with zeros.
 // SEMANTICS: written-is-read
 TEST_F(RangesTest, ThePageInWhichTheFileEndedGoesBeforeAnAppendIsAnswered) {
   server_.add("f", "one");
@@ -103,7 +104,8 @@ TEST_F(RangesTest, ThePageInWhichTheFileEndedGoesBeforeAnAppendIsAnswered) {
   release(reader);
 }
 
-// Told by another answer than the append's own, it clears what it has read behind the old end.
+// If a reply other than the append's own told the kernel of the new size, the kernel would clear
+// what it has read after the old end.
 // SEMANTICS: written-is-read
 TEST_F(RangesTest, TheKernelIgnoresAnswersThatOvertakeAnAppend) {
   server_.add("f", "one");
@@ -142,7 +144,7 @@ TEST_F(RangesTest, ItIgnoresThemWhileTheAppendIsUnderWay) {
   release(reader);
 }
 
-// Nothing of that is written to pages which the kernel keeps.
+// A direct write does not store to pages that the kernel keeps.
 // SEMANTICS: written-is-read
 TEST_F(RangesTest, ADirectWriteThatMakesTheFileLongerIsLikeAnAppend) {
   server_.add("f", "one");

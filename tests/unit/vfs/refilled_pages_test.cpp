@@ -1,4 +1,5 @@
-// Pages that a READ brought back between the copy of a write(2) and its WRITE are dropped again.
+// If a READ refills a page after the kernel has copied a write(2)'s bytes, but before the WRITE,
+// the client has the kernel drop the page again.
 #include "src/vfs/refilled_pages.h"
 
 #include "tests/unit/vfs/fixture.h"
@@ -36,7 +37,7 @@ class RefilledPages : public VfsTest {
     ASSERT_TRUE(loop_.run(ops().write(call(), opened_.file, whole)));
   }
 
-  // A write(2) that is answered once the kernel has dropped pages, which it does not yet.
+  // Starts a write(2) that is answered once the kernel has dropped pages, which the test holds up.
   std::shared_ptr<std::optional<Status>> start_write(std::uint64_t offset, std::string_view text) {
     kernel_.hold = true;
     auto written = loop_.start(ops().write(call(), opened_.file, store(offset, text)));
@@ -85,14 +86,14 @@ TEST_F(RefilledPages, AreDroppedOnceWhereSomebodyReadsAndWritesInTurn) {
 TEST_F(RefilledPages, AreNotedWhenAReadIsAnsweredAtOnce) {
   ASSERT_TRUE(write(opened_, 4096, std::string(4096, 'o')));
   invalidate(/*flush=*/false);
-  read_page(3);  // learns where the file ends now
+  read_page(3);  // learns where the file ends
   cache::ReadResult result;
   ASSERT_TRUE(ops().try_read(opened_.file.get(), 4096, 4096, result)) << "it is dirty, so it stays";
   ASSERT_TRUE(write(opened_, 5000, "new"));
   EXPECT_EQ(kernel_.dropped.size(), 1u);
 }
 
-// The kernel drops its pages when it gets the reply to an OPEN that says so.
+// The kernel drops its pages when the reply to an OPEN tells it to.
 TEST_F(RefilledPages, AfterAnOpenThatLetsTheKernelDropThem) {
   read_page(1);
   server_.change("f", std::string(20000, '!'));
@@ -133,7 +134,7 @@ TEST_F(RefilledPages, AreNoBusinessOfPageWriteback) {
 }
 
 // SEMANTICS: written-is-read
-// The kernel writes back what it drops: somebody has stored to a mapping of the older page.
+// A program has stored to a mapping of the older page, so the kernel writes it back as it drops it.
 TEST_F(RefilledPages, ThatAreWrittenBackMeanwhileTakeNothingBack) {
   invalidate();
   read_page(1);
@@ -176,7 +177,7 @@ TEST_F(RefilledPages, ThatShowTheWriteStayAsTheyAre) {
   invalidate();
   read_page(1);
   auto written = start_write(5000, "new");
-  // It was not filled behind the WRITE's back, and a mapping has stored what was there before.
+  // The page has a byte of the WRITE, so it is not older; a mapping has stored the bytes after it.
   std::string page(4096, '.');
   page.replace(5000 - 4096, 1, "n");
   write_back(page);

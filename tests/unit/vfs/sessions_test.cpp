@@ -1,11 +1,11 @@
-// A server that is restarted: what was open, dirty or on its way survives.
+// A restart of the server: open files, dirty bytes and calls on their way survive it.
 #include "tests/unit/vfs/fixture.h"
 
 namespace foliofs::test {
 
 class VfsSessionsTest : public VfsTest {
  protected:
-  // Until the session has noticed.
+  // Returns when the session has noticed the restart.
   void restart() {
     const std::uint64_t before = session_->incarnation();
     server_.restart();
@@ -13,7 +13,7 @@ class VfsSessionsTest : public VfsTest {
   }
 };
 
-// With a server whose handles end with its process.
+// A server whose handles become invalid when it restarts.
 class VfsLostHandlesTest : public VfsSessionsTest {
  protected:
   VfsLostHandlesTest() { server_.descriptor_handles = true; }
@@ -30,7 +30,7 @@ TEST_F(VfsLostHandlesTest, DirtyBytesSurviveTheLossOfHandles) {
   release(opened);
 }
 
-// Also when nobody has it open any more, and nothing but the lookup says whether it is gone.
+// This holds even if no program has the file open, and only a lookup can tell whether it is gone.
 // SEMANTICS: restart-survives
 TEST_F(VfsLostHandlesTest, BytesOfAReleasedFileAreKeptUntilItIsGone) {
   server_.add("f", "");
@@ -188,7 +188,7 @@ TEST_F(VfsSessionsTest, FsyncReportsWhatTheServersMachineHasLost) {
   EXPECT_EQ(synced.error(), Errno(EIO));
   EXPECT_TRUE(fsync(opened));
 
-  // A restart of the process loses nothing, and what was committed is safe.
+  // A restart of the process loses no written bytes, and committed bytes are safe.
   ASSERT_TRUE(write(opened, 0, "more"));
   ASSERT_TRUE(flush(opened));
   restart();

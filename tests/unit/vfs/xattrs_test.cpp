@@ -27,13 +27,13 @@ class XattrsTest : public VfsTest {
   }
   std::size_t asked() const { return server_.count(MessageType::kGetXattr); }
 
-  // What somebody without CAP_FSETID stores.
+  // A store by a process without CAP_FSETID.
   static vfs::Store unprivileged(std::string_view text) {
     vfs::Store made = store(0, text);
     made.kill_privileges = true;
     return made;
   }
-  // The WRITEs so far that take set-id bits away.
+  // The number of WRITEs so far that clear set-id bits.
   std::size_t killing_writes() const {
     return static_cast<std::size_t>(
         std::count_if(server_.write_flags.begin(), server_.write_flags.end(),
