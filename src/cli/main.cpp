@@ -23,14 +23,14 @@ constexpr const char* kAbout =
 constexpr const char* kMountOptions = R"(Options of -o, with their defaults:
   port=7440                TCP port of the server
   invalidate=hybrid        launder, bulk or hybrid *
-  coherence=lease          lease: the server tells of changes; cto: it is asked
-  actimeo=1                seconds until attributes without a lease are asked for again *
+  coherence=lease          lease: the server announces changes; cto: the client asks
+  actimeo=1                seconds to believe attributes that no lease covers *
   cache_size=256m          memory for cached data *
   folio_size=64k           unit of caching, a power of two from 4k to 1m
-  dirty_background=16m     dirty bytes from which on they are written *
-  dirty_limit=96m          dirty bytes from which on writers wait *
-  dirty_expire=5           seconds until dirty bytes are written though they are few *
-  readahead=16m            how far a sequential reader is read ahead; 0: never *
+  dirty_background=16m     dirty bytes at which background writeback starts *
+  dirty_limit=96m          dirty bytes at which writers wait *
+  dirty_expire=5           seconds until dirty bytes are written even if few *
+  readahead=16m            how far to read ahead of a sequential reader; 0: never *
   kernel_cache=on          whether the kernel may cache too: on or off *
   poll=200                 microseconds to poll before the daemon sleeps *
   timeo=60                 seconds that a call waits for an absent server (soft) *
@@ -44,7 +44,7 @@ and those of fuse(8) and mount(8). `foliofs set` changes those with * on a live 
 constexpr const char* kLiveOptions =
     R"(A live mount can change invalidate, actimeo, cache_size, dirty_background, dirty_limit,
 dirty_expire, readahead, kernel_cache (for files that are opened afterwards), poll, timeo, soft, hard and log_level;
-foliofs mount --help says what they are. Of several settings all are made, or none.)";
+foliofs mount --help says what they are. Several settings are made together: all or none.)";
 
 // The exit statuses of mount(8).
 constexpr int kWrongInvocation = 1;
@@ -103,10 +103,10 @@ void add_set(CLI::App& app, Words& words, int& status) {
 }
 
 void add_invalidate(CLI::App& app, Words& words, int& status) {
-  auto* invalidate = app.add_subcommand("invalidate", "Invalidate what is cached of a file");
+  auto* invalidate = app.add_subcommand("invalidate", "Invalidate the cache of a file");
   invalidate->add_option("path", words.invalidate.path, "A file on a mount")->required();
   invalidate->add_option("--mode", words.invalidate.mode,
-                         "launder, bulk or hybrid; else as the mount has it");
+                         "launder, bulk or hybrid; the mount's own if not given");
   invalidate->add_flag("--no-flush", words.invalidate.no_flush,
                        "Write nothing: keep what is dirty, drop the rest");
   invalidate->add_flag("--json", words.invalidate.json, "Print JSON");

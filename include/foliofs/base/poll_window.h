@@ -24,15 +24,15 @@ class PollWindow {
   static constexpr Micros kShortestPause{50'000};
   static constexpr Micros kLongestPause{2'000'000};
 
-  explicit PollWindow(Micros most) : most_(most) {}
+  explicit PollWindow(Micros longest) : longest_(longest) {}
 
   // How long to poll now. `now` may come from any clock.
   Micros window(Micros now) const {
-    return in_vain_ < kMostInVain && now >= crowded_until_ ? most_ : Micros(0);
+    return in_vain_ < kMostInVain && now >= crowded_until_ ? longest_ : Micros(0);
   }
   // A poll found something after `elapsed`.
   void found(Micros now, Micros elapsed) {
-    if (elapsed <= most_) in_vain_ = 0;
+    if (elapsed <= longest_) in_vain_ = 0;
     note(now, elapsed);
   }
   // A poll found nothing for `elapsed`.
@@ -42,12 +42,12 @@ class PollWindow {
   }
   // Something woke the loop after it had slept for `sleep`.
   void slept(Micros sleep) {
-    if (sleep <= most_) in_vain_ = 0;
+    if (sleep <= longest_) in_vain_ = 0;
   }
 
  private:
   void note(Micros now, Micros elapsed) {
-    if (elapsed <= most_ + kCrowded) return;
+    if (elapsed <= longest_ + kCrowded) return;
     const Micros last = std::exchange(crowded_at_, now);
     if (now > last + kSoon) return;
     pause_ = now < calm_at_ ? std::min(pause_ * 2, kLongestPause) : kShortestPause;
@@ -55,7 +55,7 @@ class PollWindow {
     calm_at_ = crowded_until_ + pause_;
   }
 
-  const Micros most_;
+  const Micros longest_;
   int in_vain_ = 0;
   Micros crowded_at_{-2 * kSoon};
   Micros pause_{0};
