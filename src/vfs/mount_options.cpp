@@ -217,8 +217,8 @@ bool is_in(std::span<const std::string_view> names, std::string_view key) {
 
 // Options that concern only mount(8) and fstab, and options that change nothing on a FUSE mount:
 // the kernel leaves the access time to the filesystem, here to the one of the server; FUSE ignores
-// the others, or they are always on. The last five are those that /proc/mounts shows for every FUSE mount, so
-// mount(8) may repeat them; their values are ours to choose.
+// the others, or they are always on. The last five are those that /proc/mounts shows for every FUSE
+// mount, so mount(8) may repeat them; their values are ours to choose.
 bool is_without_effect(std::string_view key) {
   static constexpr std::string_view kNames[] = {
       "defaults",   "auto",       "noauto",     "user",        "nouser",
