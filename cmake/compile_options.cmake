@@ -25,7 +25,3 @@ if(FOLIOFS_SANITIZE)
     target_compile_options(foliofs_options INTERFACE -Wno-tsan)
   endif()
 endif()
-
-add_library(foliofs_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
-target_link_libraries(foliofs_pch PUBLIC foliofs_options)
-target_precompile_headers(foliofs_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)

@@ -1,4 +1,4 @@
-// Precompiled for every target: what nearly every file pays for otherwise.
+// Precompiled for every target: headers that nearly every file would otherwise parse itself.
 #pragma once
 
 #include <spdlog/spdlog.h>

@@ -1,7 +1,6 @@
 #include "server/connection.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -12,6 +11,7 @@
 #include <optional>
 
 #include "foliofs/base/limits.h"
+#include "foliofs/base/log.h"
 
 namespace foliofs::server {
 
@@ -93,7 +93,7 @@ Task<void> Connection::serve(std::shared_ptr<Connection> self) {
     status = frame ? self->handle(std::move(frame.value())) : frame.error();
   }
   self->reading_ = false;
-  if (!self->why_.empty()) spdlog::warn("connection from {} ended: {}", self->peer_, self->why_);
+  if (!self->why_.empty()) log_warn("connection from {} ended: {}", self->peer_, self->why_);
   if (self->bye_) {
     self->arm_deadline("it does not take the last replies");
     co_await self->until_sent();
@@ -115,7 +115,7 @@ void Connection::close() {
 
 void Connection::fence() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
-    spdlog::debug("connection from {} gives way to another", self->peer_);
+    log_debug("connection from {} gives way to another", self->peer_);
     self->close();
   });
 }
@@ -242,8 +242,8 @@ Status Connection::handle(Frame frame) {
   bye_ = frame.header.type == proto::MessageType::kBye;
   execute(*handler, std::move(call));
   if (bye_) {
-    spdlog::info("session {} ended by its client: {}", session_->number(),
-                 describe(session_->counters()));
+    log_info("session {} ended by its client: {}", session_->number(),
+             describe(session_->counters()));
     services_.sessions.remove(session_->id());
     Session::end_in_pool(std::move(session_));
   }

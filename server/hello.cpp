@@ -1,9 +1,9 @@
 // Connection: HELLO, which begins or resumes a session.
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <boost/asio/redirect_error.hpp>
 
+#include "foliofs/base/log.h"
 #include "server/connection.h"
 
 namespace foliofs::server {
@@ -109,7 +109,7 @@ Result<bool> Connection::begin_session(const Export& share, const wire::HelloReq
     if (known != nullptr && &known->share() != &share) return Errno(EINVAL);
     if (known != nullptr && known->attach(shared_from_this())) {
       session_ = std::move(known);
-      spdlog::info("session {} resumed by {} at {}", session_->number(), client, peer_);
+      log_info("session {} resumed by {} at {}", session_->number(), client, peer_);
       return true;
     }
     share.locks->expect_reclaims();
@@ -121,8 +121,8 @@ Result<bool> Connection::begin_session(const Export& share, const wire::HelloReq
                                                            std::min(wanted, kMaxSlots)));
   if (!session->attach(shared_from_this())) return Errno(EBUSY);
   session_ = std::move(session);
-  spdlog::info("session {} begun by {} at {} on export {}{}", session_->number(), client, peer_,
-               share.options.name, read_only ? ", read-only" : "");
+  log_info("session {} begun by {} at {} on export {}{}", session_->number(), client, peer_,
+           share.options.name, read_only ? ", read-only" : "");
   return false;
 }
 

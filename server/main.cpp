@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "foliofs/base/log.h"
 #include "server/server.h"
 
 namespace {
@@ -51,12 +52,12 @@ int run(int argc, char** argv) {
   Server server(std::move(invocation.value().options));
   auto started = server.start();
   if (!started) return refuse(started.error());
-  spdlog::info("{}", server.describe());
+  foliofs::log_info("{}", server.describe());
   int signal = 0;
   sigwait(&ending, &signal);
-  spdlog::info("ends, having received {}", signal == SIGTERM  ? "SIGTERM"
-                                           : signal == SIGINT ? "SIGINT"
-                                                              : "SIGHUP");
+  foliofs::log_info("ends, having received {}", signal == SIGTERM  ? "SIGTERM"
+                                                : signal == SIGINT ? "SIGINT"
+                                                                   : "SIGHUP");
   server.stop();
   return 0;
 }

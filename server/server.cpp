@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <netinet/tcp.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -13,6 +12,7 @@
 #include <charconv>
 #include <fstream>
 
+#include "foliofs/base/log.h"
 #include "server/credentials.h"
 #include "server/random.h"
 #include "server/state_key.h"
@@ -129,7 +129,7 @@ RefusalOr<void> Server::start() {
   BOOST_OUTCOME_TRYV(open_exports());
   BOOST_OUTCOME_TRYV(listen());
   if (!can_act_as_others()) {
-    spdlog::info("not root: every call is made as user {}, whoever asks", ::geteuid());
+    log_info("not root: every call is made as user {}, whoever asks", ::geteuid());
   }
   asio::io_context& first = workers_.front()->loop.context();
   housekeeping_timer_ = std::make_unique<asio::steady_timer>(first);
@@ -147,7 +147,7 @@ RefusalOr<void> Server::open_exports() {
       options_.state_dir.empty() ? default_state_dir() : options_.state_dir;
   const StateKey key = load_state_key(state_dir);
   if (!key.why_ephemeral.empty()) {
-    spdlog::warn("handles will not outlive this run: {}", key.why_ephemeral);
+    log_warn("handles will not outlive this run: {}", key.why_ephemeral);
   }
   for (const ExportOptions& share : options_.exports) {
     LocalStoreOptions local;
@@ -162,7 +162,7 @@ RefusalOr<void> Server::open_exports() {
                                  share.name, share.path, errno_text(store.error()))};
     }
     const std::string remark = store.value()->remark();
-    if (!remark.empty()) spdlog::warn("export {}: {}", share.name, remark);
+    if (!remark.empty()) log_warn("export {}: {}", share.name, remark);
     services_.exports.emplace(
         share.name,
         Export{.options = share,
@@ -171,7 +171,7 @@ RefusalOr<void> Server::open_exports() {
   }
   for (auto& [name, share] : services_.exports) {
     const std::string why_not = watch_disk(share);
-    if (!why_not.empty()) spdlog::info("export {}: no leases, {}", name, why_not);
+    if (!why_not.empty()) log_info("export {}: no leases, {}", name, why_not);
   }
   return success();
 }
@@ -252,13 +252,13 @@ Task<void> Server::accept() {
     if (stopping_) break;
     if (error) {
       // Most likely out of descriptors; trying again at once would only burn the core.
-      if (error != told) spdlog::warn("cannot accept connections: {}", error.message());
+      if (error != told) log_warn("cannot accept connections: {}", error.message());
       told = error;
       retry_timer_->expires_after(std::chrono::milliseconds(100));
       co_await retry_timer_->async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
-    if (told) spdlog::info("accepts connections again");
+    if (told) log_info("accepts connections again");
     told.clear();
     Worker& worker = *workers_[next++ % workers_.size()];
     const int fd = socket.release(error);
@@ -301,8 +301,8 @@ Task<void> Server::run_housekeeping() {
     if (stopping_) break;
     const auto now = std::chrono::steady_clock::now();
     for (auto& session : services_.sessions.take_expired(now, services_.grace)) {
-      spdlog::info("session {} ended, its client did not come back: {}", session->number(),
-                   server::describe(session->counters()));
+      log_info("session {} ended, its client did not come back: {}", session->number(),
+               server::describe(session->counters()));
       Session::end_in_pool(std::move(session));
     }
     services_.sessions.revoke_overdue_leases(now, options_.recall_patience);

@@ -1,9 +1,8 @@
 #include "server/session_table.h"
 
-#include <spdlog/spdlog.h>
-
 #include <optional>
 
+#include "foliofs/base/log.h"
 #include "server/random.h"
 
 namespace foliofs::server {
@@ -83,8 +82,8 @@ std::vector<std::shared_ptr<Session>> SessionTable::all() const {
 void SessionTable::revoke_overdue_leases(SteadyTime now, std::chrono::milliseconds patience) {
   for (const auto& session : all()) {
     if (!session->leases().revoke_overdue(now - patience)) continue;
-    spdlog::warn("session {} has not answered a recall for {} s: its leases are void",
-                 session->number(), patience.count() / 1000);
+    log_warn("session {} has not answered a recall for {} s: its leases are void",
+             session->number(), patience.count() / 1000);
   }
 }
 

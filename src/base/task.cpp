@@ -7,6 +7,8 @@
 #include <exception>
 #include <string>
 
+#include "foliofs/base/log.h"
+
 namespace foliofs {
 
 void spawn(const Executor& executor, std::string_view name, Task<void> task) {
@@ -15,9 +17,9 @@ void spawn(const Executor& executor, std::string_view name, Task<void> task) {
     try {
       std::rethrow_exception(escaped);
     } catch (const std::exception& error) {
-      spdlog::critical("{}: exception escaped: {}", name, error.what());
+      log_line(spdlog::level::critical, "{}: exception escaped: {}", name, error.what());
     } catch (...) {
-      spdlog::critical("{}: unknown exception escaped", name);
+      log_line(spdlog::level::critical, "{}: unknown exception escaped", name);
     }
     spdlog::shutdown();
     std::abort();

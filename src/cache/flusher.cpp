@@ -1,6 +1,5 @@
 // Dirty bytes of all mappings: how many there are, when the flusher writes them, and the writers
 // that wait for it.
-#include <spdlog/spdlog.h>
 
 #include <cassert>
 

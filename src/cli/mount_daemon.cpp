@@ -1,6 +1,5 @@
 #include "mount_daemon.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <thread>
 
 #include "daemon_log.h"
+#include "foliofs/base/log.h"
 #include "foliofs/base/mount_table.h"
 #include "foliofs/base/polling_loop.h"
 #include "foliofs/base/wait_queue.h"
@@ -125,7 +125,7 @@ class Daemon final : public PollSource {
       unmount_in_background(Unmount::kLazy);
     } else {
       log_.show();
-      spdlog::info("{} mounted on {}", request_.source, request_.mount_point);
+      log_info("{} mounted on {}", request_.source, request_.mount_point);
     }
     while (!kernel_gone_ && !evicting_ && !abandoned_) co_await changed_.wait();
     co_return true;
@@ -141,7 +141,7 @@ class Daemon final : public PollSource {
     if (abandoned_) co_await session_.close();
     const std::uint64_t lost = mount_->stats().cache.dirty_bytes;
     if (lost != 0) {
-      spdlog::error("{} bytes could not be written and are lost", lost);
+      log_error("{} bytes could not be written and are lost", lost);
       status_ = 1;
     }
     if (control_) {

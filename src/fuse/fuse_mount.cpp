@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -10,6 +9,7 @@
 #include <fstream>
 
 #include "foliofs/base/limits.h"
+#include "foliofs/base/log.h"
 #include "fuse_context.h"
 #include "handlers.h"
 #include "kernel_release.h"
@@ -36,7 +36,7 @@ void keep_fuse_message(fuse_log_level, const char* format, va_list arguments) {
   last_fuse_message += fragment;
   fuse_message_is_whole = last_fuse_message.ends_with('\n');
   while (last_fuse_message.ends_with('\n')) last_fuse_message.pop_back();
-  if (fuse_message_is_whole) spdlog::debug("libfuse: {}", last_fuse_message);
+  if (fuse_message_is_whole) log_debug("libfuse: {}", last_fuse_message);
 }
 
 std::string join(const std::vector<std::string>& words) {
@@ -183,7 +183,7 @@ class FuseMount::Impl {
 
   void end(int why) {
     if (why < 0 && why != -ENODEV)
-      spdlog::error("reading from the kernel: {}", errno_text(Errno(-why)));
+      log_error("reading from the kernel: {}", errno_text(Errno(-why)));
     if (auto ended = std::exchange(ended_, nullptr)) ended();
   }
 

@@ -2,13 +2,13 @@
 
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
-#include <spdlog/spdlog.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "foliofs/base/log.h"
 #include "foliofs/base/mount_table.h"
 
 namespace foliofs::fuse {
@@ -119,7 +119,7 @@ void Notifier::drop_names(const std::vector<vfs::KernelFile>& files, const std::
   const auto mounts = read_mount_table();
   if (device.empty() || (mounts && has_submounts(mounts.value(), device))) {
     if (!std::exchange(told_of_submounts_, true)) {
-      spdlog::warn("something is mounted below the mount point: the kernel is not made to forget");
+      log_warn("something is mounted below the mount point: the kernel is not made to forget");
     }
     return;
   }

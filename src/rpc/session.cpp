@@ -2,8 +2,6 @@
 // what a new connection means, is in session_connect.cpp.
 #include "foliofs/rpc/session.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 

@@ -1,10 +1,10 @@
 // How a session connects, and what each new connection means for its calls.
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "foliofs/base/limits.h"
+#include "foliofs/base/log.h"
 #include "session_impl.h"
 
 namespace foliofs::rpc {
@@ -55,8 +55,8 @@ Task<void> Session::Impl::serve() {
   if (closing_) {
     calls_.drop_all(Errno(ENOTCONN));
   } else {
-    spdlog::warn("connection to the server lost ({}), {} calls wait", errno_name(link_->reason()),
-                 calls_.live());
+    log_warn("connection to the server lost ({}), {} calls wait", errno_name(link_->reason()),
+             calls_.live());
     if (now - link_up_at_ >= kGoodConnection) {
       backoff_ = Duration::zero();
     } else {
@@ -84,8 +84,8 @@ Task<void> Session::Impl::reconnect() {
     if (closing_) co_return;
     if (logged_error_ != connected.error()) {
       logged_error_ = connected.error();
-      spdlog::warn("cannot connect to the server ({}{}{}), trying again",
-                   errno_name(connected.error()), error_text_.empty() ? "" : ": ", error_text_);
+      log_warn("cannot connect to the server ({}{}{}), trying again", errno_name(connected.error()),
+               error_text_.empty() ? "" : ": ", error_text_);
     }
     note_backoff(connected.error());
   }
@@ -165,13 +165,13 @@ Task<void> Session::Impl::dial(Connector& connector, std::shared_ptr<Dial> dial)
 Status Session::Impl::adopt(wire::HelloReplyT reply, bool asked_to_resume) {
   if (!reply.resumed) return begin_session(std::move(reply));
   if (!asked_to_resume || !calls_.can_resume(reply.slot_sequences)) {
-    spdlog::error("the server's idea of the session does not fit ours: beginning another");
+    log_error("the server's idea of the session does not fit ours: beginning another");
     session_id_.clear();
     return Errno(EPROTO);
   }
   const std::uint64_t replays_before = stats_.replays;
   calls_.resume(reply.slot_sequences);
-  spdlog::info("session resumed, {} requests sent again", stats_.replays - replays_before);
+  log_info("session resumed, {} requests sent again", stats_.replays - replays_before);
   return success();
 }
 
@@ -183,7 +183,7 @@ Status Session::Impl::begin_session(wire::HelloReplyT reply) {
   const auto asked = std::clamp<std::uint32_t>(options_.slots, 1, kMaxSlots);
   reply.slots = std::min(reply.slots, asked);
   reply.max_payload = std::min(reply.max_payload, kMaxPayloadBytes);
-  if (incarnation_ > 0) spdlog::warn("the server has forgotten the session: a new one is begun");
+  if (incarnation_ > 0) log_warn("the server has forgotten the session: a new one is begun");
   session_id_ = reply.session;
   hello_ = std::move(reply);
   ++incarnation_;

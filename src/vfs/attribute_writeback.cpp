@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "foliofs/base/log.h"
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -114,7 +115,7 @@ Task<void> AttributeWriteback::write(InodeRef inode) {
     if (is_refusal(error)) dirty.unsent.valid = 0;
     // Nobody is interested in the attributes of a file that nobody can reach.
     if (error == Errno(ESTALE)) continue;
-    spdlog::warn("{}: owner, mode or times could not be set: {}", inode->name, errno_name(error));
+    log_warn("{}: owner, mode or times could not be set: {}", inode->name, errno_name(error));
     inode->mapping->errors().record(error);
     if (dirty.unsent.valid == 0) continue;
     // The program that is told may close the file, and others may change it before the next
@@ -213,7 +214,7 @@ Task<void> AttributeWriteback::settle_mtime(InodeRef inode) {
   if (!inode->mtime_shown || inode->dirty()) co_return;
   if (inode->attributes.mtime_ns != inode->local_mtime_ns) {
     auto status = co_await inode->io->set_mtime(inode->local_mtime_ns);
-    if (!status) spdlog::debug("set mtime: {}", errno_name(status.error()));
+    if (!status) log_debug("set mtime: {}", errno_name(status.error()));
   }
   if (!inode->dirty()) inode->mtime_shown = false;
 }

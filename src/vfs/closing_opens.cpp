@@ -1,5 +1,6 @@
 #include "closing_opens.h"
 
+#include "foliofs/base/log.h"
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -56,7 +57,7 @@ Task<Status> ClosingOpens::try_to_close(MountCore& core, std::shared_ptr<ServerO
   auto reply = co_await core.session.call<wire::CloseRequest>(request, open->incarnation,
                                                               rpc::Urgency::kSoon);
   if (reply) co_return success();
-  spdlog::debug("close: {}", errno_name(reply.error()));
+  log_debug("close: {}", errno_name(reply.error()));
   co_return reply.error();
 }
 

@@ -1,6 +1,7 @@
 // InodeIo: locks of a session that the server has forgotten are taken again in the next one.
 #include <fcntl.h>
 
+#include "foliofs/base/log.h"
 #include "inode_io.h"
 #include "mount_core.h"
 
@@ -72,8 +73,8 @@ Task<Status> InodeIo::reclaim_owner(InodeRef inode, std::shared_ptr<ServerOpen> 
 }
 
 void InodeIo::lose_locks(Inode& inode, const std::shared_ptr<ServerOpen>& open, Errno why) {
-  spdlog::error("{}: the server has forgotten a lock, and it cannot be had again ({})", inode.name,
-                errno_name(why));
+  log_error("{}: the server has forgotten a lock, and it cannot be had again ({})", inode.name,
+            errno_name(why));
   open->locks_lost = true;
   const auto owners = inode.locks->owners_through(open);
   for (const LockOwnerId id : owners) inode.locks->owners.erase(id);
@@ -101,7 +102,7 @@ Task<void> InodeIo::give_up_locks(rpc::Session& session, InodeRef inode,
     request.end = kLastLockByte;
     auto reply = co_await session.call<wire::LockRequest>(request, incarnation);
     if (reply) continue;
-    spdlog::debug("give up locks: {}", errno_name(reply.error()));
+    log_debug("give up locks: {}", errno_name(reply.error()));
     if (is_away(reply.error()) || reply.error() == rpc::kSessionLost) co_return;
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "foliofs/base/log.h"
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -449,7 +450,7 @@ Task<void> Leases::say_returned(MountCore& core) {
     for (const Returned& one : returned) leases.settle(one);
     if (!request.dropped.empty()) leases.dropped_said();
     // If the session is gone, so are the leases that it had to return.
-    if (!said) spdlog::debug("return of leases: {}", errno_name(said.error()));
+    if (!said) log_debug("return of leases: {}", errno_name(said.error()));
     if (!said && said.error() == Errno(ENOTCONN)) break;  // the mount ends
     // A server that refuses the request gives no leases.
     const bool arrived =

@@ -1,5 +1,6 @@
 #include "lock_waits.h"
 
+#include "foliofs/base/log.h"
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -11,7 +12,7 @@ Task<void> give_back(MountCore& core, std::uint64_t waiter) {
   wire::CancelLockRequestT request;
   request.waiter = waiter;
   auto reply = co_await core.session.call<wire::CancelLockRequest>(request);
-  if (!reply) spdlog::debug("cancel lock: {}", errno_name(reply.error()));
+  if (!reply) log_debug("cancel lock: {}", errno_name(reply.error()));
 }
 
 // Opens that hold locks are opened again at once, which takes the locks again. Until a program next

@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "foliofs/base/log.h"
+
 namespace foliofs::vfs {
 
 wire::CallerT to_wire(const Caller& caller) {
@@ -106,7 +108,7 @@ Task<Status> MountCore::write_back(InodeRef inode) {
   if (!inode->dirty()) co_return success();
   auto report = co_await inode->mapping->flush(request_for(cache::InvalidateReason::kSync));
   if (!report.error) co_return success();
-  spdlog::debug("{}: write back: {}", inode->name, errno_name(*report.error));
+  log_debug("{}: write back: {}", inode->name, errno_name(*report.error));
   co_return *report.error;
 }
 

@@ -2,8 +2,6 @@
 // it; the cache; the inodes; and the parts that keep what is known of these.
 #pragma once
 
-#include <spdlog/spdlog.h>
-
 #include <map>
 #include <memory>
 

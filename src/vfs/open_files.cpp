@@ -1,5 +1,6 @@
 #include "open_files.h"
 
+#include "foliofs/base/log.h"
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -90,8 +91,8 @@ Task<void> OpenFiles::keep_writing(MountCore& core, InodeRef inode,
     return inode->dirty() && !is_out_of_reach(*inode);
   };
   if (is_to_be_written()) {
-    spdlog::warn("{}: {} bytes could not be written; will go on trying", inode->name,
-                 inode->mapping->dirty_bytes());
+    log_warn("{}: {} bytes could not be written; will go on trying", inode->name,
+             inode->mapping->dirty_bytes());
   }
   while (!core.stopping && inode->kept_open == open && is_to_be_written()) {
     co_await core.clock.sleep(kWriteLaterInterval);
@@ -106,7 +107,7 @@ Task<void> OpenFiles::keep_writing(MountCore& core, InodeRef inode,
     auto found = co_await core.names.find_again(inode, to_wire(open->opener));
     if (found && !found.value()) {
       const std::uint64_t lost = inode->mapping->abandon();
-      spdlog::error("{}: the file is gone from the server, {} bytes lost", inode->name, lost);
+      log_error("{}: the file is gone from the server, {} bytes lost", inode->name, lost);
     }
   }
   const bool still_kept = inode->kept_open == open;

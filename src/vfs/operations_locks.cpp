@@ -2,6 +2,7 @@
 // what it was when the lock was granted, and letting go when a file is closed.
 #include <fcntl.h>
 
+#include "foliofs/base/log.h"
 #include "mount_core.h"
 
 namespace foliofs::vfs {
@@ -105,7 +106,7 @@ Task<void> cancel(MountCore& core, OpenFileRef file, LockOwnerId owner, std::uin
   const std::uint64_t incarnation = core.session.incarnation();
   auto reply = co_await core.session.call<wire::CancelLockRequest>(request, incarnation);
   if (reply) co_return;
-  spdlog::debug("cancel lock: {}", errno_name(reply.error()));
+  log_debug("cancel lock: {}", errno_name(reply.error()));
   const bool same_session = file->server_open->incarnation == incarnation;
   if (InodeIo::is_away(reply.error()) && same_session) {
     put_in_doubt(*inode->locks, owner, file->server_open);
@@ -170,7 +171,7 @@ Task<void> drop_all_of(MountCore& core, InodeRef inode, LockOwnerId owner, IsDue
   for (;;) {
     auto dropped = co_await let_go(core, inode, everything_of(owner), is_due);
     if (dropped) co_return;
-    spdlog::debug("unlock: {}", errno_name(dropped.error()));
+    log_debug("unlock: {}", errno_name(dropped.error()));
     if (alive.expired() || core.stopping || dropped.error() != Errno(ETIMEDOUT)) co_return;
     co_await core.clock.sleep(kUnlockRetry);
     if (alive.expired()) co_return;
@@ -227,7 +228,7 @@ Task<void> Operations::drop_locks(OpenFileRef file, std::uint64_t lock_owner) {
   const LockOwnerId owner{false, lock_owner};
   auto dropped = co_await let_go(core_, file->inode, everything_of(owner));
   if (dropped) co_return;
-  spdlog::debug("unlock at close: {}", errno_name(dropped.error()));
+  log_debug("unlock at close: {}", errno_name(dropped.error()));
   if (dropped.error() != Errno(ETIMEDOUT) || core_.stopping) co_return;
   // close(2) has waited long enough. What the process locks from now on must not be taken away.
   auto nothing_since = [](const OwnerLocks& now) {
