@@ -302,7 +302,7 @@ class FakeServer final : public rpc::Connector {
     wire.changed.wake_all();
   }
 
-  // --- Messages (vfs_fake_server.cpp) ---
+  // --- Messages (fake_server.cpp) ---
 
   Reply execute(const Frame& frame);
   template <class Request>
@@ -327,7 +327,7 @@ class FakeServer final : public rpc::Connector {
   Reply seek(const wire::SeekRequestT&);
   Reply copy_range(const wire::CopyRangeRequestT&);
   Reply write(const Frame& frame);
-  // vfs_fake_xattrs.cpp
+  // fake_xattrs.cpp
   Reply get_xattr(const wire::GetXattrRequestT&);
   Reply set_xattr(const Frame&);
   Reply list_xattr(const wire::ListXattrRequestT&);
@@ -335,7 +335,7 @@ class FakeServer final : public rpc::Connector {
   Reply lock(const wire::LockRequestT&);
   Reply test_lock(const wire::TestLockRequestT&);
   Reply cancel_lock(const wire::CancelLockRequestT&);
-  // vfs_fake_leases.cpp
+  // fake_leases.cpp
   Reply return_leases(const wire::ReturnLeasesRequestT&);
   bool is_leased(const ServerFile& file) const;
 
