@@ -107,14 +107,14 @@ class Daemon final : public PollSource {
     vfs::MountOptions options = request_.options;
     options.cache.max_io = std::min(options.cache.max_io, session_.hello().max_payload);
     options.read_only = options.read_only || session_.hello().read_only;
-    kernel_.emplace(context_);
+    kernel_ = std::make_unique<fuse::FuseMount>(context_);
     auto mounted = kernel_->mount(request_.mount_point, request_.source, options);
     if (!mounted) {
       refuse(mounted.error().text);
       kernel_.reset();
       co_return false;
     }
-    mount_.emplace(executor(), clock_, session_, *kernel_, options);
+    mount_ = std::make_unique<vfs::Mount>(executor(), clock_, session_, *kernel_, options);
     kernel_->serve(*mount_, [this] {
       kernel_gone_ = true;
       changed_.wake_all();
@@ -193,8 +193,8 @@ class Daemon final : public PollSource {
     hooks.options_changed = [this](const vfs::MountOptions& now) {
       apply(now);
     };
-    commands_.emplace(*mount_, session_, std::move(hooks));
-    control_.emplace(executor(), *commands_);
+    commands_ = std::make_unique<control::MountCommands>(*mount_, session_, std::move(hooks));
+    control_ = std::make_unique<control::ControlServer>(executor(), *commands_);
     auto listening = control_->listen(control::socket_path(directory.value(), entry->device));
     if (!listening) return "cannot make the control socket: " + errno_text(listening.error());
     return "";
@@ -269,10 +269,11 @@ class Daemon final : public PollSource {
   rpc::Session session_;
   std::chrono::microseconds poll_us_;
   boost::asio::signal_set signals_;
-  std::optional<fuse::FuseMount> kernel_;
-  std::optional<vfs::Mount> mount_;
-  std::optional<control::MountCommands> commands_;
-  std::optional<control::ControlServer> control_;
+  // In the order in which start() makes them.
+  std::unique_ptr<fuse::FuseMount> kernel_;
+  std::unique_ptr<vfs::Mount> mount_;
+  std::unique_ptr<control::MountCommands> commands_;
+  std::unique_ptr<control::ControlServer> control_;
   std::vector<std::thread> unmounters_;
   WaitQueue changed_;
   bool kernel_gone_ = false;

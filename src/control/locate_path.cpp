@@ -48,7 +48,9 @@ Result<std::string> locate_path(const MountTable& table, std::string_view path) 
       located.resize(std::min(located.size(), located.rfind('/')));
       continue;
     }
-    const std::string next = located + '/' + part;
+    std::string next = located;
+    next += '/';
+    next += part;
     const MountEntry* mount = find_covering(table, next);
     const std::string target =
         mount != nullptr && mount->is_foliofs() ? std::string() : link_target(next);
