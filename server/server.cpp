@@ -180,7 +180,7 @@ RefusalOr<void> Server::open_exports() {
 // the disk itself, all leases of the export are revoked, and for a while clients ask as if there
 // were no leases.
 std::string Server::watch_disk(Export& share) {
-  constexpr std::chrono::milliseconds kQuiet{10'000};
+  static constexpr std::chrono::milliseconds kQuiet{10'000};
   if (!share.options.leases) return "as it is told";
   if (share.store->remote() && !share.options.sole) return "as other machines change it";
   if (share.store->ignores_case()) return "as the case of names is ignored in it";

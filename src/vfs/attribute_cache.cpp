@@ -141,7 +141,11 @@ TimePoint AttributeCache::believed_until(const Inode& inode, std::uint64_t asked
   const bool returning = inode.lease.returning != 0;
   if (returning || core_.leases.is_recalled(inode, asked_at) || Leases::is_outdated(inode))
     return {};
-  return core_.leases.holds(inode) ? kWhileLeased : core_.clock.now() + core_.options.actimeo_us;
+  if (core_.leases.holds(inode)) return kWhileLeased;
+  // Through a directory that was opened under a lease the kernel keeps listings. At each rewind it
+  // goes by the directory's mtime, which it must then learn from the server.
+  if (inode.lease.listing_streams != 0) return {};
+  return core_.clock.now() + core_.options.actimeo_us;
 }
 
 void AttributeCache::changed(Inode& inode) {
